@@ -1,0 +1,118 @@
+"""The paths of the content listener, both directions. What is not here does not exist on that listener.
+
+A path has no percent escapes, no query, no empty segments: every name that may stand in one is safe as it is
+(`wire.names`), so a request has one spelling. Pure.
+"""
+
+import re
+from enum import Enum
+from typing import Final
+
+import msgspec
+
+from spot_client.wire import names
+from spot_client.wire.errors import BadName
+from spot_client.wire.installation import INSTALLATION_ID
+
+MAX_PATH: Final = 1024
+"""Longest path answered, in characters."""
+
+METADATA_BASE: Final = "/catalogue/"
+TARGET_BASE: Final = "/catalogue/targets/"
+
+_TOP_ROLES = frozenset({"root", "targets", "snapshot", "timestamp"})
+_METADATA = re.compile(r"(?:(?P<number>[1-9][0-9]{0,9})\.)?(?P<role>[a-z0-9-]{1,63})\.json", re.ASCII)
+_TARGET = re.compile(r"[0-9a-f]{64}\.index\.json\.zst", re.ASCII)
+
+
+class Kind(Enum):
+    """What a route leads to; the value names it in audit lines and metrics."""
+
+    METADATA = "metadata"
+    TARGET = "target"
+    MANIFEST = "manifest"
+    PACK = "pack"
+    LICENCES = "licences"
+    INSTALLATIONS = "installations"
+    THIN_SNAPSHOT = "thin-snapshot"
+
+
+METHODS: Final = {
+    Kind.METADATA: frozenset({"GET", "HEAD"}),
+    Kind.TARGET: frozenset({"GET", "HEAD"}),
+    Kind.MANIFEST: frozenset({"GET", "HEAD"}),
+    Kind.PACK: frozenset({"GET", "HEAD"}),
+    Kind.LICENCES: frozenset({"GET", "HEAD"}),
+    Kind.INSTALLATIONS: frozenset({"POST"}),
+    Kind.THIN_SNAPSHOT: frozenset({"PUT"}),
+}
+"""The methods that each route answers."""
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a path leads. Fields that a kind does not have are None; `file` is the last segment of catalogue paths."""
+
+    kind: Kind
+    product: str | None = None
+    component: str | None = None
+    version: str | None = None
+    platform: str | None = None
+    file: str | None = None
+    installation: str | None = None
+
+    @property
+    def path(self) -> str:
+        """The path that leads here; exactly inverse to `parse`."""
+        match self.kind:
+            case Kind.METADATA:
+                return f"{METADATA_BASE}{self.file}"
+            case Kind.TARGET:
+                return f"{TARGET_BASE}{self.product}/{self.component}/{self.file}"
+            case Kind.MANIFEST | Kind.PACK:
+                release = f"{self.product}/{self.component}/{self.version}/{self.platform}"
+                return f"/releases/{release}/{self.kind.value}"
+            case Kind.THIN_SNAPSHOT:
+                return f"/installations/{self.installation}/thin-snapshot"
+            case _:
+                return f"/{self.kind.value}"
+
+
+def parse(path: str) -> Route | None:
+    """Where `path` (as on the request line, without a query) leads, or None if nowhere."""
+    if len(path) > MAX_PATH or not path.startswith("/"):
+        return None
+    try:
+        return _parse(path[1:].split("/"))
+    except BadName:
+        return None
+
+
+def _parse(segments: list[str]) -> Route | None:
+    match segments:
+        case ["catalogue", file]:
+            return _metadata(file)
+        case ["catalogue", "targets", product, component, file] if _TARGET.fullmatch(file):
+            names.split_component(f"{product}/{component}")
+            return Route(kind=Kind.TARGET, product=product, component=component, file=file)
+        case ["releases", product, component, version, platform, "manifest" | "pack" as kind]:
+            names.split_component(f"{product}/{component}")
+            names.check_version(version)
+            names.check_platform(platform)
+            return Route(kind=Kind(kind), product=product, component=component, version=version, platform=platform)
+        case ["licences"]:
+            return Route(kind=Kind.LICENCES)
+        case ["installations"]:
+            return Route(kind=Kind.INSTALLATIONS)
+        case ["installations", installation, "thin-snapshot"] if INSTALLATION_ID.fullmatch(installation):
+            return Route(kind=Kind.THIN_SNAPSHOT, installation=installation)
+        case _:
+            return None
+
+
+def _metadata(file: str) -> Route | None:
+    """A role's metadata: `timestamp.json` has no number in its name, all others do (TUF §6.2: consistent snapshots)."""
+    found = _METADATA.fullmatch(file)
+    if not found or (found["number"] is None) != (found["role"] == "timestamp"):
+        return None
+    role = found["role"]
+    return Route(kind=Kind.METADATA, product=None if role in _TOP_ROLES else names.check_product(role), file=file)
