@@ -1,0 +1,1 @@
+"""The main job, played on real input by the real programs: `make demo`."""

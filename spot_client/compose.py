@@ -1,0 +1,76 @@
+"""Puts the rooms of SPOT together on the real file system, network and clock."""
+
+import time
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from ca import tls
+from spot_client.config import Paths, Settings
+from spot_client.errors import NotEnrolled
+from spot_client.fetch.cache import Cache
+from spot_client.fetch.catalogue import Catalogue
+from spot_client.fetch.pinned import open_pool
+from spot_client.fetch.releases import Releases
+from spot_client.fetch.transport import Mirror, Transport
+from spot_client.install.change import Changer
+from spot_client.platforms import here
+from spot_client.state import Identity, Store
+from spot_client.thin_snapshots import ThinSnapshots
+from spot_client.update import Report, Spot
+from spot_client.wire.routes import METADATA_BASE, TARGET_BASE
+
+
+def open_transport(paths: Paths, settings: Settings, identity: Identity) -> Transport:
+    """The vendor's mirrors, pinned; nothing is connected yet.
+
+    Raises:
+        ca.errors.TlsError: the credentials or pins cannot be used.
+    """
+    credentials = Store(paths).credentials
+    headers = {"Spot-Installation": identity.installation} if identity.installation else {}
+    mirrors = []
+    for mirror in identity.mirrors:
+        pins = tuple(der for pem in mirror.pins for der in tls.read_pins(pem.encode()))
+        context = tls.client_context(certificate=credentials, key=credentials, pins=pins, tls12=settings.tls12)
+        url = urlsplit(mirror.url)
+        pool = open_pool(
+            url.hostname or "", url.port or 443, context=context, pins=pins, timeout=float(settings.timeout)
+        )
+        mirrors.append(Mirror(mirror.url, pool, headers))
+    return Transport(mirrors, sleep=time.sleep)
+
+
+def open_spot(paths: Paths, settings: Settings, report: Report) -> tuple[Spot, Transport]:
+    """SPOT for an enrolled installation, and its transport, to be closed by the caller.
+
+    Raises:
+        NotEnrolled: there is no whole identity.
+    """
+    store = Store(paths)
+    identity = store.enrolled()
+    transport = open_transport(paths, settings, identity)
+    cache = Cache(paths.own / "cache")
+    releases = Releases(transport, cache, paths.own / "manifests")
+
+    def open_catalogue() -> Catalogue:
+        try:
+            root = store.root.read_bytes()
+        except FileNotFoundError as error:
+            raise NotEnrolled("not-enrolled", f"{store.root} is missing: enrol again with the bundle.") from error
+        return Catalogue(
+            paths.own / "catalogue", transport, root=root, metadata_base=METADATA_BASE, target_base=TARGET_BASE
+        )
+
+    spot = Spot(
+        store=store,
+        catalogue=open_catalogue,
+        releases=releases,
+        changer=Changer(store, releases, cache, keep=settings.keep),
+        thin_snapshots=ThinSnapshots(store, transport, identity.installation),
+        channel=settings.channel,
+        platform=here(),
+        report=report,
+        now=lambda: datetime.now(UTC),
+        mirror_time=lambda: transport.mirror_time,
+    )
+    return spot, transport

@@ -1,0 +1,113 @@
+"""Which release to go to: index + what is installed + channel + platform → Upgrade, Hold or Rollback. Pure.
+
+A release is a candidate if it is offered in the channel, built for this platform (or `any`; the platform's own wins),
+not withdrawn, and satisfied in what it requires of other components. Versions compare by PEP 440; a channel decides
+what is a preview, so pre-releases are not filtered again here.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import Enum
+
+import msgspec
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from spot_client.wire.index import Index, Release
+
+
+class Why(Enum):
+    """Why nothing is to be done, or cannot be."""
+
+    CURRENT = "current"
+    """The newest release on offer is installed."""
+    NO_SUCH_VERSION = "no-such-version"
+    """The version asked for was never published."""
+    WITHDRAWN = "withdrawn"
+    """The version asked for was withdrawn."""
+    OTHER_CHANNEL = "other-channel"
+    OTHER_PLATFORM = "other-platform"
+    REQUIRES = "requires"
+    """Other components are missing or too old for it."""
+    NOTHING_ON_OFFER = "nothing-on-offer"
+
+
+class Upgrade(msgspec.Struct, frozen=True):
+    """Go to this release, newer than what is installed (or the first)."""
+
+    release: Release
+
+
+class Rollback(msgspec.Struct, frozen=True):
+    """Go back to this release: what is installed was withdrawn, or an older version was asked for."""
+
+    release: Release
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """Stay. `detail` names versions or components, for people."""
+
+    why: Why
+    detail: str = ""
+
+
+Decision = Upgrade | Rollback | Hold
+
+
+class Situation(msgspec.Struct, frozen=True):
+    """What is known of this machine. `installed`: version of the component, or None; `others`: of all the others."""
+
+    installed: str | None
+    channel: str
+    platform: str
+    others: Mapping[str, str] = {}
+
+
+def choose(index: Index, situation: Situation, *, wanted: str | None = None) -> Decision:
+    """Decide where a component goes: to the version `wanted`, or to the newest."""
+    withdrawn = {stone.version: stone.reason for stone in index.tombstones}
+    offers = [r for r in index.releases if wanted is None or Version(r.version) == Version(wanted)]
+    if wanted is not None and not offers:
+        if wanted in withdrawn:
+            return Hold(Why.WITHDRAWN, f"{wanted} was withdrawn: {withdrawn[wanted]}")
+        return Hold(Why.NO_SUCH_VERSION, f"there is no version {wanted}")
+    candidates, obstacle = _candidates(offers, situation)
+    if not candidates:
+        return obstacle
+    best = max(candidates, key=lambda release: (Version(release.version), release.platform != "any"))
+    decision = _direction(best, situation.installed, forced=wanted is not None or situation.installed in withdrawn)
+    if isinstance(decision, Hold) and obstacle.why is Why.REQUIRES:
+        return Hold(decision.why, f"{decision.detail} that may be installed: {obstacle.detail}")
+    return decision
+
+
+def _candidates(offers: Iterable[Release], situation: Situation) -> tuple[list[Release], Hold]:
+    """Those that may be installed; and what stands in the way of the newest that may not."""
+    obstacle = Hold(Why.NOTHING_ON_OFFER, "nothing is on offer")
+    candidates = []
+    for release in sorted(offers, key=lambda release: Version(release.version)):
+        if release.platform not in {"any", situation.platform}:
+            obstacle = Hold(Why.OTHER_PLATFORM, f"{release.version} is for {release.platform}, not for this machine")
+        elif situation.channel not in release.channels:
+            offered = ", ".join(release.channels)
+            obstacle = Hold(Why.OTHER_CHANNEL, f"{release.version} is offered in {offered}, not in {situation.channel}")
+        elif missing := _missing(release, situation.others):
+            obstacle = Hold(Why.REQUIRES, f"{release.version} requires {missing}")
+        else:
+            candidates.append(release)
+    return candidates, obstacle
+
+
+def _missing(release: Release, others: Mapping[str, str]) -> str:
+    return ", ".join(
+        f"{component} {versions}"
+        for component, versions in sorted(release.requires.items())
+        if component not in others or not SpecifierSet(versions).contains(others[component], prereleases=True)
+    )
+
+
+def _direction(best: Release, installed: str | None, *, forced: bool) -> Decision:
+    if installed is None or Version(best.version) > Version(installed):
+        return Upgrade(best)
+    if Version(best.version) == Version(installed) or not forced:
+        return Hold(Why.CURRENT, f"{installed} is the newest on offer" if not forced else f"{installed} is installed")
+    return Rollback(best)

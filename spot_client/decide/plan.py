@@ -1,0 +1,91 @@
+"""How to get the contents of a release for the fewest bytes: wanted manifest + what is here → steps and cost. Pure.
+
+Each distinct content comes from one place: the tree of a release that is installed, the cache, or blocks of the pack.
+What is claimed to be here is hashed only when it is used; if it turns out to be something else, the same plan is made
+again without it.
+"""
+
+from collections.abc import Collection, Mapping
+
+import msgspec
+
+from spot_client.wire.manifest import File, Manifest
+from spot_client.wire.pack import Span, spans, touched
+
+
+class FromTree(msgspec.Struct, frozen=True):
+    """Copy it from an installed file; `path` is relative to the installation root."""
+
+    path: str
+
+
+class FromCache(msgspec.Struct, frozen=True):
+    """Copy it from the cache."""
+
+
+class FromPack(msgspec.Struct, frozen=True):
+    """Unpack it from blocks, into the cache."""
+
+
+Source = FromTree | FromCache | FromPack
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Where each content comes from, which blocks are needed, and what that costs.
+
+    sources: by SHA-256 of the content, for every file of the manifest.
+    unpack: one file of each content that comes from the pack, by place in the content stream.
+    blocks: the blocks that hold those, in order.
+    wire_bytes: bytes of them that are not on hand yet. disk_bytes: bytes that the new tree and the cache will take.
+    """
+
+    sources: dict[str, Source]
+    unpack: tuple[File, ...]
+    blocks: tuple[Span, ...]
+    wire_bytes: int
+    disk_bytes: int
+
+
+def plan(
+    manifest: Manifest,
+    *,
+    trees: Mapping[str, str],
+    cached: Collection[str],
+    blocks_here: Mapping[str, int],
+) -> Plan:
+    """Plan a release.
+
+    Args:
+        trees: path below the installation root by SHA-256, for contents of installed releases.
+        cached: SHA-256 of contents in the cache.
+        blocks_here: bytes on hand by SHA-256 of a block.
+    """
+    contents = {file.sha256: file for file in manifest.files}
+    sources = {sha256: _source(file, trees, cached) for sha256, file in contents.items()}
+    missing = [file for sha256, file in contents.items() if isinstance(sources[sha256], FromPack)]
+    unpack = tuple(sorted(missing, key=lambda file: (file.offset, file.size)))
+    layout = spans(manifest)
+    needed = {span.offset: span for file in unpack for span in touched(layout, file)}
+    blocks = tuple(needed[offset] for offset in sorted(needed))
+    return Plan(
+        sources=sources,
+        unpack=unpack,
+        blocks=blocks,
+        wire_bytes=sum(_left(span, blocks_here) for span in blocks),
+        disk_bytes=sum(file.size for file in manifest.files)
+        + sum(file.size for file in unpack)
+        + sum(span.block.length for span in blocks),
+    )
+
+
+def _source(file: File, trees: Mapping[str, str], cached: Collection[str]) -> Source:
+    if file.sha256 in cached:
+        return FromCache()
+    if file.sha256 in trees:
+        return FromTree(trees[file.sha256])
+    return FromPack()
+
+
+def _left(span: Span, blocks_here: Mapping[str, int]) -> int:
+    here = blocks_here.get(span.block.sha256, 0)
+    return span.block.length - here if here <= span.block.length else span.block.length

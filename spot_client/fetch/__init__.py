@@ -1,0 +1,1 @@
+"""What crosses the network: pinned connections, the catalogue, blocks, and the cache that spares the next time."""

@@ -1,0 +1,118 @@
+"""A connection that believes exactly the pinned certificates of one mirror.
+
+The handshake has them as its only trust anchors (`ca.tls.client_context`); after it the peer's certificate is compared
+once more, byte for byte, with the pins of the mirror that was called. Nothing is sent before that. Redirects are not
+followed anywhere in SPOT.
+
+How a handshake failed is told apart here, because the next step differs: another server (`wrong-server`, never tried
+again), a date (`certificate-expired`, `certificate-not-yet-valid`: the clock, or a lapsed certificate), no route.
+"""
+
+import ssl
+from collections.abc import Collection
+from typing import Any
+
+import urllib3
+from urllib3.connection import HTTPSConnection
+from urllib3.exceptions import HTTPError
+
+from ca.errors import TlsError
+from ca.tls import check_pinned
+from spot_client.errors import NotReachable, NotTrusted, OutOfDate, SpotError
+
+_NOT_YET_VALID, _HAS_EXPIRED = 9, 10  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
+
+
+class PinnedConnection(HTTPSConnection):
+    """urllib3's connection, which after its handshake compares the peer with the pins."""
+
+    def __init__(self, *args: Any, pins: Collection[bytes], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._pins = pins
+
+    def connect(self) -> None:
+        """Connect, shake hands, compare. Raises `NotTrusted` on another certificate."""
+        super().connect()
+        try:
+            check_pinned(self._peer(), self._pins)
+        except TlsError as error:
+            self.close()
+            raise NotTrusted(
+                "wrong-server",
+                f"The server at {self.host}:{self.port} showed another certificate than the ones your vendor pinned.",
+            ) from error
+
+    def _peer(self) -> bytes | None:
+        return self.sock.getpeercert(binary_form=True) if isinstance(self.sock, ssl.SSLSocket) else None
+
+
+class PinnedPool(urllib3.HTTPSConnectionPool):
+    """Connections to one mirror."""
+
+    ConnectionCls = PinnedConnection
+
+
+def open_pool(
+    host: str, port: int, *, context: ssl.SSLContext, pins: Collection[bytes], timeout: float
+) -> urllib3.HTTPSConnectionPool:
+    """Connections to one mirror, opened when first needed. `timeout`: seconds without a byte."""
+    return PinnedPool(
+        host,
+        port,
+        maxsize=1,
+        block=True,
+        retries=False,
+        timeout=urllib3.Timeout(connect=timeout, read=timeout),
+        ssl_context=context,
+        pins=pins,
+    )
+
+
+def explain(error: HTTPError, where: str) -> SpotError:
+    """What a failure of urllib3 means; `where` names the mirror."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, SpotError):
+            return cause
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return _explain_certificate(cause, where)
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+            return NotReachable("tls", f"No secure connection to {where}: {cause.reason or cause}. Trying again later.")
+        cause = cause.__cause__ or cause.__context__ or _reason_of(cause)
+    if isinstance(error, (urllib3.exceptions.ProtocolError, urllib3.exceptions.SSLError)):
+        return NotReachable(
+            "closed",
+            f"{where} closed the connection without an answer: it is overloaded, "
+            "or this machine's certificate is not of its certificate authority.",
+        )
+    return NotReachable("no-answer", f"{where} cannot be reached: {_plain(error)}. Check the network, then try again.")
+
+
+def _explain_certificate(error: ssl.SSLCertVerificationError, where: str) -> SpotError:
+    if error.verify_code == _HAS_EXPIRED:
+        return OutOfDate(
+            "certificate-expired",
+            f"The certificate of {where} has expired, or this machine's clock is ahead. Check the clock first.",
+        )
+    if error.verify_code == _NOT_YET_VALID:
+        return OutOfDate(
+            "certificate-not-yet-valid",
+            f"The certificate of {where} is not valid yet: this machine's clock is behind. Set the clock.",
+        )
+    return NotTrusted(
+        "wrong-server",
+        f"The server at {where} is not the one your vendor pinned ({error.verify_message}). Nothing was sent to it.",
+    )
+
+
+def _reason_of(error: BaseException) -> BaseException | None:
+    reason = getattr(error, "reason", None)
+    return reason if isinstance(reason, BaseException) else None
+
+
+def _plain(error: BaseException) -> str:
+    """The innermost system message of a chain of errors."""
+    inner = _reason_of(error)
+    while inner is not None:
+        error, inner = inner, inner.__cause__ or inner.__context__ or _reason_of(inner)
+    return getattr(error, "strerror", None) or type(error).__name__

@@ -1,0 +1,202 @@
+"""Requests to the vendor's mirrors: one answer at a time, from the first mirror that gives one.
+
+What can be asked again is: `NotReachable` waits and tries the same mirror, then the next. `NotTrusted` goes straight
+to the next mirror and is raised if none is better. A refusal is an answer: it is raised as it is, never retried.
+
+Every answer has a largest size, asked of the caller; bodies are never decoded (`Accept-Encoding: identity`).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+import msgspec
+import tenacity
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from spot_client import __version__
+from spot_client.errors import NotLicensed, NotReachable, NotTrusted, Refused, SpotError
+from spot_client.fetch.pinned import explain
+from spot_client.wire import problem
+from spot_client.wire.problem import Reason
+
+CHUNK = 2**16
+_ATTEMPTS = 3
+_IDLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+_NEXT_STEPS = {
+    Reason.REVOKED.value: "Ask your vendor for a new bundle.",
+    Reason.EXPIRED.value: "Ask your vendor for a new bundle, and check this machine's clock.",
+    Reason.NOT_YET_VALID.value: "Check this machine's clock.",
+    Reason.NOT_LICENSED.value: "Ask your vendor if you need it.",
+    Reason.UNKNOWN_CUSTOMER.value: "Ask your vendor.",
+}
+
+T = TypeVar("T")
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A whole answer: status, headers by lower-case name, body."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def date(self) -> datetime | None:
+        """The mirror's clock when it answered, in UTC, if it said (RFC 9110 §6.6.1)."""
+        try:
+            moment = parsedate_to_datetime(self.headers.get("date", ""))
+        except ValueError:
+            return None
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class Mirror:
+    """One mirror: its URL for messages, and its connections."""
+
+    def __init__(self, url: str, pool: urllib3.HTTPSConnectionPool, headers: Mapping[str, str]) -> None:
+        self.url = url
+        self._pool = pool
+        common = {"User-Agent": f"spot/{__version__}", "Accept-Encoding": "identity", "Accept": "*/*"}
+        self._headers = {**common, **headers}
+
+    def request(
+        self, method: str, path: str, *, headers: Mapping[str, str], body: bytes | None, max_bytes: int
+    ) -> Answer:
+        """One request, read whole. Raises `SpotError` for everything that is not a 2xx or 304 within `max_bytes`."""
+        with_body = self._send(method, path, headers, body)
+        with with_body as response:
+            _raise_refusal(response, self.url)
+            raw = self._read(response, max_bytes)
+            return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, raw)
+
+    def stream(self, path: str, *, start: int, stop: int) -> Iterator[bytes]:
+        """The bytes from `start` to before `stop` of a resource, as they come; never more than asked for."""
+        headers = {"Range": f"bytes={start}-{stop - 1}"}
+        with self._send("GET", path, headers, None) as response:
+            _raise_refusal(response, self.url)
+            wanted = f"bytes {start}-{stop - 1}/"
+            if response.status != 206 or not response.headers.get("Content-Range", "").startswith(wanted):
+                raise NotReachable("bad-answer", f"{self.url} did not answer the range that was asked of {path}.")
+            left = stop - start
+            try:
+                while left:
+                    chunk = response.read(min(CHUNK, left))
+                    if not chunk:
+                        raise NotReachable("broken-off", f"{self.url} broke off {left} bytes before the end.")
+                    left -= len(chunk)
+                    yield chunk
+            except HTTPError as error:
+                raise explain(error, self.url) from error
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._pool.close()
+
+    def _send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> urllib3.BaseHTTPResponse:
+        try:
+            return self._pool.urlopen(
+                method,
+                path,
+                body=body,
+                headers={**self._headers, **headers},
+                redirect=False,
+                retries=False,
+                preload_content=False,
+                decode_content=False,
+            )
+        except HTTPError as error:
+            raise explain(error, self.url) from error
+
+    def _read(self, response: urllib3.BaseHTTPResponse, max_bytes: int) -> bytes:
+        try:
+            raw = response.read(max_bytes + 1)
+        except HTTPError as error:
+            raise explain(error, self.url) from error
+        if len(raw) > max_bytes:
+            raise NotReachable("too-long", f"{self.url} sent more than the {max_bytes} bytes that the answer may have.")
+        return raw
+
+
+class Transport:
+    """All mirrors of the vendor. `sleep` waits between attempts."""
+
+    def __init__(self, mirrors: Sequence[Mirror], *, sleep: Callable[[float], None]) -> None:
+        self._mirrors = mirrors
+        self._sleep = sleep
+        self.mirror_time: datetime | None = None
+        """The clock of the mirror that answered last, in UTC."""
+
+    def get(self, path: str, *, max_bytes: int) -> Answer:
+        """GET `path`, tried again while no mirror answers. Raises `SpotError`."""
+        answer = self._persist(
+            lambda mirror: mirror.request("GET", path, headers={}, body=None, max_bytes=max_bytes),
+        )
+        self.mirror_time = answer.date
+        return answer
+
+    def post(self, path: str, *, headers: Mapping[str, str], max_bytes: int) -> Answer:
+        """POST without a body, tried again like GET: `headers` make a repeated request the same one."""
+        return self._persist(
+            lambda mirror: mirror.request("POST", path, headers=headers, body=b"", max_bytes=max_bytes),
+        )
+
+    def put(self, path: str, body: bytes) -> None:
+        """PUT `body` once. Raises `SpotError`."""
+        headers = {"Content-Type": "application/json"}
+        self._first(lambda mirror: mirror.request("PUT", path, headers=headers, body=body, max_bytes=CHUNK))
+
+    def download(self, path: str, *, start: int, stop: int, sink: Callable[[bytes], None]) -> None:
+        """Hand the bytes from `start` to before `stop` to `sink`; after a break goes on where it stopped."""
+        position = start
+
+        def go_on(mirror: Mirror) -> None:
+            nonlocal position
+            for chunk in mirror.stream(path, start=position, stop=stop) if position < stop else ():
+                sink(chunk)
+                position += len(chunk)
+
+        self._persist(go_on)
+
+    def close(self) -> None:
+        """Close all connections."""
+        for mirror in self._mirrors:
+            mirror.close()
+
+    def _persist(self, ask: Callable[[Mirror], T]) -> T:
+        retrying: Callable[..., T] = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(NotReachable),
+            stop=tenacity.stop_after_attempt(_ATTEMPTS),
+            wait=tenacity.wait_exponential_jitter(initial=0.5, max=8),
+            sleep=self._sleep,
+            reraise=True,
+        )
+        return retrying(self._first, ask)
+
+    def _first(self, ask: Callable[[Mirror], T]) -> T:
+        """Ask mirror after mirror. If none answers: what cannot be trusted weighs more than what cannot be reached."""
+        failures: list[SpotError] = []
+        for mirror in self._mirrors:
+            try:
+                return ask(mirror)
+            except (NotReachable, NotTrusted) as error:
+                failures.append(error)
+        raise min(failures, key=lambda error: isinstance(error, NotReachable))
+
+
+def _raise_refusal(response: urllib3.BaseHTTPResponse, where: str) -> None:
+    if response.status in {200, 201, 204, 206, 304}:
+        return
+    try:
+        told = problem.read_reason(response.read(problem.MAX_BYTES + 1))
+    except HTTPError as error:
+        raise explain(error, where) from error
+    if told is None or response.status in _IDLE_STATUSES:
+        said = f": {told[1]}" if told else "."
+        raise NotReachable(f"http-{response.status}", f"{where} answered with the status {response.status}{said}")
+    reason, detail, request = told
+    message = f"The mirror refused: {detail} {_NEXT_STEPS.get(reason, '')}".rstrip()
+    kind = NotLicensed if reason == Reason.NOT_LICENSED.value else Refused
+    raise kind(reason, f"{message} (request {request})")

@@ -1,0 +1,80 @@
+"""How SPOT tells what it does: bars on a terminal, plain lines everywhere else. Warnings go to standard error."""
+
+import sys
+
+import click
+
+from spot_client.install.change import Progress
+from spot_client.update import Report
+
+
+def mib(number: int) -> str:
+    """A number of bytes for people."""
+    return f"{number / 2**20:.1f} MiB" if number >= 2**20 else f"{number / 2**10:.1f} KiB"
+
+
+class PlainReport:
+    """Lines without control characters, for logs and pipes: one at the beginning and one at the end of each change."""
+
+    def __init__(self) -> None:
+        self._fetched = 0
+
+    def say(self, text: str) -> None:
+        """One sentence on standard output."""
+        click.echo(text)
+
+    def warn(self, text: str) -> None:
+        """One sentence on standard error."""
+        click.echo(f"spot: {text}", err=True)
+
+    def begin(self, label: str, *, fetch: int, write: int) -> Progress:
+        """Announce a change."""
+        self._fetched = 0
+        self.say(f"{label} ({mib(fetch)} to fetch, {mib(write)} to write)" if write else f"{label} (kept here, whole)")
+        return Progress(fetched=self._count, written=lambda _: None, spoiled=self._spoiled)
+
+    def end(self) -> None:
+        """Say what was fetched."""
+        if self._fetched:
+            self.say(f"  fetched {mib(self._fetched)}")
+
+    def _count(self, number: int) -> None:
+        self._fetched += number
+
+    def _spoiled(self, path: str) -> None:
+        self.warn(f"{path} is damaged: it is not used, and its content is taken from elsewhere.")
+
+
+class TerminalReport(PlainReport):
+    """Two bars a change: bytes fetched, bytes written. rich is loaded when the first bar is drawn."""
+
+    def begin(self, label: str, *, fetch: int, write: int) -> Progress:
+        """Draw the bars of a change."""
+        from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+        from rich.progress import Progress as Bars  # noqa: PLC0415
+
+        self._fetched = 0
+        self.say(label)
+        self._bars = Bars(
+            TextColumn("  {task.description:8}"), BarColumn(), DownloadColumn(binary_units=True), TimeRemainingColumn()
+        )
+        self._bars.start()
+        fetching = self._bars.add_task("fetch", total=fetch, visible=fetch > 0)
+        writing = self._bars.add_task("write", total=write)
+
+        def fetched(number: int) -> None:
+            self._count(number)
+            self._bars.advance(fetching, number)
+
+        return Progress(
+            fetched=fetched, written=lambda number: self._bars.advance(writing, number), spoiled=self._spoiled
+        )
+
+    def end(self) -> None:
+        """Leave the bars as they stand."""
+        self._bars.stop()
+
+
+def for_stream() -> Report:
+    """Bars if standard output is a terminal, else plain lines."""
+    return TerminalReport() if sys.stdout.isatty() else PlainReport()
