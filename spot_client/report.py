@@ -10,7 +10,9 @@ from spot_client.update import Report
 
 def mib(number: int) -> str:
     """A number of bytes for people."""
-    return f"{number / 2**20:.1f} MiB" if number >= 2**20 else f"{number / 2**10:.1f} KiB"
+    if number >= 2**20:
+        return f"{number / 2**20:.1f} MiB"
+    return f"{number / 2**10:.1f} KiB" if number >= 2**10 else f"{number} B"
 
 
 class PlainReport:

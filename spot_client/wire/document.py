@@ -31,8 +31,16 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 def encode(document: Document) -> bytes:
-    """The canonical bytes of a document."""
-    return strict_json.encode(document)
+    """The canonical bytes of a document.
+
+    Raises:
+        FormatError: reason `wrong-shape`. Constructors check nothing, and what is written here must be read there.
+    """
+    try:
+        msgspec.convert(msgspec.to_builtins(document), type(document))
+        return strict_json.encode(document)
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
+        raise FormatError("wrong-shape", f"The document cannot be written: {error}.") from error
 
 
 def decode(raw: bytes, shape: type[D], *, max_bytes: int, what: str) -> D:
@@ -49,6 +57,8 @@ def decode(raw: bytes, shape: type[D], *, max_bytes: int, what: str) -> D:
         return strict_json.decode(raw, shape, max_bytes=max_bytes, first_look=first_look)
     except JsonError as error:
         raise FormatError(error.reason, f"{what}: {error}") from error
+    except UnicodeEncodeError as error:  # msgspec meets a lone surrogate where it looks a name up
+        raise FormatError("not-canonical", f"{what}: the document has a string that is not Unicode text.") from error
 
 
 def _check_header(builtins: Any, what: str) -> None:
@@ -60,7 +70,9 @@ def _check_header(builtins: Any, what: str) -> None:
     try:
         needed = Version(min_spot)
     except InvalidVersion:
-        raise FormatError("wrong-shape", f"{what}: the document names no SPOT version that reads it.") from None
+        needed = None
+    if needed is None or str(needed) != min_spot:
+        raise FormatError("wrong-shape", f"{what}: the document names no SPOT version that reads it.")
     if number > FORMAT or needed > Version(__version__):
         raise FormatError(
             "too-new", f"{what}: needs SPOT {min_spot} or later; this is {__version__}. Update SPOT first."

@@ -3,7 +3,7 @@
 WireError          `reason` for code, one sentence for a person
 ├── BadName        an id, version, platform, channel or path is not one we use (`bad-name`, `bad-path`, ...)
 ├── DigestError    bytes are not those that were named (`wrong-length`, `wrong-digest`)
-└── FormatError    a document is not of its format (`bad-format`), or too new for this SPOT (`too-new`)
+└── FormatError    a document is not of its format (`bad-manifest`, ...), or too new for this SPOT
 """
 
 

@@ -4,6 +4,7 @@ It lies in the catalogue as `PRODUCT/COMPONENT/index.json.zst`: one zstd frame o
 length and digest of the compressed bytes before they come here. Pure.
 """
 
+from datetime import datetime
 from enum import Enum
 from typing import Annotated, Final
 
@@ -23,6 +24,8 @@ Moment = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-[01][0-9]-[0-3][0-9]T[0
 """A moment in UTC, to the second (RFC 3339)."""
 
 Notes = Annotated[str, msgspec.Meta(max_length=8192)]
+
+_Specifiers = Annotated[str, msgspec.Meta(max_length=256)]
 
 
 class Severity(Enum):
@@ -44,7 +47,7 @@ class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     published: Moment
     restart: bool = False
     notes: Notes = ""
-    requires: dict[str, str] = {}
+    requires: dict[str, _Specifiers] = {}
 
 
 class Tombstone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,6 +111,9 @@ def check(index: Index) -> None:
     names.check_id("component", index.component)
     for release in index.releases:
         _check_release(release)
+        _check_moment(release.published)
+    for tombstone in index.tombstones:
+        _check_moment(tombstone.withdrawn)
     releases, tombstones = _keys(index.releases), _keys(index.tombstones)
     for keys in (releases, tombstones):
         if keys != sorted(set(keys)):
@@ -118,6 +124,13 @@ def check(index: Index) -> None:
 
 def _keys(lines: tuple[Release, ...] | tuple[Tombstone, ...]) -> list[tuple[object, str]]:
     return [(names.check_version(line.version), names.check_platform(line.platform)) for line in lines]
+
+
+def _check_moment(moment: str) -> None:
+    try:
+        datetime.fromisoformat(moment)
+    except ValueError as error:
+        raise FormatError("bad-index", f"{_WHAT} has a moment that is not in the calendar: {moment[:40]!r}.") from error
 
 
 def _check_release(release: Release) -> None:

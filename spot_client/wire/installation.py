@@ -1,7 +1,7 @@
 """An installation's id, and its short form for the telephone.
 
 The mirror mints the id from 80 random bits: 16 characters of Crockford's base 32 in lower case, `7k2m9xq40gct31vz`. It
-says nothing about the machine. The short form is its first 8 characters and 2 check characters, `7K2M-9XQ4-CT`: said
+says nothing about the machine. The short form is its first 8 characters and 2 check characters, `7K2M-9XQ4-AE`: said
 on the telephone, every single wrong character and every swap of two neighbours is noticed. Pure.
 """
 
@@ -42,7 +42,7 @@ def mint(randomness: bytes) -> str:
 
 
 def short_form(installation: str) -> str:
-    """The short form of an id, such as `7K2M-9XQ4-CT`."""
+    """The short form of an id, such as `7K2M-9XQ4-AE`."""
     head = installation[:8]
     text = (head + _check(head)).upper()
     return f"{text[:4]}-{text[4:8]}-{text[8:]}"
@@ -56,7 +56,7 @@ def read_short_form(text: str) -> str:
     """
     plain = text.lower().translate(_READ_AS)
     if not re.fullmatch(r"[0-9a-hjkmnp-tv-z]{10}", plain, re.ASCII):
-        raise BadName("bad-short-form", f"{text[:40]!r} is not the short form of an installation, like 7K2M-9XQ4-CT.")
+        raise BadName("bad-short-form", f"{text[:40]!r} is not the short form of an installation, like 7K2M-9XQ4-AE.")
     if _check(plain[:8]) != plain[8:]:
         raise BadName("check-characters", f"{text[:40]!r} has a mistake in it: its check characters do not fit.")
     return plain[:8]

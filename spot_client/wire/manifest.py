@@ -27,6 +27,8 @@ _WHAT = "The manifest"
 
 Mode = Annotated[int, msgspec.Meta(ge=0, le=0o777)]
 
+_Word = Annotated[str, msgspec.Meta(max_length=4096, pattern=r"^[^\x00]*\Z")]  # what a system call takes
+
 
 class Kind(Enum):
     """What an update may do to a file."""
@@ -79,7 +81,7 @@ class Hook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A command that runs at an `event`, for `timeout` seconds at most. Its first word is a path in the release."""
 
     event: Annotated[str, msgspec.Meta(pattern=r"^(pre|post)-(install|uninstall)\Z")]
-    command: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=64)]
+    command: Annotated[tuple[_Word, ...], msgspec.Meta(min_length=1, max_length=64)]
     timeout: Annotated[int, msgspec.Meta(ge=1, le=86_400)]
 
 

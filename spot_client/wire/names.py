@@ -116,11 +116,9 @@ def check_link(path: str, target: str) -> str:
         climbs += 1
     if climbs > path.count("/"):
         raise BadName("bad-link", f"The link {path!r} leaves the release: its target is {target[:120]!r}.")
-    rest = "/".join(segments[climbs:])
-    if rest and _path_problem(rest):
-        raise BadName("bad-link", f"The link {path!r} has a target that cannot be used: {_path_problem(rest)}.")
-    if not rest and not climbs:
-        raise BadName("bad-link", f"The link {path!r} has no target.")
+    problem = _path_problem("/".join(segments[climbs:])) if segments[climbs:] else ""
+    if problem:
+        raise BadName("bad-link", f"The link {path!r} has a target that cannot be used: {problem}.")
     return target
 
 

@@ -67,9 +67,16 @@ def encode(problem: Problem) -> bytes:
 
 
 def read_reason(raw: bytes) -> tuple[str, str, str] | None:
-    """(reason, detail, request id) of a refusal's body, or None if it is not one. Only ever shown, never trusted."""
+    """(reason, detail, request id) of a refusal's body, or None if it is not one. Only ever shown, never trusted.
+
+    What a terminal would obey instead of show (control characters), and what it cannot show, becomes a blank.
+    """
     try:
         public = strict_json.decode(raw, _Public, max_bytes=MAX_BYTES, canonical=False)
-    except JsonError:
+    except (JsonError, UnicodeEncodeError):  # the second: msgspec meets a lone surrogate where it looks a name up
         return None
-    return public.reason, public.detail, public.request
+    return public.reason, _printable(public.detail), _printable(public.request)
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else " " for char in text)
