@@ -119,7 +119,11 @@ class Store:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the installation for a change. Raises `Busy`, naming the holder, if another SPOT does."""
+        """Hold the installation for a change; what a killed run was writing goes first.
+
+        Raises:
+            Busy: another SPOT holds it; the message names it.
+        """
         durable.make_private(self.paths.own)
         holder = self.paths.own / "lock.pid"
         lock = filelock.FileLock(self.paths.own / "lock", timeout=0)
@@ -132,9 +136,17 @@ class Store:
             ) from error
         try:
             holder.write_text(f"{os.getpid()}\n")
+            self._sweep()
             yield
         finally:
             lock.release()
+
+    def _sweep(self) -> None:
+        """Remove the temporary files of a killed run: a private key may stand in one of them."""
+        own, catalogue = self.paths.own, self.paths.own / "catalogue"
+        of_tuf = (path for path in catalogue.glob("tmp*") if not path.suffix)  # python-tuf's; metadata ends in .json
+        for left in (*own.glob(".*.tmp"), *catalogue.rglob(".*.tmp"), *of_tuf):
+            left.unlink()
 
     def _read(self, name: str, shape: type[D]) -> D | None:
         path = self.paths.own / name

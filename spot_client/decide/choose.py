@@ -64,37 +64,42 @@ class Situation(msgspec.Struct, frozen=True):
 
 def choose(index: Index, situation: Situation, *, wanted: str | None = None) -> Decision:
     """Decide where a component goes: to the version `wanted`, or to the newest."""
-    withdrawn = {stone.version: stone.reason for stone in index.tombstones}
+    ours = {"any", situation.platform}
+    withdrawn = {Version(stone.version): stone.reason for stone in index.tombstones if stone.platform in ours}
     offers = [r for r in index.releases if wanted is None or Version(r.version) == Version(wanted)]
     if wanted is not None and not offers:
-        if wanted in withdrawn:
-            return Hold(Why.WITHDRAWN, f"{wanted} was withdrawn: {withdrawn[wanted]}")
+        if Version(wanted) in withdrawn:
+            return Hold(Why.WITHDRAWN, f"{wanted} was withdrawn: {withdrawn[Version(wanted)]}")
         return Hold(Why.NO_SUCH_VERSION, f"there is no version {wanted}")
-    candidates, obstacle = _candidates(offers, situation)
+    obstacles = [(release, _obstacle(release, situation)) for release in offers]
+    candidates = [release for release, obstacle in obstacles if obstacle is None]
     if not candidates:
-        return obstacle
+        return _nearest(obstacles)
     best = max(candidates, key=lambda release: (Version(release.version), release.platform != "any"))
-    decision = _direction(best, situation.installed, forced=wanted is not None or situation.installed in withdrawn)
-    if isinstance(decision, Hold) and obstacle.why is Why.REQUIRES:
-        return Hold(decision.why, f"{decision.detail} that may be installed: {obstacle.detail}")
+    forced = wanted is not None or (situation.installed is not None and Version(situation.installed) in withdrawn)
+    decision = _direction(best, situation.installed, forced=forced)
+    newer = _nearest([line for line in obstacles if Version(line[0].version) > Version(best.version)])
+    if isinstance(decision, Hold) and newer.why is Why.REQUIRES:
+        return Hold(decision.why, f"{decision.detail} that may be installed: {newer.detail}")
     return decision
 
 
-def _candidates(offers: Iterable[Release], situation: Situation) -> tuple[list[Release], Hold]:
-    """Those that may be installed; and what stands in the way of the newest that may not."""
-    obstacle = Hold(Why.NOTHING_ON_OFFER, "nothing is on offer")
-    candidates = []
-    for release in sorted(offers, key=lambda release: Version(release.version)):
-        if release.platform not in {"any", situation.platform}:
-            obstacle = Hold(Why.OTHER_PLATFORM, f"{release.version} is for {release.platform}, not for this machine")
-        elif situation.channel not in release.channels:
-            offered = ", ".join(release.channels)
-            obstacle = Hold(Why.OTHER_CHANNEL, f"{release.version} is offered in {offered}, not in {situation.channel}")
-        elif missing := _missing(release, situation.others):
-            obstacle = Hold(Why.REQUIRES, f"{release.version} requires {missing}")
-        else:
-            candidates.append(release)
-    return candidates, obstacle
+def _obstacle(release: Release, situation: Situation) -> Hold | None:
+    """What stands in the way of a release here, if anything."""
+    if release.platform not in {"any", situation.platform}:
+        return Hold(Why.OTHER_PLATFORM, f"{release.version} is for {release.platform}, not for this machine")
+    if situation.channel not in release.channels:
+        offered = ", ".join(release.channels)
+        return Hold(Why.OTHER_CHANNEL, f"{release.version} is offered in {offered}, not in {situation.channel}")
+    missing = _missing(release, situation.others)
+    return Hold(Why.REQUIRES, f"{release.version} requires {missing}") if missing else None
+
+
+def _nearest(obstacles: Iterable[tuple[Release, Hold | None]]) -> Hold:
+    """The obstacle to tell: of the newest release; those for other machines only if there is nothing else to say."""
+    told = [(release, obstacle) for release, obstacle in obstacles if obstacle is not None]
+    last = max(told, key=lambda one: (one[1].why is not Why.OTHER_PLATFORM, Version(one[0].version)), default=None)
+    return last[1] if last else Hold(Why.NOTHING_ON_OFFER, "nothing is on offer")
 
 
 def _missing(release: Release, others: Mapping[str, str]) -> str:

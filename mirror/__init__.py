@@ -1,0 +1,1 @@
+"""The vendor's side: publishing, serving and reading thin snapshots."""

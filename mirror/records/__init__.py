@@ -1,0 +1,1 @@
+"""Customers, licences, installations and thin snapshots: one protocol, adapters that keep it."""

@@ -1,0 +1,137 @@
+"""What the mirror remembers about customers, and the protocol that every store of it keeps. Pure.
+
+Moments are UTC, to the second. Days are UTC; a licence holds from the beginning of its first to the end of its last
+day. `tests/mirror/records/contract.py` is this protocol as tests: every adapter passes it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Protocol
+
+import msgspec
+
+
+class Customer(msgspec.Struct, frozen=True):
+    """A customer, and since when."""
+
+    name: str
+    added: datetime
+
+
+class Licence(msgspec.Struct, frozen=True):
+    """What a customer may fetch: channels (sorted), first and last day (None: open), installations paid for."""
+
+    customer: str
+    product: str
+    channels: tuple[str, ...]
+    valid_from: date
+    valid_until: date | None
+    installations: int
+
+    def holds(self, today: date) -> bool:
+        """Whether the licence is in force on the day `today`, in UTC."""
+        return self.valid_from <= today and (self.valid_until is None or today <= self.valid_until)
+
+
+class Installation(msgspec.Struct, frozen=True):
+    """An id that was minted. `last_seen`: the newest accepted request; `versions_as_of`: the newest thin snapshot."""
+
+    id: str
+    customer: str
+    enrolled: datetime
+    last_seen: datetime
+    versions_as_of: datetime | None
+
+
+class ThinSnapshot(msgspec.Struct, frozen=True):
+    """A line of an installation's history: the same versions from `first` to `last`, the moments they were received."""
+
+    installation: str
+    components: dict[str, str]
+    first: datetime
+    last: datetime
+
+
+class Records(Protocol):
+    """The store. All calls are synchronous and may come from any thread; each is one transaction, durable on return.
+
+    Raises (every call): `StoreFault`.
+    """
+
+    def add_customer(self, name: str, now: datetime) -> Customer:
+        """Add a customer. Raises `AlreadyThere`, or `RecordsError` (`bad-name`) for a name that is not an id."""
+        ...
+
+    def customers(self) -> Sequence[Customer]:
+        """All customers, by name."""
+        ...
+
+    def grant(self, licence: Licence) -> Licence | None:
+        """Grant a licence, or replace the one of this customer and product, which is returned.
+
+        Raises:
+            NotThere: no such customer.
+            RecordsError: reason `bad-name` or `bad-licence` (no channel, ends before it begins, number below 1).
+        """
+        ...
+
+    def end_licence(self, customer: str, product: str, last_day: date) -> Licence:
+        """Let a licence end with `last_day`, never later than it does already; returns it. Raises `NotThere`."""
+        ...
+
+    def licences(self, customer: str | None = None) -> Sequence[Licence]:
+        """Licences, ended ones too, by customer and product."""
+        ...
+
+    def mint(self, customer: str, request: bytes, draw: Callable[[], str], now: datetime) -> Installation:
+        """Mint an id for an installation of `customer`.
+
+        Args:
+            request: what makes a repeated request the same one (an idempotency key's digest): the same `customer` and
+                `request` get the same installation again.
+            draw: draws a new id; called again while the first 8 characters of the id are taken.
+
+        Raises:
+            NotThere: no such customer.
+            RecordsError: reason `no-free-id`, if every id drawn was taken.
+        """
+        ...
+
+    def installation(self, installation: str) -> Installation | None:
+        """One installation by its whole id."""
+        ...
+
+    def installations(self, customer: str | None = None, prefix: str = "") -> Sequence[Installation]:
+        """Installations by customer and id; `prefix`: only ids that begin so."""
+        ...
+
+    def seen(self, moments: Mapping[str, datetime]) -> None:
+        """Move `last_seen` forward, by id; never back, and ids that do not exist are passed over."""
+        ...
+
+    def put_thin_snapshot(self, installation: str, components: Mapping[str, str], now: datetime) -> bool:
+        """Store what an installation has; durable on return. True if it differs from the newest one stored.
+
+        The same versions as the newest only move that line's `last`. Moves `last_seen` too.
+
+        Raises:
+            NotThere: no such installation.
+            RecordsError: reason `bad-name`.
+        """
+        ...
+
+    def thin_snapshots(self, installation: str, limit: int | None = None) -> Sequence[ThinSnapshot]:
+        """The history of an installation, newest first."""
+        ...
+
+    def newest_thin_snapshots(self, customer: str | None = None) -> Sequence[ThinSnapshot]:
+        """The newest line of every installation that has one, by installation id."""
+        ...
+
+    def marker(self) -> int:
+        """A number that changes whenever customers, licences or the set of installations change; cheap to ask."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the store."""
+        ...

@@ -1,0 +1,87 @@
+"""The tables of the records, and how an older file becomes a newer one.
+
+Steps are only ever added, at the end, and never changed once released: a file says by name which it has been through.
+A file that knows a step which is not here was written by a newer spot-mirror, and is left alone.
+
+Keys are integers, so that a line of history is some 30 bytes: a store may come to hold ten million of them. Moments
+are whole seconds since 1970 in UTC, days are ISO 8601 text, both as the protocol has them.
+"""
+
+import sqlite3
+from typing import Final
+
+from sqlite_utils import Database, Migrations
+
+from mirror.errors import StoreFault
+
+_TABLES = """
+CREATE TABLE customer (
+    key INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    added INTEGER NOT NULL
+) STRICT;
+CREATE TABLE licence (
+    customer INTEGER NOT NULL REFERENCES customer (key),
+    product TEXT NOT NULL,
+    channels TEXT NOT NULL,
+    valid_from TEXT NOT NULL,
+    valid_until TEXT,
+    installations INTEGER NOT NULL,
+    PRIMARY KEY (customer, product)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE installation (
+    key INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    customer INTEGER NOT NULL REFERENCES customer (key),
+    request BLOB NOT NULL,
+    enrolled INTEGER NOT NULL,
+    last_seen INTEGER NOT NULL,
+    UNIQUE (customer, request)
+) STRICT;
+CREATE UNIQUE INDEX installation_short ON installation (substr(id, 1, 8));
+CREATE TABLE content (
+    key INTEGER PRIMARY KEY,
+    digest BLOB NOT NULL UNIQUE,
+    components TEXT NOT NULL
+) STRICT;
+CREATE TABLE line (
+    key INTEGER PRIMARY KEY,
+    installation INTEGER NOT NULL REFERENCES installation (key),
+    content INTEGER NOT NULL REFERENCES content (key),
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL
+) STRICT;
+CREATE INDEX line_installation ON line (installation);
+CREATE TABLE marker (number INTEGER NOT NULL) STRICT;
+INSERT INTO marker VALUES (0);
+"""
+
+
+def _tables(db: Database) -> None:
+    db.executescript(_TABLES)
+
+
+_STEPS: Final = {"0001-tables": _tables}
+
+_migrations = Migrations("records")
+for _name, _step in _STEPS.items():
+    _migrations(name=_name)(_step)
+
+
+def migrate(connection: sqlite3.Connection, *, new: bool) -> None:
+    """Bring a file up to date: a write-ahead log, and every step it lacks. The caller holds the lock around it.
+
+    Args:
+        new: the file has just been made; otherwise one without any step is refused, since it lost its tables.
+
+    Raises:
+        StoreFault: reason `newer` or `damaged`; the file stays as it was.
+    """
+    db = Database(connection, execute_plugins=False)
+    applied = {step.name for step in _migrations.applied(db)}
+    if applied - _STEPS.keys():
+        raise StoreFault("newer", "The records were written by a newer spot-mirror: update this one, then try again.")
+    if not applied and not new:
+        raise StoreFault("damaged", "The records' file holds no records: restore it from a backup.")
+    db.enable_wal()
+    _migrations.apply(db)

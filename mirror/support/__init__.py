@@ -1,0 +1,1 @@
+"""What support reads: thin snapshots, compared and counted."""

@@ -1,0 +1,450 @@
+"""The protocol of records as tests: every adapter passes them, by a subclass with its own fixture `opener`."""
+
+import multiprocessing
+import os
+import signal
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
+from itertools import count, groupby
+from multiprocessing.connection import Connection
+from typing import Final
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mirror.errors import AlreadyThere, NotThere, RecordsError
+from mirror.records.protocol import Customer, Installation, Licence, Records, ThinSnapshot
+from spot_client.wire import installation
+
+NOW: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HOUR: Final = timedelta(hours=1)
+LICENCE: Final = Licence("acme", "sdk", ("beta", "stable"), date(2026, 1, 1), date(2026, 12, 31), 3)
+OLD: Final = {"sdk/botocore": "1.40.0"}
+NEW: Final = {"sdk/botocore": "1.40.1", "sdk/docs": "2026.1"}
+
+Opener = Callable[[], Records]
+"""Opens the same store again; can be pickled, so that another process may call it."""
+
+_spawning = multiprocessing.get_context("spawn")
+
+
+def new_id(number: object) -> str:
+    return installation.mint(sha256(str(number).encode()).digest()[: installation.ID_BYTES])
+
+
+def enrol(records: Records, number: object = 0, customer: str = "acme", now: datetime = NOW) -> Installation:
+    return records.mint(customer, str(number).encode(), lambda: new_id(number), now)
+
+
+class RecordsContract(ABC):
+    @pytest.fixture
+    @abstractmethod
+    def opener(self, tmp_path: object) -> Opener:
+        """An opener of a store that was just made."""
+
+    @pytest.fixture
+    def records(self, opener: Opener) -> Iterator[Records]:
+        with closing(opener()) as records:
+            yield records
+
+    @pytest.fixture
+    def acme(self, records: Records) -> Records:
+        """A store with the customer `acme`."""
+        records.add_customer("acme", NOW)
+        return records
+
+    # customers
+
+    def test_customers_are_listed_by_name_with_the_second_they_were_added_in(self, records: Records) -> None:
+        assert records.customers() == []
+        assert records.add_customer("globex", NOW) == Customer("globex", NOW)
+        records.add_customer("acme", NOW.replace(microsecond=999_999))
+        assert records.customers() == [Customer("acme", NOW), Customer("globex", NOW)]
+
+    def test_a_customer_is_added_once(self, acme: Records) -> None:
+        with pytest.raises(AlreadyThere):
+            acme.add_customer("acme", NOW + HOUR)
+        assert acme.customers() == [Customer("acme", NOW)]
+
+    @pytest.mark.parametrize("name", ["", "Acme", "-acme", "a/b", "acme\n", "a" * 64, "ácme", "\udc80", "' OR 1=1 --"])
+    def test_a_customer_is_named_by_an_id(self, records: Records, name: str) -> None:
+        with pytest.raises(RecordsError) as caught:
+            records.add_customer(name, NOW)
+        assert caught.value.reason == "bad-name"
+        assert records.customers() == []
+
+    # licences
+
+    def test_a_licence_is_kept_as_it_was_granted(self, acme: Records) -> None:
+        unlimited = msgspec.structs.replace(LICENCE, product="science", valid_until=None)
+        assert acme.grant(LICENCE) is None
+        assert acme.grant(unlimited) is None
+        assert acme.licences() == [unlimited, LICENCE]
+
+    def test_channels_are_kept_sorted_and_once(self, acme: Records) -> None:
+        acme.grant(msgspec.structs.replace(LICENCE, channels=("stable", "beta", "stable")))
+        assert acme.licences() == [LICENCE]
+
+    def test_a_licence_granted_again_replaces_the_older_one_which_is_returned(self, acme: Records) -> None:
+        newer = msgspec.structs.replace(LICENCE, channels=("stable",), installations=9)
+        acme.grant(LICENCE)
+        assert acme.grant(newer) == LICENCE
+        assert acme.licences() == [newer]
+
+    def test_a_licence_needs_a_customer(self, records: Records) -> None:
+        with pytest.raises(NotThere):
+            records.grant(LICENCE)
+        with pytest.raises(NotThere):
+            records.end_licence("acme", "sdk", date(2026, 3, 1))
+        assert records.licences() == []
+
+    @pytest.mark.parametrize(
+        ("change", "reason"),
+        [
+            ({"customer": "Acme"}, "bad-name"),
+            ({"product": "SDK"}, "bad-name"),
+            ({"product": "targets"}, "bad-name"),
+            ({"channels": ("a b",)}, "bad-name"),
+            ({"channels": ()}, "bad-licence"),
+            ({"valid_until": date(2025, 12, 31)}, "bad-licence"),
+            ({"installations": 0}, "bad-licence"),
+            ({"installations": 2**63}, "bad-licence"),
+        ],
+    )
+    def test_a_licence_that_cannot_be_is_refused(self, acme: Records, change: dict[str, object], reason: str) -> None:
+        with pytest.raises(RecordsError) as caught:
+            acme.grant(msgspec.structs.replace(LICENCE, **change))
+        assert caught.value.reason == reason
+        assert acme.licences() == []
+
+    @pytest.mark.parametrize(
+        ("granted", "asked", "kept"),
+        [
+            (None, date(2026, 6, 30), date(2026, 6, 30)),
+            (date(2026, 12, 31), date(2026, 6, 30), date(2026, 6, 30)),
+            (date(2026, 2, 28), date(2026, 6, 30), date(2026, 2, 28)),
+            (None, date(2025, 6, 30), date(2025, 6, 30)),
+        ],
+        ids=["open", "earlier", "ended-already", "before-it-began"],
+    )
+    def test_ending_a_licence_never_prolongs_it(
+        self, acme: Records, granted: date | None, asked: date, kept: date
+    ) -> None:
+        licence = msgspec.structs.replace(LICENCE, valid_until=granted)
+        acme.grant(licence)
+        ended = msgspec.structs.replace(licence, valid_until=kept)
+        assert acme.end_licence("acme", "sdk", asked) == ended
+        assert acme.licences() == [ended]
+
+    def test_a_licence_that_was_never_granted_cannot_end(self, acme: Records) -> None:
+        acme.grant(LICENCE)
+        with pytest.raises(NotThere):
+            acme.end_licence("acme", "science", date(2026, 3, 1))
+        assert acme.licences() == [LICENCE]
+
+    def test_licences_are_listed_by_customer_and_product_or_for_one_customer(self, acme: Records) -> None:
+        acme.add_customer("globex", NOW)
+        for customer, product in (("globex", "sdk"), ("acme", "sdk"), ("globex", "science")):
+            acme.grant(msgspec.structs.replace(LICENCE, customer=customer, product=product))
+        every = [("acme", "sdk"), ("globex", "science"), ("globex", "sdk")]
+        assert [(line.customer, line.product) for line in acme.licences()] == every
+        assert [(line.customer, line.product) for line in acme.licences("globex")] == every[1:]
+        assert acme.licences("initech") == []
+
+    # installations
+
+    def test_a_minted_installation_was_seen_at_its_enrolment_and_has_no_versions(self, acme: Records) -> None:
+        minted = enrol(acme)
+        assert minted == Installation(new_id(0), "acme", NOW, NOW, None)
+        assert acme.installation(minted.id) == minted
+        assert acme.installation(new_id(1)) is None
+
+    def test_the_same_request_of_the_same_customer_gets_the_same_installation(self, acme: Records) -> None:
+        acme.add_customer("globex", NOW)
+        first = acme.mint("acme", b"request", lambda: new_id(1), NOW)
+        assert acme.mint("acme", b"request", lambda: new_id(2), NOW + HOUR) == first
+        assert acme.mint("globex", b"request", lambda: new_id(3), NOW).id == new_id(3)
+        assert acme.mint("acme", b"other request", lambda: new_id(4), NOW).id == new_id(4)
+
+    def test_no_two_installations_have_the_same_short_form(self, acme: Records) -> None:
+        taken = enrol(acme).id
+        alike = taken[:8] + new_id(1)[8:]
+        draws = iter([taken, alike, new_id(2)])
+        second = acme.mint("acme", b"second", lambda: next(draws), NOW)
+        assert second.id == new_id(2)
+
+    def test_a_source_that_always_draws_the_same_is_given_up(self, acme: Records) -> None:
+        taken = enrol(acme)
+        with pytest.raises(RecordsError) as caught:
+            acme.mint("acme", b"second", lambda: taken.id, NOW)
+        assert caught.value.reason == "no-free-id"
+        assert acme.installations() == [taken]
+
+    @pytest.mark.parametrize("drawn", ["", "short", "UPPERCASEUPPERCA", new_id(0) + "\n", "o" * 16])
+    def test_what_is_drawn_has_to_be_an_id(self, acme: Records, drawn: str) -> None:
+        with pytest.raises(RecordsError):
+            acme.mint("acme", b"request", lambda: drawn, NOW)
+        assert acme.installations() == []
+
+    def test_only_a_customer_gets_an_installation(self, records: Records) -> None:
+        with pytest.raises(NotThere):
+            enrol(records)
+        assert records.installations() == []
+
+    def test_installations_are_listed_by_customer_and_id_and_found_by_a_beginning(self, acme: Records) -> None:
+        acme.add_customer("globex", NOW)
+        ours = sorted(enrol(acme, number).id for number in range(20))
+        theirs = sorted(enrol(acme, number, "globex").id for number in range(20, 40))
+        assert [line.id for line in acme.installations()] == ours + theirs
+        assert [line.id for line in acme.installations("globex")] == theirs
+        for prefix in (ours[0][:1], ours[0][:2], ours[0]):
+            begin_so = [name for name in ours if name.startswith(prefix)]
+            assert [line.id for line in acme.installations("acme", prefix)] == begin_so
+        assert acme.installations(prefix=ours[0] + "0") == []
+
+    def test_last_seen_moves_forward_and_never_back(self, acme: Records) -> None:
+        first, second = enrol(acme, 1), enrol(acme, 2)
+        acme.seen({first.id: NOW + HOUR, second.id: NOW - HOUR, new_id("unknown"): NOW})
+        acme.seen({first.id: NOW})
+        acme.seen({})
+        assert acme.installation(first.id) == msgspec.structs.replace(first, last_seen=NOW + HOUR)
+        assert acme.installation(second.id) == second
+        assert len(acme.installations()) == 2
+
+    # thin snapshots
+
+    def test_the_same_versions_again_only_move_the_end_of_their_line(self, acme: Records) -> None:
+        name = enrol(acme).id
+        assert acme.put_thin_snapshot(name, OLD, NOW)
+        assert not acme.put_thin_snapshot(name, OLD, NOW + HOUR)
+        assert acme.thin_snapshots(name) == [ThinSnapshot(name, OLD, NOW, NOW + HOUR)]
+
+    def test_history_is_told_newest_first_and_versions_that_come_back_are_a_new_line(self, acme: Records) -> None:
+        name = enrol(acme).id
+        for hours, components in enumerate((OLD, NEW, OLD, {})):
+            assert acme.put_thin_snapshot(name, components, NOW + hours * HOUR)
+        lines = [
+            ThinSnapshot(name, components, NOW + hours * HOUR, NOW + hours * HOUR)
+            for hours, components in ((3, {}), (2, OLD), (1, NEW), (0, OLD))
+        ]
+        assert acme.thin_snapshots(name) == lines
+        assert acme.thin_snapshots(name, 2) == lines[:2]
+        assert acme.thin_snapshots(new_id("unknown")) == []
+
+    def test_a_thin_snapshot_sets_both_clocks_of_its_installation(self, acme: Records) -> None:
+        minted = enrol(acme)
+        acme.put_thin_snapshot(minted.id, OLD, NOW + HOUR)
+        acme.seen({minted.id: NOW + 2 * HOUR})
+        expected = Installation(minted.id, "acme", NOW, NOW + 2 * HOUR, NOW + HOUR)
+        assert acme.installation(minted.id) == expected
+        assert acme.installations() == [expected]
+
+    def test_a_clock_that_goes_back_takes_no_line_back(self, acme: Records) -> None:
+        name = enrol(acme).id
+        acme.put_thin_snapshot(name, OLD, NOW + HOUR)
+        acme.put_thin_snapshot(name, OLD, NOW)
+        assert acme.thin_snapshots(name) == [ThinSnapshot(name, OLD, NOW + HOUR, NOW + HOUR)]
+        acme.put_thin_snapshot(name, NEW, NOW)
+        assert [line.components for line in acme.thin_snapshots(name)] == [NEW, OLD]
+
+    @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(sent=st.lists(st.sampled_from([OLD, NEW, {}]), max_size=8))
+    def test_history_is_the_runs_of_equal_versions(self, records: Records, sent: list[dict[str, str]]) -> None:
+        if not records.customers():
+            records.add_customer("acme", NOW)
+        name = enrol(records, len(records.installations())).id
+        moments = (NOW + number * HOUR for number in count())
+        runs = [list(run) for _, run in groupby(zip(sent, moments, strict=False), key=lambda pair: pair[0])]
+        for components, moment in (pair for run in runs for pair in run):
+            records.put_thin_snapshot(name, components, moment)
+        lines = [ThinSnapshot(name, run[0][0], run[0][1], run[-1][1]) for run in reversed(runs)]
+        assert records.thin_snapshots(name) == lines
+
+    def test_only_an_installation_has_thin_snapshots(self, acme: Records) -> None:
+        with pytest.raises(NotThere):
+            acme.put_thin_snapshot(new_id(0), OLD, NOW)
+        assert acme.newest_thin_snapshots() == []
+
+    @pytest.mark.parametrize(
+        "components",
+        [
+            {"botocore": "1.0"},
+            {"sdk/boto core": "1.0"},
+            {"sdk/botocore": "newest"},
+            {"sdk/botocore": "1.0-rc1"},
+            {"host": "10.0.0.1"},
+            {f"sdk/c{number}": "1.0" for number in range(5000)},
+        ],
+        ids=["no-product", "no-id", "no-version", "other-spelling", "no-component", "too-large"],
+    )
+    def test_nothing_is_stored_that_is_not_a_thin_snapshot(self, acme: Records, components: dict[str, str]) -> None:
+        name = enrol(acme).id
+        with pytest.raises(RecordsError):
+            acme.put_thin_snapshot(name, components, NOW)
+        assert acme.thin_snapshots(name) == []
+
+    def test_the_newest_line_of_every_installation_is_listed_by_id(self, acme: Records) -> None:
+        acme.add_customer("globex", NOW)
+        ours, theirs, silent = enrol(acme, 1).id, enrol(acme, 2, "globex").id, enrol(acme, 3).id
+        for name in (ours, theirs):
+            acme.put_thin_snapshot(name, OLD, NOW)
+            acme.put_thin_snapshot(name, NEW, NOW + HOUR)
+        lines = [ThinSnapshot(name, NEW, NOW + HOUR, NOW + HOUR) for name in sorted((ours, theirs))]
+        assert acme.newest_thin_snapshots() == lines
+        assert [line.installation for line in acme.newest_thin_snapshots("globex")] == [theirs]
+        assert silent not in {line.installation for line in acme.newest_thin_snapshots("acme")}
+
+    # the marker
+
+    def test_the_marker_moves_with_customers_licences_and_installations_and_with_nothing_else(
+        self, records: Records
+    ) -> None:
+        marks = [records.marker()]
+        changes: list[Callable[[], object]] = [
+            lambda: records.add_customer("acme", NOW),
+            lambda: records.grant(LICENCE),
+            lambda: records.end_licence("acme", "sdk", date(2026, 6, 30)),
+            lambda: enrol(records),
+        ]
+        for change in changes:
+            change()
+            marks.append(records.marker())
+        assert len(set(marks)) == len(marks)
+        enrol(records)
+        records.seen({new_id(0): NOW + HOUR})
+        records.put_thin_snapshot(new_id(0), OLD, NOW)
+        with pytest.raises(AlreadyThere):
+            records.add_customer("acme", NOW)
+        assert records.marker() == marks[-1]
+
+    def test_the_marker_tells_of_changes_that_others_make(self, acme: Records, opener: Opener) -> None:
+        before = acme.marker()
+        with closing(opener()) as other:
+            other.grant(LICENCE)
+        assert acme.marker() != before
+        assert acme.licences() == [LICENCE]
+
+    # durability, and many at once
+
+    def test_a_restart_loses_nothing(self, opener: Opener) -> None:
+        with closing(opener()) as records:
+            records.add_customer("acme", NOW)
+            records.grant(LICENCE)
+            minted = enrol(records)
+            records.put_thin_snapshot(minted.id, OLD, NOW)
+            records.seen({minted.id: NOW + HOUR})
+            marker = records.marker()
+        with closing(opener()) as records:
+            assert records.customers() == [Customer("acme", NOW)]
+            assert records.licences() == [LICENCE]
+            assert records.installations() == [Installation(minted.id, "acme", NOW, NOW + HOUR, NOW)]
+            assert records.thin_snapshots(minted.id) == [ThinSnapshot(minted.id, OLD, NOW, NOW)]
+            assert records.marker() == marker
+
+    def test_threads_may_write_at_once(self, acme: Records) -> None:
+        with ThreadPoolExecutor(4) as pool:
+            repeated = list(pool.map(lambda number: acme.mint("acme", b"same", lambda: new_id(number), NOW), range(20)))
+            futures = [pool.submit(_enrol_and_put, acme, str(number)) for number in range(4)]
+            for future in futures:
+                future.result()
+        assert len({minted.id for minted in repeated}) == 1
+        assert len(acme.installations()) == 1 + 4 * _EACH
+        assert len(acme.newest_thin_snapshots()) == 4 * _EACH
+
+    def test_processes_may_write_at_once(self, acme: Records, opener: Opener) -> None:
+        processes = [_spawning.Process(target=_write_in_a_process, args=(opener, name)) for name in ("a", "b")]
+        for process in processes:
+            process.start()
+        _enrol_and_put(acme, "c")
+        for process in processes:
+            process.join()
+        assert [process.exitcode for process in processes] == [0, 0]
+        assert len(acme.installations()) == 3 * _EACH
+        assert len(acme.newest_thin_snapshots()) == 3 * _EACH
+
+    def test_a_process_killed_in_the_middle_of_a_write_leaves_nothing_of_it(
+        self, acme: Records, opener: Opener
+    ) -> None:
+        minted = [enrol(acme, number) for number in range(3)]
+        moments = {line.id: NOW + HOUR for line in minted}
+        process = _spawning.Process(target=_seen_in_a_process, args=(opener, _Deadly(moments)))
+        process.start()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        with closing(opener()) as again:
+            assert sorted(line.last_seen for line in again.installations()) == [NOW] * 3
+            again.seen(moments)
+            assert sorted(line.last_seen for line in again.installations()) == [NOW + HOUR] * 3
+
+    @pytest.mark.parametrize("writes", [1, 7, 40])
+    def test_a_process_killed_at_any_moment_loses_nothing_that_it_was_told_is_stored(
+        self, acme: Records, opener: Opener, writes: int
+    ) -> None:
+        name = enrol(acme).id
+        receiver, sender = _spawning.Pipe(duplex=False)
+        process = _spawning.Process(target=_put_until_killed, args=(opener, name, sender))
+        process.start()
+        sender.close()
+        told = [receiver.recv() for _ in range(writes)]
+        process.kill()
+        process.join()
+        with receiver, suppress(EOFError):
+            while True:
+                told.append(receiver.recv())
+        with closing(opener()) as again:
+            stored = [line.components["sdk/botocore"] for line in reversed(again.thin_snapshots(name))]
+            assert stored[: len(told)] == told
+            assert len(stored) <= len(told) + 1
+            assert again.put_thin_snapshot(name, NEW, NOW)
+
+
+_EACH: Final = 15
+
+
+class _Deadly(Mapping[str, datetime]):
+    """Kills the process that reads it, after the first item."""
+
+    def __init__(self, moments: dict[str, datetime]) -> None:
+        self.moments = moments
+
+    def __getitem__(self, name: str) -> datetime:
+        return self.moments[name]
+
+    def __len__(self) -> int:
+        return len(self.moments)
+
+    def __iter__(self) -> Iterator[str]:
+        for number, name in enumerate(self.moments):
+            if number:
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield name
+
+
+def _enrol_and_put(records: Records, name: str) -> None:
+    for number in range(_EACH):
+        minted = enrol(records, f"{name}{number}")
+        records.put_thin_snapshot(minted.id, OLD, NOW)
+        records.seen({minted.id: NOW + HOUR})
+
+
+def _write_in_a_process(opener: Opener, name: str) -> None:
+    with closing(opener()) as records:
+        _enrol_and_put(records, name)
+
+
+def _seen_in_a_process(opener: Opener, moments: Mapping[str, datetime]) -> None:
+    with closing(opener()) as records:
+        records.seen(moments)
+
+
+def _put_until_killed(opener: Opener, name: str, sender: Connection) -> None:
+    with closing(opener()) as records:
+        for number in count():
+            records.put_thin_snapshot(name, {"sdk/botocore": f"1.{number}"}, NOW)
+            sender.send(f"1.{number}")

@@ -1,0 +1,129 @@
+"""mirror.toml: what is read, and that nothing in it is ever passed over."""
+
+from pathlib import Path
+
+import pytest
+
+from mirror import config
+from mirror.errors import ConfigError
+
+CONTENT = """
+realm = "build.example.com"
+[content]
+listen = ["127.0.0.1:8443", "[::1]:8443"]
+certificate = "tls/mirror.crt"
+key = "/etc/spot-mirror/mirror.key"
+issuing_cas = ["tls/issuing.crt"]
+crls = ["tls/issuing.crl"]
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "mirror.toml"
+
+
+def refused(file: Path, text: str | bytes) -> ConfigError:
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigError) as caught:
+        config.load(file)
+    assert str(file) in str(caught.value)
+    return caught.value
+
+
+def test_a_realm_alone_is_a_configuration_with_defaults_beside_the_file(file: Path) -> None:
+    file.write_text('realm = "build.example.com"')
+    loaded = config.load(file)
+    assert loaded.realm == "build.example.com"
+    assert loaded.data_dir == file.parent / "data"
+    assert loaded.content is None
+    assert loaded.publishing.keys == str(file.parent / "keys")
+    assert loaded.publishing.passphrase_file is None
+
+
+def test_relative_paths_are_those_beside_the_file_and_absolute_ones_stay(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text(f'{CONTENT}\n[publishing]\npassphrase_file = "secret/passphrase"')
+    monkeypatch.chdir(file.parent)
+    loaded = config.load(Path(file.name))
+    assert loaded.content is not None
+    assert loaded.content.certificate == str(file.parent / "tls/mirror.crt")
+    assert loaded.content.key == "/etc/spot-mirror/mirror.key"
+    assert loaded.content.issuing_cas == (str(file.parent / "tls/issuing.crt"),)
+    assert loaded.content.crls == (str(file.parent / "tls/issuing.crl"),)
+    assert loaded.publishing.passphrase_file == str(file.parent / "secret/passphrase")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('raelm = "x"', "raelm"),
+        (f"{CONTENT}listn = []", "listn"),
+        ('realm = "build.example.com"\n[publishing]\npassphrase = "secret"', "passphrase"),
+        (f"{CONTENT}[content.tls]\nmin = 1", "tls"),
+    ],
+)
+def test_an_unknown_key_is_refused_by_name_at_every_level(file: Path, text: str, named: str) -> None:
+    error = refused(file, text)
+    assert error.reason == "bad-value"
+    assert f"`{named}`" in str(error)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "realm = 1",
+        'realm = "Build.Example.com"',
+        'realm = "localhost"',
+        'realm = "build.example.com"\ndata = ""',
+        'realm = "build.example.com"\ndata = "a\\u0000b"',
+        'realm = "build.example.com"\ndata = 2026-01-01',
+        'realm = "build.example.com"\ncontent = []',
+        'realm = "build.example.com"\n[content]',
+        'realm = "build.example.com"\n[publishing]\nlevel = true',
+        'realm = "build.example.com"\n[publishing]\nlevel = 7.0',
+        'realm = "build.example.com"\n[publishing]\nlevel = 23',
+        f"{CONTENT}drain_seconds = -1",
+        f'{CONTENT}drain_seconds = "30"',
+        f'{CONTENT}log_addresses = "no"',
+        f'{CONTENT}min_tls = "1.1"',
+        f"{CONTENT}crl_grace_days = {9 * 10**30}",
+        CONTENT.replace("[::1]:8443", "[::1]:65536"),
+        CONTENT.replace("[::1]:8443", "::1:8443"),
+        CONTENT.replace("[::1]:8443", "localhost"),
+        CONTENT.replace('["127.0.0.1:8443", "[::1]:8443"]', '"127.0.0.1:8443"'),
+        CONTENT.replace('["tls/issuing.crl"]', "[]"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused(file: Path, text: str) -> None:
+    assert refused(file, text).reason == "bad-value"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "realm",
+        b'realm = "\xff"',
+        'realm = "build.example.com"\nrealm = "other.example.com"',
+        "realm = " + "9" * 5000,
+        "realm = " + "[" * 50_000 + "]" * 50_000,
+    ],
+)
+def test_what_is_not_toml_is_refused_however_deep_or_long(file: Path, text: str | bytes) -> None:
+    assert refused(file, text).reason == "not-toml"
+
+
+def test_a_file_is_read_up_to_its_largest_size_and_no_further(file: Path) -> None:
+    head = 'realm = "build.example.com"\n#'
+    file.write_text(head + "x" * (config.MAX_BYTES - len(head)))
+    assert config.load(file).realm == "build.example.com"
+    assert refused(file, file.read_bytes() + b"x").reason == "too-large"
+
+
+def test_a_missing_file_or_a_folder_says_how_to_make_one(tmp_path: Path) -> None:
+    for path in (tmp_path / "missing.toml", tmp_path):
+        with pytest.raises(ConfigError, match="spot-mirror init") as caught:
+            config.load(path)
+        assert caught.value.reason == "missing-file"
