@@ -1,0 +1,201 @@
+"""The catalogue on disk, as the mirror itself reads it: verified from the root down, and read as one whole.
+
+    timestamp.json  N.root.json  N.snapshot.json  N.targets.json  N.PRODUCT.json
+    targets/PRODUCT/COMPONENT/SHA256.index.json.zst
+
+Reading is safe while a publish runs: the timestamp comes first, and then exactly the versions that it leads to, which
+are never changed once a timestamp named them. The trust anchor is the folder's own first root: this finds a damaged or
+mixed-up disk, and is no protection from whoever can write to it. Expiry is reported, not judged: that is for clients,
+and for those who sign. TUF specification §5.3 to §5.6, less the clock.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+from tuf.api.exceptions import RepositoryError, UnsignedMetadataError
+from tuf.api.metadata import Metadata, MetaFile, Root, Signed, Snapshot, TargetFile, Targets, Timestamp
+from tuf.api.serialization import DeserializationError
+
+from mirror.errors import CatalogueFault
+from spot_client.wire import index
+from spot_client.wire.errors import WireError
+from spot_client.wire.index import Index, Release
+
+MAX_METADATA_BYTES: Final = {"root": 512_000, "timestamp": 16_384, "snapshot": 2_000_000, "targets": 5_000_000}
+"""Longest metadata file of each kind, in bytes: what python-tuf's client accepts."""
+_RESTORE = "Restore the catalogue from a backup."
+
+S = TypeVar("S", Root, Timestamp, Snapshot, Targets)
+
+
+class Chain(msgspec.Struct, frozen=True):
+    """The signed statements of a catalogue, verified from the root down; `products` by role name."""
+
+    root: Root
+    timestamp: Timestamp
+    snapshot: Snapshot
+    targets: Targets
+    products: dict[str, Targets]
+
+    @property
+    def roles(self) -> dict[str, Signed]:
+        """Every statement by its role."""
+        top = {"root": self.root, "timestamp": self.timestamp, "snapshot": self.snapshot, "targets": self.targets}
+        return {**top, **self.products}
+
+
+class Catalogue(msgspec.Struct, frozen=True):
+    """What the mirror offers.
+
+    `version`: the timestamp's. `indexes`: by (product, component). `current`: the version on offer of each role's
+    metadata; `expires`: when it lapses, UTC.
+    """
+
+    version: int
+    indexes: dict[tuple[str, str], Index]
+    current: dict[str, int]
+    expires: dict[str, datetime]
+
+    def release(self, product: str, component: str, version: str, platform: str) -> Release | None:
+        """The release of that name that is on offer."""
+        offered = self.indexes.get((product, component))
+        releases = offered.releases if offered else ()
+        return next((line for line in releases if (line.version, line.platform) == (version, platform)), None)
+
+    def ever_published(self, product: str, component: str) -> frozenset[str]:
+        """The versions that are or were on offer."""
+        offered = self.indexes.get((product, component))
+        if offered is None:
+            return frozenset()
+        return frozenset(line.version for line in offered.releases) | {line.version for line in offered.tombstones}
+
+
+def load(folder: Path) -> Catalogue:
+    """Read and verify the catalogue in `folder`.
+
+    Raises:
+        CatalogueFault: reason `missing` (no catalogue, or a part of it), `unreadable`, `too-large`, `damaged` (does
+            not parse, or is not what was signed) or `not-signed` (a threshold of signatures is not met).
+    """
+    chain = read_chain(folder)
+    return Catalogue(
+        version=chain.timestamp.version,
+        indexes=dict(_indexes(folder / "targets", chain.products)),
+        current={role: signed.version for role, signed in chain.roles.items()},
+        expires={role: signed.expires for role, signed in chain.roles.items()},
+    )
+
+
+def read_chain(folder: Path) -> Chain:
+    """Read and verify the metadata in `folder`, without the indexes that it names.
+
+    Raises:
+        CatalogueFault: as `load`.
+    """
+    root = _newest_root(folder)
+    stamp = _parsed(folder / "timestamp.json", Timestamp)
+    _verify(folder / "timestamp.json", stamp, "timestamp", root)
+    timestamp = stamp.signed
+    snapshot = _named(folder, Snapshot, "snapshot", root, timestamp.snapshot_meta)
+    targets = _named(folder, Targets, "targets", root, _meta(snapshot, "targets"))
+    roles = (targets.delegations.roles or {}) if targets.delegations else {}
+    products = {role: _named(folder, Targets, role, targets, _meta(snapshot, role)) for role in roles}
+    return Chain(root, timestamp, snapshot, targets, products)
+
+
+def _newest_root(folder: Path) -> Root:
+    """The highest root that follows from the first without a gap (TUF §5.3)."""
+    first = _parsed(folder / "1.root.json", Root)
+    _verify(folder / "1.root.json", first, "root", first.signed)
+    root = first.signed
+    while (path := folder / f"{root.version + 1}.root.json").exists():
+        newer = _parsed(path, Root)
+        _check_version(path, newer.signed, root.version + 1)
+        for witness in (root, newer.signed):
+            _verify(path, newer, "root", witness)
+        root = newer.signed
+    return root
+
+
+def _named(folder: Path, kind: type[S], role: str, delegator: Root | Targets, meta: MetaFile) -> S:
+    path = folder / f"{meta.version}.{role}.json"
+    metadata = _parsed(path, kind, meta)
+    _verify(path, metadata, role, delegator)
+    _check_version(path, metadata.signed, meta.version)
+    return metadata.signed
+
+
+def _meta(snapshot: Snapshot, role: str) -> MetaFile:
+    try:
+        return snapshot.meta[f"{role}.json"]
+    except KeyError as error:
+        raise CatalogueFault("damaged", f"The catalogue's snapshot does not name the role {role}.") from error
+
+
+def _parsed(path: Path, kind: type[S], meta: MetaFile | None = None) -> Metadata[S]:
+    raw = _read(path, MAX_METADATA_BYTES[kind.type])
+    with _damage(path):
+        if meta is not None:
+            meta.verify_length_and_hashes(raw)
+        metadata = Metadata[S].from_bytes(raw)
+        if metadata.signed.type != kind.type:
+            raise CatalogueFault("damaged", f"{path} holds the metadata of a role of another kind. {_RESTORE}")
+    return metadata
+
+
+def _verify(path: Path, metadata: Metadata[S], role: str, delegator: Root | Targets) -> None:
+    with _damage(path):
+        keys = [delegator.get_key(keyid).keyval["public"] for keyid in delegator.get_delegated_role(role).keyids]
+        if len(set(keys)) != len(keys):  # one key under two ids would count as two people
+            raise CatalogueFault("damaged", f"The role {role} has the same key twice. {_RESTORE}")
+        delegator.verify_delegate(role, metadata.signed_bytes, metadata.signatures)
+
+
+def _check_version(path: Path, signed: Signed, number: int) -> None:
+    if signed.version != number:
+        raise CatalogueFault("damaged", f"{path} holds version {signed.version} instead. {_RESTORE}")
+
+
+def _indexes(folder: Path, products: Mapping[str, Targets]) -> Iterator[tuple[tuple[str, str], Index]]:
+    for role, targets in products.items():
+        for path, target in targets.targets.items():
+            found = _index(folder, target)
+            if found.product != role or path != index.target_path(found.product, found.component):
+                raise CatalogueFault("damaged", f"The index {path} is one of {found.product}/{found.component}.")
+            yield (found.product, found.component), found
+
+
+def _index(folder: Path, target: TargetFile) -> Index:
+    path = folder / target.get_prefixed_paths()[0]
+    raw = _read(path, index.MAX_PACKED_BYTES)
+    with _damage(path):
+        target.verify_length_and_hashes(raw)
+        return index.decode(raw)
+
+
+def _read(path: Path, max_bytes: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(max_bytes + 1)
+    except FileNotFoundError as error:
+        hint = "Make a catalogue with 'spot-mirror init', or restore it from a backup."
+        raise CatalogueFault("missing", f"The catalogue's file {path} is missing. {hint}") from error
+    except OSError as error:
+        raise CatalogueFault("unreadable", f"The catalogue's file {path} cannot be read: {error.strerror}.") from error
+    if len(raw) > max_bytes:
+        raise CatalogueFault("too-large", f"{path} has more than the {max_bytes} bytes allowed. {_RESTORE}")
+    return raw
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except UnsignedMetadataError as error:
+        raise CatalogueFault("not-signed", f"{path} lacks signatures of its role's keys. {_RESTORE}") from error
+    except (RepositoryError, DeserializationError, WireError, ValueError) as error:
+        raise CatalogueFault("damaged", f"{path} is not what was signed, or damaged: {error}. {_RESTORE}") from error

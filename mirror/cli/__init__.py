@@ -1,0 +1,70 @@
+"""spot-mirror: the command line of the vendor's side. Composes the rooms of `mirror`; every rule lives in them."""
+
+import sys
+
+import click
+
+from ca.errors import CaError, PassphraseError
+from mirror import errors
+from mirror.cli import customers, publishing, serving, thin_snapshots
+from spot_client import __version__
+from spot_client.wire.errors import WireError
+
+_EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
+    (PassphraseError, 4),
+    (errors.ConfigError, 5),
+    (errors.StoreFault, 6),
+    (errors.CatalogueFault, 6),
+    (errors.BlobFault, 6),
+    (errors.Busy, 7),
+    (errors.SigningError, 8),
+    (errors.MirrorError, 3),
+    (WireError, 3),
+    (CaError, 3),
+    (OSError, 1),
+)
+
+EPILOG = """\b
+Exit codes:
+  0  done
+  1  the system refused: disk full, no permission, ...
+  2  the command line is wrong
+  3  refused: the input cannot be used as asked
+  4  the passphrase is missing or wrong
+  5  the configuration cannot be used
+  6  records, catalogue or blobs are damaged or locked
+  7  another process is publishing
+  8  signing keys are missing, damaged, or not the catalogue's
+"""
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="spot-mirror")
+def cli() -> None:
+    """Publish releases, license customers, serve them, and read thin snapshots."""
+
+
+for room in (publishing, customers, serving, thin_snapshots):
+    for command in room.COMMANDS:
+        cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line; an expected failure is one sentence and an exit code, never a traceback."""
+    try:
+        cli()
+    except tuple(kind for kind, _ in _EXIT_CODES) as error:
+        click.echo(f"spot-mirror: {_sentence(error)}", err=True)
+        sys.exit(_exit_code(error))
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'The system'}: {error.strerror}. Put that right, and run it again."
+    return str(error)
+
+
+def _exit_code(error: Exception) -> int:
+    if getattr(error, "reason", None) == "no-space":
+        return 1
+    return next(code for kind, code in _EXIT_CODES if isinstance(error, kind))

@@ -1,0 +1,29 @@
+"""`spot-mirror serve`: the content listener, in the foreground."""
+
+from pathlib import Path
+
+import click
+
+from mirror import config
+from mirror.cli.options import config_option
+
+
+@click.command()
+@config_option
+def serve(config_path: Path) -> None:
+    """Serve catalogue and releases to licensed clients over mutual TLS, until SIGTERM or SIGINT.
+
+    Prints one line when it is ready. Licences, revocation lists and the catalogue are looked at every second; a bad
+    new one is refused and logged, and the last good one stays. Certificates and issuing CAs are read once.
+
+    \b
+    SIGTERM, SIGINT  finish what runs, for content.drain_seconds at most; a second one ends at once
+    SIGHUP           open audit.jsonl anew, after it was renamed
+    """
+    loaded = config.load(config_path)
+    from mirror.server import serve as run  # noqa: PLC0415  the other commands start without aiohttp and uvloop
+
+    run(loaded, click.echo)
+
+
+COMMANDS: tuple[click.Command, ...] = (serve,)

@@ -1,0 +1,125 @@
+"""Answers that are files: metadata and index targets of the catalogue, manifests and packs.
+
+What is immutable says so and may be kept for a year, by the caller alone; only timestamp.json changes under its name.
+Manifests and packs go from a memory map to the socket. A file that the catalogue offers and the disk lacks is our
+fault, not the caller's: 503 and a loud line in the log, never half an answer.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+from structlog.typing import FilteringBoundLogger
+
+from mirror.blobs import Blobs
+from mirror.content import ranges
+from mirror.content.answer import Answer
+from mirror.content.memory import State
+from mirror.content.problems import Refused
+from mirror.content.shelf import TIMESTAMP, Shelf, Shelved
+from mirror.errors import BlobFault, CatalogueFault
+from spot_client.wire.problem import Reason
+from spot_client.wire.routes import Kind, Route
+
+_IMMUTABLE: Final = "private, max-age=31536000, immutable"
+_CHANGING: Final = "private, no-cache"
+
+
+class Conditions(msgspec.Struct, frozen=True):
+    """The headers that choose a part of a file, or nothing of it; `spec` is `Range`, None for a HEAD."""
+
+    if_none_match: str | None = None
+    spec: str | None = None
+    if_range: str | None = None
+
+
+class _Form(msgspec.Struct, frozen=True):
+    etag: str
+    media_type: str
+    cache: str = _IMMUTABLE
+
+
+class Files:
+    """Answers `Kind.METADATA`, `TARGET`, `MANIFEST` and `PACK`, for callers that the policy let in."""
+
+    def __init__(self, shelf: Shelf, blobs: Blobs, log: FilteringBoundLogger) -> None:
+        self._shelf = shelf
+        self._blobs = blobs
+        self._log = log
+
+    async def answer(self, route: Route, state: State, conditions: Conditions) -> Answer:
+        """The file that `route` names, or the part of it that `conditions` choose.
+
+        Raises:
+            Refused: reason `not-found`, `range-not-satisfiable` or `unavailable`.
+        """
+        try:
+            if route.kind in (Kind.MANIFEST, Kind.PACK):
+                return self._release(route, state, conditions)
+            shelved = await self._catalogue_file(route, state)
+        except (BlobFault, CatalogueFault, OSError) as error:
+            self._log.error("the catalogue offers what the disk lacks", path=route.path, problem=str(error))
+            raise Refused(Reason.UNAVAILABLE, str(error)) from error
+        if shelved is None:
+            raise Refused(Reason.NOT_FOUND, "not on offer")
+        form = _Form(
+            etag=f'"{shelved.sha256}"',
+            media_type="application/json" if route.kind is Kind.METADATA else "application/zstd",
+            cache=_CHANGING if route.file == TIMESTAMP else _IMMUTABLE,
+        )
+        raw = memoryview(shelved.raw)
+        return _conditional(form, len(raw), lambda start, stop: raw[start:stop], conditions)
+
+    async def _catalogue_file(self, route: Route, state: State) -> Shelved | None:
+        file = route.file or ""
+        if route.kind is Kind.TARGET:
+            return await self._shelf.read(
+                f"targets/{route.product}/{route.component}/{file}", sha256=file.partition(".")[0]
+            )
+        if file == TIMESTAMP:
+            return state.timestamp
+        number, role, _ = file.split(".")
+        # A higher number is a publish in progress, or what a killed one left: it does not exist yet.
+        if int(number) > state.catalogue.current.get(role, 0):
+            return None
+        return await self._shelf.read(file)
+
+    def _release(self, route: Route, state: State, conditions: Conditions) -> Answer:
+        place = (route.product or "", route.component or "", route.version or "", route.platform or "")
+        release = state.catalogue.release(*place)
+        if release is None:
+            raise Refused(Reason.NOT_FOUND, "not on offer")
+        seal = release.manifest
+        blob = self._blobs.open(route.path.removeprefix("/"))
+        if route.kind is Kind.MANIFEST and blob.length != seal.length:
+            blob.close()
+            raise BlobFault("wrong-length", f"{route.path} has {blob.length} bytes, and {seal.length} were signed for.")
+        etag = f'"{seal.head}"' if route.kind is Kind.MANIFEST else f'"{seal.head}.pack"'
+        form = _Form(etag=etag, media_type="application/octet-stream")
+        try:
+            answer = _conditional(form, blob.length, blob.view, conditions)
+        except Refused:
+            blob.close()
+            raise
+        return msgspec.structs.replace(answer, let_go=blob.close)
+
+
+def _conditional(form: _Form, length: int, view: Callable[[int, int], memoryview], conditions: Conditions) -> Answer:
+    headers = {"ETag": form.etag, "Cache-Control": form.cache, "Accept-Ranges": "bytes"}
+    wanted = ranges.wanted(
+        form.etag,
+        length,
+        if_none_match=conditions.if_none_match,
+        spec=conditions.spec,
+        if_range=conditions.if_range,
+    )
+    match wanted:
+        case ranges.NotModified():
+            return Answer(304, headers)
+        case ranges.Unsatisfiable():
+            raise Refused(Reason.RANGE_NOT_SATISFIABLE, "", {"Content-Range": f"bytes */{length}"})
+        case ranges.Part(start, stop):
+            headers |= {"Content-Type": form.media_type, "Content-Range": f"bytes {start}-{stop - 1}/{length}"}
+            return Answer(206, headers, view(start, stop))
+        case ranges.Whole():
+            return Answer(200, headers | {"Content-Type": form.media_type}, view(0, length))

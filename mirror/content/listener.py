@@ -1,0 +1,147 @@
+"""The sockets of the content listener: bound, watched while they shake hands, and drained.
+
+What aiohttp's own runner lacks is set here (DESIGN §7): a deadline for the handshake, one for headers
+(`keepalive_timeout`), and a drain in which running requests end by themselves and the bytes that were written leave.
+"""
+
+import asyncio
+import errno
+import logging
+import ssl
+from collections.abc import Sequence
+from typing import Final
+
+from aiohttp import web
+from structlog.typing import FilteringBoundLogger
+
+from mirror.content.app import App
+from mirror.errors import ServeError
+
+HANDSHAKE_SECONDS: Final = 10
+HEADER_SECONDS: Final = 30
+"""How long a connection may be without a whole request, new or between two requests."""
+_LINGER_SECONDS = 5.0  # how long a body that nobody asked for is read and thrown away
+_BACKLOG = 1024
+_POLL_SECONDS = 0.02
+_CUT_SECONDS = 0.1
+_REASONS: Final = {
+    errno.EADDRINUSE: ("port-in-use", "another process listens there. Stop it, or change content.listen"),
+    errno.EACCES: ("no-permission", "this user may not. Choose a port above 1023 in content.listen"),
+    errno.EADDRNOTAVAIL: ("no-such-address", "this machine has no such address. Change content.listen"),
+}
+
+
+class Listener:
+    """One application on any number of addresses."""
+
+    def __init__(self, app: App, context: ssl.SSLContext, log: FilteringBoundLogger) -> None:
+        """`context` from `ca.tls.server_context`; its failed handshakes are logged from now on."""
+        watch_handshakes(context, log)
+        self._app = app
+        self._context = context
+        self._log = log
+        self._sockets: list[asyncio.Server] = []
+        self._http = web.Server(
+            app.handle,
+            keepalive_timeout=HEADER_SECONDS,
+            lingering_time=_LINGER_SECONDS,
+            auto_decompress=False,
+            access_log=None,
+            logger=_http_logger(log),
+        )
+
+    async def listen(self, addresses: Sequence[str]) -> list[str]:
+        """Bind every address (`HOST:PORT`); returns them with the ports that port 0 became.
+
+        Raises:
+            ServeError: reason `port-in-use`, `no-permission`, `no-such-address` or `cannot-listen`.
+        """
+        for address in addresses:
+            host, _, port = address.rpartition(":")
+            try:
+                server = await asyncio.get_running_loop().create_server(
+                    self._http,
+                    host.strip("[]"),
+                    int(port),
+                    ssl=self._context,
+                    ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                    backlog=_BACKLOG,
+                )
+            except OSError as error:
+                raise _cannot_listen(address, error) from error
+            self._sockets.append(server)
+        names = [socket.getsockname() for server in self._sockets for socket in server.sockets]
+        return [f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}" for name in names]
+
+    async def drain(self, seconds: float) -> None:
+        """Stop accepting, let running requests end for `seconds` at most, then cut what is left. May be cancelled."""
+        for server in self._sockets:
+            server.close()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._app.drain()
+                # Closing is graceful: what was written still leaves. aiohttp's own shutdown forgets a connection before
+                # its last bytes are gone, and offers no event for the end of one.
+                for connection in self._http.connections:
+                    if connection.transport is not None:
+                        connection.transport.close()
+                while self._http.connections:  # noqa: ASYNC110
+                    await asyncio.sleep(_POLL_SECONDS)
+        except TimeoutError:
+            self._log.warning("cut what did not end in time", seconds=seconds)
+        finally:
+            for connection in self._http.connections:
+                if connection.transport is not None:
+                    connection.transport.abort()
+
+    async def close(self) -> None:
+        """Let go of everything at once."""
+        for server in self._sockets:
+            server.close()
+        await self._http.shutdown(_CUT_SECONDS)
+
+
+def watch_handshakes(context: ssl.SSLContext, log: FilteringBoundLogger) -> None:
+    """Log every handshake that fails as one line; the event loop itself is silent about them."""
+
+    class Watched(ssl.SSLObject):
+        """A connection's TLS, with an eye on the handshake."""
+
+        def do_handshake(self) -> None:
+            try:
+                super().do_handshake()
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                raise
+            except ssl.SSLError as error:
+                log.warning("handshake failed", reason=error.reason, why=getattr(error, "verify_message", None))
+                raise
+
+    context.sslobject_class = Watched
+
+
+class _OneLine(logging.Handler):
+    """What aiohttp has to say of requests that are not HTTP: one line, no traceback, no address."""
+
+    def __init__(self, log: FilteringBoundLogger) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, ConnectionError):
+            return  # the caller went away: its audit line says so
+        # The text may quote what the caller sent: shown with escapes, and cut.
+        self._log.warning("not HTTP as we speak it", kind=type(error).__name__, problem=ascii(str(error)[:120]))
+
+
+def _http_logger(log: FilteringBoundLogger) -> logging.Logger:
+    logger = logging.getLogger("mirror.content.http")
+    logger.propagate = False
+    logger.handlers = [_OneLine(log)]
+    return logger
+
+
+def _cannot_listen(address: str, error: OSError) -> ServeError:
+    fallback = ("cannot-listen", f"{error.strerror or error}. Check content.listen")
+    reason, hint = _REASONS.get(error.errno or 0, fallback)
+    return ServeError(reason, f"Cannot listen on {address}: {hint}.")

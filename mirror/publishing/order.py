@@ -1,0 +1,85 @@
+"""What is to be published, with what, and what came of it. Values only."""
+
+from collections.abc import Callable
+from datetime import datetime
+from enum import Enum
+
+import msgspec
+
+from mirror.publishing.journal import Place
+from mirror.publishing.keys import Ring
+from mirror.publishing.pack import Progress
+from mirror.publishing.tree import Limits
+from spot_client.wire.index import Release, Severity
+from spot_client.wire.sealed import Seal
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be published. `requires`: version specifiers by `PRODUCT/COMPONENT`."""
+
+    product: str
+    component: str
+    version: str
+    platform: str
+    channels: tuple[str, ...]
+    severity: Severity = Severity.FEATURE
+    restart: bool = False
+    notes: str = ""
+    requires: dict[str, str] = {}
+
+    @property
+    def name(self) -> str:
+        """The release in words."""
+        return f"{self.product}/{self.component} {self.version} ({self.platform})"
+
+    @property
+    def key(self) -> str:
+        """The common beginning of its blobs' keys."""
+        return f"releases/{self.product}/{self.component}/{self.version}/{self.platform}"
+
+    def release(self, seal: Seal, now: datetime) -> Release:
+        """The line of the index for it."""
+        return Release(
+            version=self.version,
+            platform=self.platform,
+            channels=tuple(sorted(set(self.channels))),
+            manifest=seal,
+            severity=self.severity,
+            published=f"{now:%Y-%m-%dT%H:%M:%SZ}",
+            restart=self.restart,
+            notes=self.notes,
+            requires=self.requires,
+        )
+
+
+class State(Enum):
+    """What came of an order."""
+
+    PUBLISHED = "published"
+    PROMOTED = "promoted"
+    ALREADY = "already published"
+    DRY_RUN = "nothing done"
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of an order. Sizes in bytes; `stored`: the pack's; `version`: the catalogue's; `notes`: for people."""
+
+    state: State
+    channels: tuple[str, ...]
+    files: int
+    size: int
+    stored: int
+    version: int
+    notes: tuple[str, ...] = ()
+
+
+class Means(msgspec.Struct, frozen=True, kw_only=True):
+    """What publishing works with. `level`: of zstd; `workers`: blocks compressed at once; `clock`: UTC."""
+
+    place: Place
+    ring: Ring
+    clock: Callable[[], datetime]
+    level: int
+    workers: int
+    limits: Limits = Limits()
+    progress: Progress = lambda _what, _done, _total: None

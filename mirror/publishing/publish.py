@@ -1,0 +1,229 @@
+"""Publishing a release: visible whole, or not at all.
+
+Under a lock, in this order: what a killed run left is cleared up; the source is read and compared with what is on
+offer; the journal; the pack and the manifest, staged and then put among the blobs; the new index and the signatures
+that lead to it, all durable; and then one rename of timestamp.json, before which no client sees anything of it. Killed
+anywhere, the next run ends in a valid catalogue (`mirror.publishing.journal`); failed anywhere, the run clears up.
+
+A release is immutable. The same content again is no error: it may add channels, and takes none away.
+"""
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from ca import files
+from mirror import catalogue
+from mirror.blobs import make_folder
+from mirror.catalogue import Catalogue
+from mirror.errors import BlobFault, Conflict, MirrorError, PublishError
+from mirror.publishing import journal, pack, signing, source
+from mirror.publishing.journal import Journal, Place
+from mirror.publishing.keys import Ring
+from mirror.publishing.order import Means, Order, Outcome, State
+from mirror.publishing.pack import Layout
+from spot_client.wire import index, manifest, names
+from spot_client.wire.index import Index, Release
+from spot_client.wire.manifest import Entry, File, Manifest
+from spot_client.wire.sealed import Seal
+
+
+def publish(means: Means, order: Order, origin: Path, *, dry_run: bool = False) -> Outcome:
+    """Publish what lies in `origin`: a folder, a .zip or a .whl file.
+
+    Raises:
+        Conflict: reason `other-content`, `other-spelling` or `withdrawn`.
+        SourceError: the source cannot be used.
+        PublishError: reason `too-large`, `no-space` or `io`; nothing was published.
+        Busy, SigningError, PassphraseError, CatalogueFault, BlobFault, BadName, FormatError: as they say.
+    """
+    _check(order, means.clock())
+    with _turn(means.place) as undone, source.read(origin, means.limits) as tree:
+        known = catalogue.load(means.place.catalogue)
+        present = _present(known, order)
+        layout = pack.lay_out(tree, means.progress)
+        if present is not None:
+            outcome = _again(means, order, layout, present, dry_run=dry_run)
+        elif dry_run:
+            outcome = _outcome(State.DRY_RUN, order.channels, layout, 0, known.version)
+        else:
+            outcome = _new(means, order, layout)
+        reminders = signing.reminders(catalogue.read_chain(means.place.catalogue), means.clock())
+        return msgspec.structs.replace(outcome, notes=(*undone, *outcome.notes, *reminders))
+
+
+def start(place: Place, ring: Ring, now: datetime) -> None:
+    """Make the first catalogue, which offers nothing yet.
+
+    Raises:
+        FileExistsError: there is one.
+        OSError: it cannot be written.
+    """
+    make_folder(place.data)
+    place.catalogue.mkdir(mode=0o700)
+    files.sync_folder(place.data)
+    for name, raw in signing.first(ring, now).items():
+        files.replace(place.catalogue / name, raw)
+
+
+def resign(means: Means) -> tuple[int, tuple[str, ...]]:
+    """Sign snapshot and timestamp anew; the catalogue's new version, and notes for people. Raises as `publish`."""
+    with _turn(means.place) as undone:
+        chain = catalogue.read_chain(means.place.catalogue)
+        _switch(means.place, Journal(what="The new signing"), signing.resign(chain, means.ring, means.clock()))
+        return chain.timestamp.version + 1, (*undone, *signing.reminders(chain, means.clock()))
+
+
+@contextlib.contextmanager
+def _turn(place: Place) -> Iterator[tuple[str, ...]]:
+    """One run under the lock, that clears up before and after itself; gives what it had to clear up before."""
+    try:
+        with journal.locked(place):
+            note = journal.recover(place)
+            try:
+                yield (note,) if note else ()
+            except BaseException:
+                with contextlib.suppress(OSError, MirrorError):  # else the next run clears up
+                    journal.recover(place)
+                raise
+            journal.end(place)
+    except BlobFault as error:
+        if error.reason == "no-space":
+            raise _full(place) from error
+        raise
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise _full(place) from error
+        hint = "Put that right, then run the same command again: it clears up first."
+        raise PublishError("io", f"{place.data} cannot be used: {error.strerror}. {hint}") from error
+
+
+def _full(place: Place) -> PublishError:
+    hint = "Free some space, then run the same command again."
+    return PublishError("no-space", f"The disk of {place.data} is full: nothing was published. {hint}")
+
+
+def _check(order: Order, now: datetime) -> None:
+    """Refuse an order that no index can hold, before anything is read."""
+    trial = order.release(Seal(head="0" * 64, length=0), now)
+    index.decode(index.encode(Index(product=order.product, component=order.component, releases=(trial,)), level=1))
+
+
+def _present(known: Catalogue, order: Order) -> Release | None:
+    offered = known.indexes.get((order.product, order.component))
+    version = names.check_version(order.version)
+    for other in known.ever_published(order.product, order.component):
+        if other != order.version and names.check_version(other) == version:
+            raise Conflict("other-spelling", f"{order.name}: this version is published as {other}. Use that spelling.")
+    for tombstone in offered.tombstones if offered else ():
+        if (tombstone.version, tombstone.platform) == (order.version, order.platform):
+            raise Conflict("withdrawn", f"{order.name} was withdrawn: publish it under a new version.")
+    return known.release(order.product, order.component, order.version, order.platform)
+
+
+def _new(means: Means, order: Order, layout: Layout) -> Outcome:
+    means.ring.signers("timestamp")  # a wrong passphrase shows now, not after an hour of compressing
+    keys = {name: f"{order.key}/{name}" for name in ("pack", "manifest")}
+    line = Journal(what=f"The publish of {order.name}", blobs=tuple(keys.values()))
+    journal.begin(means.place, line)
+    staging = means.place.staging
+    make_folder(staging)
+    blocks = pack.write(layout, staging / "pack", level=means.level, workers=means.workers, progress=means.progress)
+    entries = Manifest(
+        product=order.product,
+        component=order.component,
+        version=order.version,
+        platform=order.platform,
+        entries=layout.entries,
+        blocks=blocks,
+    )
+    sealed, seal = manifest.encode(entries, level=means.level)
+    if len(sealed) > manifest.MAX_SEALED_BYTES:
+        raise PublishError("too-large", f"{order.name} has too many files: its manifest is longer than clients accept.")
+    (staging / "manifest").write_bytes(sealed)
+    for name, key in keys.items():
+        means.place.blobs.put(key, staging / name)
+    release = order.release(seal, means.clock())
+    version = _offer(means, order, line, release)
+    return _outcome(State.PUBLISHED, release.channels, layout, sum(block.length for block in blocks), version)
+
+
+def _again(means: Means, order: Order, layout: Layout, present: Release, *, dry_run: bool) -> Outcome:
+    """The release is on offer: hold the source to it, and add the channels that it lacks."""
+    stored = _compare(means.place, order, layout, present)
+    known = catalogue.read_chain(means.place.catalogue)
+    channels = tuple(sorted({*present.channels, *order.channels}))
+    notes = () if _same_words(order, present) else ("Severity, restart, notes and requirements stay as published.",)
+    outcome = _outcome(State.ALREADY, channels, layout, stored, known.timestamp.version)
+    outcome = msgspec.structs.replace(outcome, notes=notes)
+    due = any(
+        signing.due(role, known.roles[role].expires, means.clock()) for role in (*signing.TOP_ROLES[1:], order.product)
+    )
+    promoted = channels != present.channels
+    if dry_run or not (promoted or due):
+        return msgspec.structs.replace(outcome, state=State.DRY_RUN) if dry_run else outcome
+    line = Journal(what=f"The change of channels of {order.name}")
+    version = _offer(means, order, line, msgspec.structs.replace(present, channels=channels))
+    state = State.PROMOTED if promoted else State.ALREADY
+    return msgspec.structs.replace(outcome, state=state, version=version)
+
+
+def _compare(place: Place, order: Order, layout: Layout, present: Release) -> int:
+    """Raise unless the source has the content of the release; returns the length of its pack."""
+    reader = place.blobs.open(f"{order.key}/manifest")
+    try:
+        published = manifest.decode(bytes(reader.view(0, reader.length)), present.manifest)
+    finally:
+        reader.close()
+    if [*map(_content, published.entries)] != [*map(_content, layout.entries)]:
+        hint = "A release never changes: give what you have a new version."
+        raise Conflict("other-content", f"{order.name} is published with other content. {hint}")
+    stored = sum(block.length for block in published.blocks)
+    if place.blobs.length(f"{order.key}/pack") != stored:
+        raise BlobFault("damaged", f"The stored pack of {order.name} is damaged: restore it from a backup.")
+    return stored
+
+
+def _content(entry: Entry) -> Entry:
+    return msgspec.structs.replace(entry, offset=0) if isinstance(entry, File) else entry
+
+
+def _same_words(order: Order, present: Release) -> bool:
+    asked = (order.severity, order.restart, order.notes, order.requires)
+    return asked == (present.severity, present.restart, present.notes, present.requires)
+
+
+def _offer(means: Means, order: Order, line: Journal, release: Release) -> int:
+    """Switch to an index with `release` in it, in place of the one of that name; the catalogue's new version."""
+    chain = catalogue.read_chain(means.place.catalogue)
+    old = catalogue.load(means.place.catalogue).indexes.get((order.product, order.component))
+    offered = old or Index(product=order.product, component=order.component)
+    this = (release.version, release.platform)
+    others = [other for other in offered.releases if (other.version, other.platform) != this]
+    releases = sorted([*others, release], key=lambda one: (names.check_version(one.version), one.platform))
+    packed = index.encode(msgspec.structs.replace(offered, releases=tuple(releases)), level=means.level)
+    if len(packed) > index.MAX_PACKED_BYTES:
+        raise PublishError("too-large", f"{order.product}/{order.component} has more releases than an index holds.")
+    index.decode(packed)
+    signed = signing.offer(chain, means.ring, (order.product, order.component), packed, means.clock())
+    _switch(means.place, line, signed)
+    return chain.timestamp.version + 1
+
+
+def _switch(place: Place, line: Journal, signed: signing.Files) -> None:
+    """Write the signed files; the last one, timestamp.json, makes them count."""
+    *unseen, last = signed
+    journal.begin(place, msgspec.structs.replace(line, files=tuple(unseen)))
+    for name in (*unseen, last):
+        path = place.catalogue / name
+        make_folder(path.parent)
+        files.replace(path, signed[name])
+
+
+def _outcome(state: State, channels: tuple[str, ...], layout: Layout, stored: int, version: int) -> Outcome:
+    sizes = [entry.size for entry in layout.entries if isinstance(entry, File)]
+    return Outcome(state=state, channels=channels, files=len(sizes), size=sum(sizes), stored=stored, version=version)

@@ -1,0 +1,217 @@
+"""The composition of `serve`: configuration in, a running mirror out. Every rule lives in the rooms composed here.
+
+Signals: SIGTERM and SIGINT drain, a second one ends at once, SIGHUP opens the audit file anew. The signing keys are
+not among what is opened here: this process could not sign if it wanted to.
+"""
+
+import asyncio
+import secrets
+import signal
+import ssl
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+import msgspec
+import structlog
+import uvloop
+from cryptography import x509
+from structlog.typing import FilteringBoundLogger
+
+from ca.errors import TlsError
+from ca.files import read_file
+from ca.tls import server_context
+from mirror import catalogue
+from mirror.blobs import LocalBlobs
+from mirror.config import Config, Content
+from mirror.content.app import App, Parts
+from mirror.content.audit import Audit
+from mirror.content.customers import Customers
+from mirror.content.files import Files
+from mirror.content.listener import Listener
+from mirror.content.memory import Memory, Sources
+from mirror.content.seen import Seen
+from mirror.content.shelf import Shelf
+from mirror.errors import ServeError, StoreFault
+from mirror.records.protocol import Records
+from mirror.records.sqlite import open_records
+
+_TURN_SECONDS: Final = 1.0
+"""How often what lies outside is looked at, and last-seen moments are written down."""
+_MAX_CERTIFICATE: Final = 64 * 2**10
+
+
+def serve(config: Config, say: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; `say` gets the one line that tells that the mirror is ready.
+
+    Raises:
+        ServeError: no [content] section, an issuing CA without CRL, an address that cannot be listened on.
+        CaError, MirrorError: a file, the store or the catalogue cannot be used.
+    """
+    content = config.content
+    if content is None:
+        raise ServeError("no-content", "The configuration has no section [content]: add it; 'init' shows an example.")
+    log = program_log(sys.stderr)
+    issuers = [_read_issuer(Path(path)) for path in content.issuing_cas]
+    context = server_context(
+        certificate=Path(content.certificate), key=Path(content.key), issuing_cas=issuers, min_tls=content.min_tls
+    )
+    records = open_records(config.data_dir / "records.sqlite")
+    try:
+        memory = Memory(_sources(config, content, issuers, records), utc_now(), log)
+        audit = Audit(config.data_dir / "audit.jsonl", log)
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(_run(_Running(config, content, context, records, memory, audit, log, say)))
+        finally:
+            audit.close()
+    finally:
+        records.close()
+
+
+def program_log(stream: TextIO) -> FilteringBoundLogger:
+    """The log of the program itself: lines for people on a terminal, JSON elsewhere."""
+    ending: list[structlog.typing.Processor] = (
+        [structlog.dev.ConsoleRenderer()]
+        if stream.isatty()
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    )
+    log: FilteringBoundLogger = structlog.wrap_logger(
+        structlog.PrintLogger(stream),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *ending,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger("info"),
+    )
+    return log
+
+
+def utc_now() -> datetime:
+    """The clock of the running mirror."""
+    return datetime.now(UTC)
+
+
+class _Running(msgspec.Struct, frozen=True):
+    config: Config
+    content: Content
+    context: ssl.SSLContext
+    records: Records
+    memory: Memory
+    audit: Audit
+    log: FilteringBoundLogger
+    say: Callable[[str], None]
+
+
+def _sources(config: Config, content: Content, issuers: Sequence[x509.Certificate], records: Records) -> Sources:
+    return Sources(
+        realm=config.realm,
+        issuers=issuers,
+        crls=[Path(path) for path in content.crls],
+        grace=timedelta(days=content.crl_grace_days),
+        records=records,
+        catalogue=config.data_dir / "catalogue",
+        load=catalogue.load,
+    )
+
+
+def _read_issuer(path: Path) -> x509.Certificate:
+    raw = read_file(path, max_bytes=_MAX_CERTIFICATE, refusal=TlsError)
+    try:
+        return x509.load_pem_x509_certificate(raw)
+    except ValueError as error:
+        raise TlsError("bad-certificate", f"There is no PEM certificate in {path}: {error}.") from error
+
+
+async def _run(running: _Running) -> None:
+    loop, log = asyncio.get_running_loop(), running.log
+    loop.set_exception_handler(lambda _loop, context: log.error("event loop", problem=_summary(context)))
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def on_stop() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_stop)
+    loop.add_signal_handler(signal.SIGHUP, running.audit.reopen)
+    seen = Seen(running.records)
+    listener = Listener(_app(running, seen), running.context, log)
+    try:
+        addresses = await listener.listen(running.content.listen)
+    except ServeError:
+        await listener.close()
+        raise
+    turns = [
+        asyncio.create_task(_every(lambda: running.memory.refresh(utc_now()), log)),
+        asyncio.create_task(_every(seen.flush, log)),
+    ]
+    running.say(_ready(addresses, running))
+    await stop.wait()
+    log.info("stopping", drain_seconds=running.content.drain_seconds)
+    await _first(listener.drain(running.content.drain_seconds), hurry)
+    for turn in turns:
+        turn.cancel()
+    await asyncio.gather(*turns, return_exceptions=True)
+    await asyncio.to_thread(_last_flush, seen, log)
+
+
+def _app(running: _Running, seen: Seen) -> App:
+    data = running.config.data_dir
+    return App(
+        Parts(
+            memory=running.memory,
+            files=Files(Shelf(data / "catalogue"), LocalBlobs(data), running.log),
+            customers=Customers(running.records, running.memory, secrets.token_bytes),
+            audit=running.audit,
+            seen=seen,
+            clock=utc_now,
+            random=secrets.token_bytes,
+            log=running.log,
+            log_addresses=running.content.log_addresses,
+        )
+    )
+
+
+def _ready(addresses: Sequence[str], running: _Running) -> str:
+    state = running.memory.state
+    where = ", ".join(f"https://{address}" for address in addresses)
+    customers = len(state.world.customers)
+    return (
+        f"spot-mirror: ready on {where}, realm {running.config.realm}, "
+        f"catalogue {state.catalogue.version}, {customers} customer{'' if customers == 1 else 's'}"
+    )
+
+
+async def _every(call: Callable[[], None], log: FilteringBoundLogger) -> None:
+    """Make a call every second, in a thread; no failure ends that, and each is logged."""
+    while True:
+        await asyncio.sleep(_TURN_SECONDS)
+        try:
+            await asyncio.to_thread(call)
+        except StoreFault as error:
+            log.warning("the store does not answer", reason=error.reason, problem=str(error))
+        except Exception:
+            log.exception("a turn failed")
+
+
+async def _first(work: Coroutine[Any, Any, None], event: asyncio.Event) -> None:
+    """Run `work` to its end, or until `event`."""
+    task, waiter = asyncio.ensure_future(work), asyncio.create_task(event.wait())
+    await asyncio.wait((task, waiter), return_when=asyncio.FIRST_COMPLETED)
+    for one in (task, waiter):
+        one.cancel()
+    await asyncio.gather(task, waiter, return_exceptions=True)
+
+
+def _last_flush(seen: Seen, log: FilteringBoundLogger) -> None:
+    try:
+        seen.flush()
+    except StoreFault as error:
+        log.warning("last-seen moments were not written down", reason=error.reason, problem=str(error))
+
+
+def _summary(context: dict[str, object]) -> str:
+    return f"{context.get('message')}: {context.get('exception')!r}"[:300]

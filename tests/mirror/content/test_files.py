@@ -1,0 +1,203 @@
+"""mirror.content.files over real TLS: whole files, parts of them, and what is not on offer."""
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from spot_client.wire import index, manifest
+from spot_client.wire.digest import sha256_hex
+from tests.mirror.content.rig import Caller, Mirror, Published, make_index, make_release, sign_catalogue
+
+PACK, MANIFEST = "/releases/sdk/botocore/1.40.0/any/pack", "/releases/sdk/botocore/1.40.0/any/manifest"
+FOREVER = "private, max-age=31536000, immutable"
+
+
+@pytest.fixture
+def acme(mirror: Mirror) -> Caller:
+    return mirror.caller(mirror.party())
+
+
+def index_path(mirror: Mirror, number: int = 0) -> str:
+    one = mirror.indexes[number]
+    (file,) = (mirror.data / "catalogue" / "targets" / one.product / one.component).iterdir()
+    return f"/catalogue/targets/{one.product}/{one.component}/{file.name}"
+
+
+def test_a_pack_comes_whole_with_its_strong_tag(acme: Caller, release: Published) -> None:
+    status, headers, raw = acme(PACK)
+    assert (status, raw) == (200, release.pack)
+    assert headers["ETag"] == f'"{release.seal.head}.pack"'
+    assert (headers["Cache-Control"], headers["Accept-Ranges"]) == (FOREVER, "bytes")
+    assert headers["Content-Length"] == str(len(release.pack))
+
+
+def test_a_manifest_comes_whole_and_is_what_the_index_signed_for(acme: Caller, release: Published) -> None:
+    status, headers, raw = acme(MANIFEST)
+    assert status == 200
+    assert headers["ETag"] == f'"{release.seal.head}"'
+    assert manifest.decode(raw, release.seal).version == "1.40.0"
+
+
+def test_an_index_comes_whole_and_may_be_kept_for_ever(mirror: Mirror, acme: Caller) -> None:
+    status, headers, raw = acme(index_path(mirror))
+    assert (status, headers["Cache-Control"]) == (200, FOREVER)
+    assert index.decode(raw) == mirror.indexes[0]
+    assert headers["ETag"] == f'"{sha256_hex(raw)}"'
+
+
+@pytest.mark.parametrize("file", ["1.root.json", "1.targets.json", "1.snapshot.json", "1.sdk.json"])
+def test_numbered_metadata_may_be_kept_for_ever(mirror: Mirror, acme: Caller, file: str) -> None:
+    status, headers, raw = acme(f"/catalogue/{file}")
+    assert (status, headers["Cache-Control"], headers["Content-Type"]) == (200, FOREVER, "application/json")
+    assert raw == (mirror.data / "catalogue" / file).read_bytes()
+
+
+def test_the_timestamp_is_asked_for_anew_each_time(mirror: Mirror, acme: Caller) -> None:
+    _, headers, raw = acme("/catalogue/timestamp.json")
+    assert headers["Cache-Control"] == "private, no-cache"
+    assert acme("/catalogue/timestamp.json", If_None_Match=headers["ETag"])[::2] == (304, b"")
+    assert raw == (mirror.data / "catalogue" / "timestamp.json").read_bytes()
+
+
+@pytest.mark.parametrize("path", [PACK, MANIFEST, "/catalogue/1.root.json"])
+def test_a_part_says_where_it_lies(acme: Caller, path: str) -> None:
+    whole = acme(path)[2]
+    for spec, part in (("bytes=5-99", whole[5:100]), ("bytes=-7", whole[-7:]), ("bytes=9-", whole[9:])):
+        status, headers, raw = acme(path, Range=spec)
+        assert (status, raw) == (206, part)
+        start = whole.index(part)
+        assert headers["Content-Range"] == f"bytes {start}-{start + len(part) - 1}/{len(whole)}"
+
+
+def test_a_range_beyond_the_end_is_answered_with_the_length(acme: Caller, release: Published) -> None:
+    status, headers, raw = acme(PACK, Range=f"bytes={len(release.pack)}-")
+    assert (status, headers["Content-Range"]) == (416, f"bytes */{len(release.pack)}")
+    assert msgspec.json.decode(raw)["reason"] == "range-not-satisfiable"
+
+
+def test_if_range_with_another_tag_gives_the_whole(acme: Caller, release: Published) -> None:
+    tag = f'"{release.seal.head}.pack"'
+    assert acme(PACK, Range="bytes=0-1", If_Range=tag)[0] == 206
+    assert acme(PACK, Range="bytes=0-1", If_Range='"another"')[2] == release.pack
+
+
+def test_who_has_it_is_told_so_without_a_body(acme: Caller, release: Published) -> None:
+    tag = f'"{release.seal.head}.pack"'
+    status, headers, raw = acme(PACK, If_None_Match=tag)
+    assert (status, headers["ETag"], raw) == (304, tag, b"")
+    assert acme(PACK, If_None_Match='"another"')[0] == 200
+
+
+def test_several_ranges_at_once_give_the_whole(acme: Caller, release: Published) -> None:
+    assert acme(PACK, Range="bytes=0-1,5-6")[::2] == (200, release.pack)
+
+
+def test_a_head_has_the_headers_of_the_whole_and_no_body(acme: Caller, release: Published) -> None:
+    for _ in range(2):  # twice on one connection: no byte of a body was left behind
+        status, headers, raw = acme(PACK, "HEAD", Range="bytes=0-1")
+        assert (status, raw) == (200, b"")
+        assert headers["Content-Length"] == str(len(release.pack))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        PACK.replace("1.40.0", "1.39.0"),  # withdrawn
+        PACK.replace("1.40.0", "9.9"),
+        MANIFEST.replace("any", "linux-x86_64"),
+        "/releases/sdk/nothing/1.0/any/pack",
+        "/catalogue/2.root.json",
+        "/catalogue/2.snapshot.json",
+        f"/catalogue/targets/sdk/botocore/{'0' * 64}.index.json.zst",
+    ],
+)
+def test_what_is_not_on_offer_is_not_found(acme: Caller, path: str) -> None:
+    assert acme.reason(path) == (404, "not-found")
+
+
+def test_a_number_ahead_of_the_catalogue_does_not_exist_though_the_file_does(own: Mirror) -> None:
+    for name in ("2.snapshot.json", "2.root.json"):
+        (own.data / "catalogue" / name).write_bytes(b"of a publish in progress")
+    acme = own.caller(own.party())
+    assert acme.reason("/catalogue/2.snapshot.json") == (404, "not-found")
+    assert acme.reason("/catalogue/2.root.json") == (404, "not-found")
+
+
+def test_a_client_that_pages_through_a_big_pack_gets_every_byte_once(acme: Caller, release: Published) -> None:
+    digest, step = hashlib.sha256(), 70_001
+    for start in range(0, len(release.pack), step):
+        digest.update(acme(PACK, Range=f"bytes={start}-{start + step - 1}")[2])
+    assert digest.hexdigest() == sha256_hex(release.pack)
+
+
+def damage_pack(folder: Path) -> None:
+    (folder / "pack").unlink()
+
+
+def damage_manifest(folder: Path) -> None:
+    (folder / "manifest").write_bytes(b"cut short")
+
+
+@pytest.mark.parametrize(("path", "damage"), [(PACK, damage_pack), (MANIFEST, damage_manifest)])
+def test_what_the_disk_lacks_is_unavailable_and_named_in_the_log(own: Mirror, path: str, damage: object) -> None:
+    assert callable(damage)
+    damage(own.data / "releases/sdk/botocore/1.40.0/any")
+    assert own.caller(own.party()).reason(path) == (503, "unavailable")
+    assert path in own.stderr()
+
+
+def test_a_damaged_index_is_unavailable(own: Mirror) -> None:
+    path = index_path(own)
+    (own.data / path.removeprefix("/")).write_bytes(b"damaged")
+    assert own.caller(own.party()).reason(path) == (503, "unavailable")
+    assert "damaged" in own.stderr() or "SHA-256 differs" in own.stderr()
+
+
+def test_a_new_catalogue_is_on_offer_within_seconds_and_the_old_files_still_are(own: Mirror) -> None:
+    acme = own.caller(own.party())
+    path = "/releases/sdk/botocore/1.40.1/any/manifest"
+    old = acme("/catalogue/1.snapshot.json")[2]
+    newer = make_release(own.data, "sdk/botocore", "1.40.1", b"new")
+    assert acme(path)[0] == 404
+    own.indexes[0] = make_index("sdk/botocore", [newer], ["1.39.0", "1.40.0"])
+    sign_catalogue(own.data / "catalogue", own.indexes, 2, own.signer)
+    own.until(lambda: acme(path)[0] == 200)
+    assert acme(PACK)[0] == 404
+    assert acme("/catalogue/1.snapshot.json")[2] == old
+    assert acme("/catalogue/2.snapshot.json")[0] == 200
+
+
+def test_a_bad_catalogue_is_refused_and_the_last_good_one_stays(own: Mirror) -> None:
+    acme = own.caller(own.party())
+    path = own.data / "catalogue" / "timestamp.json"
+    good = path.read_bytes()
+    path.write_bytes(good.replace(b'"version":1', b'"version":7').replace(b'"version": 1', b'"version": 7'))
+    own.until(lambda: "the last good one stays" in own.stderr())
+    assert acme("/catalogue/timestamp.json")[2] == good
+    assert acme(PACK)[0] == 200
+
+
+def test_an_aborted_download_is_audited_with_what_was_written(own: Mirror) -> None:
+    big = make_release(own.data, "sdk/botocore", "2.0", bytes(range(256)) * 2**10)
+    pack = own.data / "releases/sdk/botocore/2.0/any/pack"
+    with pack.open("wb") as file:
+        file.truncate(64 * 2**20)
+    own.indexes[0] = make_index("sdk/botocore", [big])
+    sign_catalogue(own.data / "catalogue", own.indexes, 2, own.signer)
+    acme = own.caller(own.party())
+    path = "/releases/sdk/botocore/2.0/any/pack"
+    own.until(lambda: acme(path, "HEAD")[0] == 200)
+    acme.connection.request("GET", path)
+    response = acme.connection.getresponse()
+    assert len(response.read(1000)) == 1000
+    response.close()
+    acme.close()
+    own.until(lambda: any(line["method"] == "GET" and line["route"] == "pack" for line in own.audit()))
+    line = next(line for line in own.audit() if line["method"] == "GET" and line["route"] == "pack")
+    written = line["bytes"]
+    assert isinstance(written, int)
+    assert 1000 <= written < 64 * 2**20
+    assert line["detail"] == "the connection ended before the answer was whole"
+    assert "Connection lost" not in own.stderr()

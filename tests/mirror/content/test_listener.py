@@ -1,0 +1,158 @@
+"""mirror.content.listener: what the handshake lets through, and what it says of the rest."""
+
+import asyncio
+import socket
+import ssl
+import warnings
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import trustme
+
+from ca.tls import server_context
+from mirror import config, server
+from mirror.content import listener
+from mirror.content.audit import Audit
+from mirror.content.memory import Memory
+from mirror.content.seen import Seen
+from tests.ca.house import House, Party
+from tests.mirror.content.rig import Mirror
+
+GET = b"GET /licences HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+def bare_context() -> ssl.SSLContext:
+    """A client that trusts whatever it meets, and has no certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def read_all(mirror: Mirror, context: ssl.SSLContext) -> bytes:
+    """What a client reads before the end: in TLS 1.3 its own handshake succeeds, and only reading tells."""
+    answer = b""
+    try:
+        with mirror.raw(context) as connection:
+            connection.sendall(GET)
+            while chunk := connection.recv(2**16):
+                answer += chunk
+    except (ssl.SSLError, ConnectionError):
+        pass
+    return answer
+
+
+def test_without_a_certificate_nothing_is_read_but_the_end(mirror: Mirror) -> None:
+    assert read_all(mirror, bare_context()) == b""
+    mirror.until(lambda: "PEER_DID_NOT_RETURN_A_CERTIFICATE" in mirror.stderr())
+    assert "Traceback" not in mirror.stderr()
+
+
+def foreign(_mirror: Mirror, _other: House, context: ssl.SSLContext) -> None:
+    trustme.CA().issue_cert("acme.example.com").configure_cert(context)
+
+
+def namesake(mirror: Mirror, other: House, context: ssl.SSLContext) -> None:
+    load(mirror, other.client, context)
+
+
+def of_the_root(mirror: Mirror, _other: House, context: ssl.SSLContext) -> None:
+    """The issuing CA's own certificate: signed by our root, which is no anchor, and held by no client."""
+    load(mirror, mirror.house.root, context)
+
+
+def load(mirror: Mirror, party: Party, context: ssl.SSLContext) -> None:
+    files = party.files(mirror.folder, f"odd-{party.certificate.serial_number}")
+    context.load_cert_chain(files["certificate"], files["key"])
+
+
+@pytest.mark.parametrize("certificate", [foreign, namesake, of_the_root])
+def test_with_a_certificate_of_another_ca_nothing_is_read_but_the_end(
+    mirror: Mirror, other_house: House, certificate: object
+) -> None:
+    assert callable(certificate)
+    context = bare_context()
+    certificate(mirror, other_house, context)
+    assert read_all(mirror, context) == b""
+    mirror.until(lambda: "CERTIFICATE_VERIFY_FAILED" in mirror.stderr())
+    assert "Traceback" not in mirror.stderr()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_tls_1_2_and_1_3_are_spoken(mirror: Mirror, version: ssl.TLSVersion) -> None:
+    context = mirror.context(mirror.party())
+    context.minimum_version = context.maximum_version = version
+    assert read_all(mirror, context).startswith(b"HTTP/1.1 200 ")
+
+
+def test_tls_1_1_is_not(mirror: Mirror) -> None:
+    context = mirror.context(mirror.party())
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    assert read_all(mirror, context) == b""
+
+
+@pytest.mark.parametrize(
+    "ciphers", ["ECDHE+AES+SHA256", "ECDHE+AES+SHA1", "ECDHE+CHACHA20", "DHE+AESGCM", "AES256-SHA"]
+)
+def test_in_tls_1_2_only_ecdhe_with_aes_gcm_is_spoken(mirror: Mirror, ciphers: str) -> None:
+    context = mirror.context(mirror.party())
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(ciphers)
+    assert read_all(mirror, context) == b""
+
+
+def test_plain_http_gets_nothing(mirror: Mirror) -> None:
+    with socket.create_connection(("127.0.0.1", mirror.port), timeout=5) as plain:
+        plain.sendall(GET)
+        try:
+            answer = plain.recv(2**16)
+        except ConnectionError:
+            answer = b""
+    assert b"HTTP" not in answer
+    assert b"{" not in answer
+
+
+def test_a_revoked_client_is_refused_on_a_session_it_resumes(own: Mirror) -> None:
+    party = own.party()
+    context = own.context(party)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # no tickets, but session ids
+    with own.raw(context) as connection:
+        connection.sendall(GET)
+        assert connection.recv(12) == b"HTTP/1.1 200"
+        session = connection.session
+    own.revoke(party)
+    own.until(lambda: b"revoked" in read_all(own, context))
+    plain = socket.create_connection(("127.0.0.1", own.port), timeout=10)
+    with context.wrap_socket(plain, server_hostname="127.0.0.1", session=session) as connection:
+        connection.sendall(GET)
+        assert connection.recv(12) == b"HTTP/1.1 403"
+
+
+async def test_half_a_header_is_not_waited_for_for_ever(
+    tmp_path: Path, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "HEADER_SECONDS", 0.3)
+    mirror = Mirror(tmp_path, house)
+    mirror.publish()
+    settings, log, issuer = config.load(mirror.config()), server.program_log(StringIO()), house.issuing.certificate
+    assert settings.content is not None
+    with mirror.records() as records:
+        memory = Memory(server._sources(settings, settings.content, [issuer], records), server.utc_now(), log)
+        context, audit = server_context(**mirror.server, issuing_cas=[issuer]), Audit(tmp_path / "audit.jsonl", log)
+        running = server._Running(settings, settings.content, context, records, memory, audit, log, pytest.fail)
+        listening = listener.Listener(server._app(running, Seen(records)), context, log)
+        (address,) = await listening.listen(["127.0.0.1:0"])
+        host, _, port = address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port), ssl=mirror.context(mirror.party()))
+        async with asyncio.timeout(5):
+            for byte in (b"G", b"E", b"T", b" ", b"/"):  # a drip does not renew the deadline
+                writer.write(byte)
+                await asyncio.sleep(0.05)
+            assert await reader.read() == b""
+        writer.close()
+        await listening.close()
+        audit.close()

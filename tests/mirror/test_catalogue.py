@@ -1,0 +1,223 @@
+"""Reading the catalogue: verified from the root down, whole, and safe while a publish runs."""
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tuf.api.metadata import Metadata, Root
+
+from mirror import catalogue
+from mirror.catalogue import Catalogue
+from mirror.errors import CatalogueFault
+from mirror.publishing import keys, signing
+from spot_client.wire import index
+from spot_client.wire.index import Index, Tombstone
+from tests.mirror.publishing import rig
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+PUBLISHED = (
+    "1.root.json",
+    "2.snapshot.json",
+    "2.targets.json",
+    "1.sdk.json",
+    "timestamp.json",
+    "index",
+)
+
+
+@pytest.fixture(scope="module")
+def published() -> Iterator[rig.Mirror]:
+    """A mirror with one release; tests copy it, and do not change it."""
+    with TemporaryDirectory() as folder:
+        mirror = rig.new_mirror(Path(folder), lambda: NOW)
+        mirror.publish(rig.folder_of(Path(folder) / "source", {"a": b"1"}), clock=lambda: NOW)
+        yield mirror
+
+
+@pytest.fixture
+def folder(published: rig.Mirror, tmp_path: Path) -> Path:
+    """A catalogue of its own for the test."""
+    shutil.copytree(published.catalogue, tmp_path / "catalogue")
+    return tmp_path / "catalogue"
+
+
+def file_of(folder: Path, name: str) -> Path:
+    return next(folder.rglob("*." + "index.json.zst")) if name == "index" else folder / name
+
+
+def reason(folder: Path) -> str:
+    with pytest.raises(CatalogueFault) as error:
+        catalogue.load(folder)
+    return error.value.reason
+
+
+def root_of(folder: Path) -> Metadata[Root]:
+    return Metadata[Root].from_bytes((folder / "1.root.json").read_bytes())
+
+
+def write_root(folder: Path, root: Root, *rings: keys.Ring) -> None:
+    metadata = Metadata(root)
+    for ring in rings:
+        for signer in ring.signers("root"):
+            metadata.sign(signer, append=True)
+    (folder / f"{root.version}.root.json").write_bytes(metadata.to_bytes())
+
+
+def test_a_catalogue_says_what_is_on_offer_and_until_when(published: rig.Mirror) -> None:
+    found = catalogue.load(published.catalogue)
+    assert found.version == 2
+    assert found.current == {"root": 1, "timestamp": 2, "snapshot": 2, "targets": 2, "sdk": 1}
+    assert found.expires["timestamp"] == datetime(2026, 3, 4, tzinfo=UTC)
+    assert [*found.indexes] == [("sdk", "tool")]
+    release = found.release("sdk", "tool", "1.0", "any")
+    assert release is not None
+    assert (release.version, release.published) == ("1.0", "2026-03-01T00:00:00Z")
+    for other in (("sdk", "tool", "1.1", "any"), ("sdk", "tool", "1.0", "linux-arm64"), ("x", "tool", "1.0", "any")):
+        assert found.release(*other) is None
+
+
+def test_withdrawn_versions_were_published_too(published: rig.Mirror) -> None:
+    found = catalogue.load(published.catalogue)
+    gone = Tombstone("0.9", "any", "2026-01-01T00:00:00Z", "broken")
+    offered = msgspec.structs.replace(found.indexes["sdk", "tool"], tombstones=(gone,))
+    changed = msgspec.structs.replace(found, indexes={("sdk", "tool"): offered})
+    assert changed.ever_published("sdk", "tool") == {"0.9", "1.0"}
+    assert changed.ever_published("sdk", "other") == frozenset()
+    assert changed.release("sdk", "tool", "0.9", "any") is None
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    file_of(folder, name).unlink()
+    assert reason(folder) == "missing"
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_truncated_and_over_long_files_are_refused(folder: Path, name: str) -> None:
+    path = file_of(folder, name)
+    path.write_bytes(path.read_bytes()[:-10])
+    assert reason(folder) == "damaged"
+    path.write_bytes(b"x" * 6_000_000)
+    assert reason(folder) == "too-large"
+    path.unlink()
+    path.mkdir()
+    assert reason(folder) == "unreadable"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(PUBLISHED), st.integers(min_value=0), st.integers(1, 255))
+def test_no_flipped_bit_changes_what_is_read(published: rig.Mirror, name: str, place: int, flip: int) -> None:
+    with TemporaryDirectory() as top:
+        folder = Path(shutil.copytree(published.catalogue, Path(top) / "catalogue"))
+        raw = bytearray(file_of(folder, name).read_bytes())
+        raw[place % len(raw)] ^= flip
+        file_of(folder, name).write_bytes(raw)
+        try:
+            found = catalogue.load(folder)
+        except CatalogueFault:
+            return
+        assert found == catalogue.load(published.catalogue)
+
+
+def test_an_older_file_under_a_newer_name_is_refused(folder: Path) -> None:
+    shutil.copy(folder / "1.snapshot.json", folder / "2.snapshot.json")
+    assert reason(folder) == "damaged"
+
+
+def test_signed_metadata_that_is_not_what_was_named_is_refused(published: rig.Mirror, folder: Path) -> None:
+    chain = catalogue.read_chain(folder)
+    for day in (2, 1):
+        later = NOW.replace(day=day)
+        for name, raw in signing.resign(chain, published.means().ring, later).items():
+            if day == 2 or name != "timestamp.json":
+                (folder / name).write_bytes(raw)
+    assert reason(folder) == "damaged"
+
+
+def test_metadata_of_another_role_is_refused(folder: Path) -> None:
+    shutil.copy(folder / "2.snapshot.json", folder / "timestamp.json")
+    assert reason(folder) == "damaged"
+
+
+def test_a_change_that_nobody_signed_is_refused(folder: Path) -> None:
+    document = json.loads((folder / "timestamp.json").read_bytes())
+    document["signed"]["version"] = 99
+    (folder / "timestamp.json").write_text(json.dumps(document))
+    assert reason(folder) == "not-signed"
+
+
+def test_a_newer_root_counts_if_the_older_one_signed_it(published: rig.Mirror, folder: Path) -> None:
+    root = root_of(folder).signed
+    root.version = 2
+    write_root(folder, root, published.means().ring)
+    assert catalogue.load(folder).current["root"] == 2
+
+
+def test_a_newer_root_that_only_signed_itself_is_refused(folder: Path, tmp_path: Path) -> None:
+    thief = keys.create(tmp_path / "thief", signing.TOP_ROLES, lambda: rig.PASSPHRASE)
+    root = root_of(folder).signed
+    root.version = 2
+    root.roles["root"].keyids.clear()
+    root.add_key(thief.public("root")[0], "root")
+    write_root(folder, root, thief)
+    assert reason(folder) == "not-signed"
+
+
+def test_a_root_after_a_gap_is_not_there(published: rig.Mirror, folder: Path) -> None:
+    root = root_of(folder).signed
+    root.version = 3
+    write_root(folder, root, published.means().ring)
+    assert catalogue.load(folder).current["root"] == 1
+
+
+def test_one_key_under_two_ids_is_refused(published: rig.Mirror, folder: Path) -> None:
+    root = root_of(folder).signed
+    twin = root.keys[root.roles["timestamp"].keyids[0]].to_dict()
+    root.keys["f" * 64] = type(root.keys[root.roles["root"].keyids[0]]).from_dict("f" * 64, twin)
+    root.roles["timestamp"].keyids.append("f" * 64)
+    write_root(folder, root, published.means().ring)
+    assert reason(folder) == "damaged"
+
+
+def test_an_index_of_another_component_is_refused(published: rig.Mirror, folder: Path) -> None:
+    packed = index.encode(Index(product="sdk", component="other"), level=1)
+    chain = catalogue.read_chain(folder)
+    for name, raw in signing.offer(chain, published.means().ring, ("sdk", "tool"), packed, NOW).items():
+        (folder / name).write_bytes(raw)
+    assert reason(folder) == "damaged"
+
+
+def test_an_empty_folder_has_no_catalogue(tmp_path: Path) -> None:
+    assert reason(tmp_path) == "missing"
+
+
+def test_a_reader_sees_a_whole_catalogue_while_others_publish(tmp_path: Path) -> None:
+    mirror = rig.new_mirror(tmp_path)
+    source = rig.folder_of(tmp_path / "source", {"a": b"1"})
+    done = threading.Event()
+    seen: list[Catalogue] = []
+
+    def read() -> None:
+        while not done.is_set():
+            seen.append(catalogue.load(mirror.catalogue))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for number in range(8):
+            mirror.publish(source, f"1.{number}")
+    finally:
+        done.set()
+        reader.join()
+    assert not any(len(found.ever_published("sdk", "tool")) != found.version - 1 for found in seen), (
+        "each version of the catalogue has exactly its releases"
+    )
+    assert len(seen) > 8
