@@ -20,6 +20,8 @@ from mirror.errors import ServeError
 HANDSHAKE_SECONDS: Final = 10
 HEADER_SECONDS: Final = 30
 """How long a connection may be without a whole request, new or between two requests."""
+CLOSE_SECONDS: Final = 5
+"""How long a connection that is being closed has for its last bytes, and the caller for its part of TLS's farewell."""
 _LINGER_SECONDS = 5.0  # how long a body that nobody asked for is read and thrown away
 _BACKLOG = 1024
 _POLL_SECONDS = 0.02
@@ -65,6 +67,7 @@ class Listener:
                     int(port),
                     ssl=self._context,
                     ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                    ssl_shutdown_timeout=CLOSE_SECONDS,
                     backlog=_BACKLOG,
                 )
             except OSError as error:
