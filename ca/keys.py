@@ -1,0 +1,95 @@
+"""Private keys: made, and sealed with a passphrase for their rest on the disk.
+
+A sealed key is PKCS#8 PEM, encrypted (PBES2, AES-256-CBC), under one line that says how its password comes about:
+
+    spot-ca-key: scrypt n=131072 r=8 p=1 salt=HEX
+
+The library's own derivation for PKCS#8 (PBKDF2 with 2,048 rounds) is weak against guessing. So the passphrase first
+goes through scrypt (RFC 7914; 128 MiB and some 0.4 s a guess), and what comes out, in hex, is the PKCS#8 password.
+The parameters are fixed: a file cannot ask for weaker ones, nor for all our memory.
+"""
+
+import re
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from ca.errors import PassphraseError, VaultError
+from ca.profiles import KeyType
+from ca.reading import UNREADABLE
+
+MAX_KEY: Final = 64 * 1024
+"""Longest key file that is looked at, in bytes."""
+
+SALT_BYTES: Final = 16
+
+_N, _R, _P = 1 << 17, 8, 1  # OWASP's choice for scrypt
+_HEADER = f"spot-ca-key: scrypt n={_N} r={_R} p={_P} salt="
+_SEALED = re.compile(
+    re.escape(_HEADER.encode()) + rb"([0-9a-f]{32})\n(-----BEGIN ENCRYPTED PRIVATE KEY-----\n.*)", re.DOTALL
+)
+
+
+def new_key(key_type: KeyType) -> CertificateIssuerPrivateKeyTypes:
+    """A fresh key, from the library's random generator."""
+    if key_type is KeyType.RSA2048:
+        return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def plain_pem(key: CertificateIssuerPrivateKeyTypes) -> bytes:
+    """PKCS#8 PEM, not encrypted: for servers and installed products, which start unattended."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def load_plain(pem: bytes) -> CertificateIssuerPrivateKeyTypes:
+    """Read what `plain_pem` wrote.
+
+    Raises:
+        VaultError: reason `bad-key`.
+    """
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except UNREADABLE as error:
+        raise VaultError("bad-key", "This is not an unencrypted private key as PEM.") from error
+    if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+        raise VaultError("bad-key", "The key is neither RSA nor ECDSA.")
+    return key
+
+
+def seal(key: CertificateIssuerPrivateKeyTypes, passphrase: str, salt: bytes) -> bytes:
+    """Encrypt a key; `salt` is `SALT_BYTES` random bytes."""
+    encryption = BestAvailableEncryption(_password(passphrase, salt))
+    return f"{_HEADER}{salt.hex()}\n".encode() + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+
+
+def unseal(sealed: bytes, passphrase: str) -> CertificateIssuerPrivateKeyTypes:
+    """Decrypt a key.
+
+    Raises:
+        VaultError: reason `damaged-key`, if this is no sealed key.
+        PassphraseError: reason `wrong-passphrase`; a damaged key that keeps its form looks the same.
+    """
+    match = _SEALED.fullmatch(sealed)
+    if match is None:
+        raise VaultError("damaged-key", "A key of the CA is damaged: restore it from a backup.")
+    try:
+        key = load_pem_private_key(match[2], _password(passphrase, bytes.fromhex(match[1].decode())))
+    except UNREADABLE as error:
+        raise PassphraseError("wrong-passphrase", "The passphrase is wrong (or the key is damaged).") from error
+    if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+        raise VaultError("damaged-key", "A key of the CA is neither RSA nor ECDSA: restore it from a backup.")
+    return key
+
+
+def _password(passphrase: str, salt: bytes) -> bytes:
+    return Scrypt(salt=salt, length=32, n=_N, r=_R, p=_P).derive(passphrase.encode()).hex().encode()

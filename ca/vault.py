@@ -1,0 +1,235 @@
+"""The vault: one folder with the CA's keys at rest, its certificates, CRLs, and the ledger. All of it is 0700/0600.
+
+    ledger.sqlite       everything ever signed (`ca.ledger`)
+    root.crt  root.key  the root; its key (sealed, `ca.keys`) is needed only for `init` and its own CRL: take it offline
+    issuing.crt  .key   the issuing CA, which signs all leaves
+    crl/root.crl, crl/issuing.crl      PEM; what mirrors read
+    issued/             where leaf certificates and their keys go unless told otherwise
+    .lock               held by whoever works here: one at a time
+
+`create` is whole or not at all: it fills a folder under another name and renames it. A certificate is in the ledger,
+on the disk, before its bytes leave `issue`; a killed run is simply run again.
+"""
+
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes, CertificatePublicKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding
+from filelock import FileLock, Timeout
+
+from ca.errors import VaultError
+from ca.files import PRIVATE, read_file, replace, sync_folder, write_new
+from ca.identity import Identity, check_realm
+from ca.issue import Issuer, Request, Revoked, build_crl, issue, realm_of
+from ca.keys import MAX_KEY, SALT_BYTES, new_key, seal, unseal
+from ca.ledger import Entry, Ledger
+from ca.profiles import ISSUING, ROOT, KeyType, Profile
+from ca.reading import UNREADABLE
+from ca.subjects import Authority, Hosts, Subject
+
+AUTHORITIES: Final = (ROOT.name, ISSUING.name)
+
+_LOCK_SECONDS = 10
+_MAX_CERTIFICATE = 64 * 1024  # bytes
+
+
+class Vault:
+    """An open vault, with its lock held: from `open_vault`."""
+
+    def __init__(self, folder: Path, ledger: Ledger) -> None:
+        self.folder = folder
+        self.ledger = ledger
+
+    @property
+    def realm(self) -> str:
+        """The realm this CA is for."""
+        return realm_of(self.certificate(ISSUING.name))
+
+    def certificate(self, authority: str) -> x509.Certificate:
+        """The certificate of `root` or `issuing`.
+
+        Raises:
+            VaultError: reason `missing-file`, `unreadable-file`, `too-large` or `damaged-certificate`.
+        """
+        path = self.folder / f"{authority}.crt"
+        try:
+            return x509.load_pem_x509_certificate(read_file(path, max_bytes=_MAX_CERTIFICATE, refusal=VaultError))
+        except UNREADABLE as error:
+            raise VaultError("damaged-certificate", f"{path} is damaged: restore it from a backup.") from error
+
+    def has_key(self, authority: str) -> bool:
+        """Whether the key of `root` or `issuing` is here, and not offline."""
+        return self._key_path(authority).exists()
+
+    def unlock(self, authority: str, passphrase: str) -> Issuer:
+        """The signer `root` or `issuing`.
+
+        Raises:
+            VaultError: as `certificate`, or reason `bad-mode`, `damaged-key`, or `key-mismatch`.
+            PassphraseError: reason `wrong-passphrase`.
+        """
+        sealed = read_file(self._key_path(authority), max_bytes=MAX_KEY, refusal=VaultError, private=True)
+        key, certificate = unseal(sealed, passphrase), self.certificate(authority)
+        if key.public_key() != certificate.public_key():
+            raise VaultError("key-mismatch", f"{authority}.key and {authority}.crt do not belong together.")
+        return Issuer(key, certificate)
+
+    def issue(
+        self,
+        subject: Subject,
+        public_key: CertificatePublicKeyTypes,
+        profile: Profile,
+        signer: Issuer,
+        now: datetime,
+    ) -> x509.Certificate:
+        """Sign a certificate and record it; whoever gets it from here can be sure it is in the ledger.
+
+        Raises:
+            IssueError, IdentityError: as `ca.issue.issue`.
+            VaultError: as `ca.ledger.Ledger`; then nothing was handed out.
+        """
+        serial = secrets.randbits(128) or 1
+        certificate = issue(Request(public_key, subject), profile, signer, serial=serial, now=now)
+        self.ledger.add(_entry(certificate, subject, profile, now))
+        return certificate
+
+    def sign_crl(self, authority: str, signer: Issuer, now: datetime) -> Path:
+        """Sign a new CRL of `root` or `issuing` from the ledger, and return where it lies.
+
+        Raises:
+            IssueError, VaultError, OSError: the old CRL stays.
+        """
+        certificate = self.certificate(authority)
+        issuer_key = _subject_key(certificate)
+        number, this_update = self.ledger.next_crl(issuer_key, now)
+        revoked = [
+            Revoked(int(entry.serial, 16), entry.revoked_at, entry.reason or "unspecified")
+            for entry in self.ledger.entries()
+            if entry.revoked_at is not None and entry.issuer_key == issuer_key
+        ]
+        crl = build_crl(certificate, signer.key, revoked, number=number, now=this_update)
+        path = self.folder / "crl" / f"{authority}.crl"
+        replace(path, crl.public_bytes(Encoding.PEM))
+        return path
+
+    def _key_path(self, authority: str) -> Path:
+        return self.folder / f"{authority}.key"
+
+
+def check_vault(folder: Path) -> None:
+    """Refuse a folder that cannot be a vault, before anybody is asked for a passphrase.
+
+    Raises:
+        VaultError: reason `missing-vault` or `bad-mode`.
+    """
+    if not (folder / "issuing.crt").exists():
+        raise VaultError("missing-vault", f"There is no CA in {folder}: run spot-ca init, or name it with --dir.")
+    if folder.stat().st_mode & 0o077:
+        raise VaultError("bad-mode", f"Others may enter {folder}: run chmod 700 {folder}.")
+
+
+@contextmanager
+def open_vault(folder: Path) -> Iterator[Vault]:
+    """Work in the vault at `folder`, alone.
+
+    Raises:
+        VaultError: reason `missing-vault`, `bad-mode`, `locked`, or as `ca.ledger.Ledger`.
+    """
+    check_vault(folder)
+    with _locked(folder / ".lock"), Ledger(folder / "ledger.sqlite") as ledger:
+        yield Vault(folder, ledger)
+
+
+def create_vault(folder: Path, realm: str, key_type: KeyType, passphrase: str, now: datetime) -> None:
+    """Make a root, an issuing CA and the first CRL of each, in a folder that is not there yet or empty.
+
+    Raises:
+        VaultError: reason `exists` or `locked`. IdentityError: reason `bad-realm`.
+        OSError: the disk is full, and so on. Nothing is left in `folder` in any of these cases.
+    """
+    check_realm(realm)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(folder.with_name(f".{folder.name}.lock")):
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise VaultError("exists", f"There is something in {folder} already: name another folder with --dir.")
+        part = folder.with_name(f".{folder.name}.part")
+        shutil.rmtree(part, ignore_errors=True)  # of a killed run
+        part.mkdir(mode=0o700)
+        try:
+            _fill(part, realm, key_type, passphrase, now)
+            part.rename(folder)
+        except BaseException:
+            shutil.rmtree(part)
+            raise
+        sync_folder(folder.parent)
+
+
+def describe(subject: Subject, profile: Profile) -> tuple[str, str]:
+    """The `name` and `who` under which the ledger keeps a subject."""
+    match subject:
+        case Identity() as identity:
+            return identity.name, identity.uri
+        case Hosts(name=name, dns=dns, addresses=addresses):
+            return name, ", ".join((*dns, *addresses))
+        case authority:
+            return profile.name, authority.realm
+
+
+def _fill(folder: Path, realm: str, key_type: KeyType, passphrase: str, now: datetime) -> None:
+    for name in ("crl", "issued"):
+        (folder / name).mkdir(mode=0o700)
+    with Ledger(folder / "ledger.sqlite", create=True) as ledger:
+        (folder / "ledger.sqlite").chmod(PRIVATE)
+        vault = Vault(folder, ledger)
+        root_key, issuing_key = new_key(key_type), new_key(key_type)
+        root = vault.issue(Authority(realm), root_key.public_key(), ROOT, Issuer(root_key, None), now)
+        signer = Issuer(root_key, root)
+        issuing = vault.issue(Authority(realm), issuing_key.public_key(), ISSUING, signer, now)
+        for profile, key, certificate in ((ROOT, root_key, root), (ISSUING, issuing_key, issuing)):
+            _write_authority(folder, profile.name, key, certificate, passphrase)
+            vault.sign_crl(profile.name, Issuer(key, certificate), now)
+
+
+def _write_authority(
+    folder: Path, name: str, key: CertificateIssuerPrivateKeyTypes, certificate: x509.Certificate, passphrase: str
+) -> None:
+    write_new(folder / f"{name}.key", seal(key, passphrase, secrets.token_bytes(SALT_BYTES)), PRIVATE)
+    write_new(folder / f"{name}.crt", certificate.public_bytes(Encoding.PEM))
+
+
+def _entry(certificate: x509.Certificate, subject: Subject, profile: Profile, now: datetime) -> Entry:
+    name, who = describe(subject, profile)
+    authority = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+    return Entry(
+        serial=f"{certificate.serial_number:x}",
+        profile=profile.name,
+        name=name,
+        who=who,
+        issuer_key=(authority or b"").hex(),
+        not_before=certificate.not_valid_before_utc,
+        not_after=certificate.not_valid_after_utc,
+        fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
+        created=now,
+        certificate=certificate.public_bytes(Encoding.DER),
+    )
+
+
+def _subject_key(certificate: x509.Certificate) -> str:
+    return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest.hex()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    try:
+        with FileLock(path, timeout=_LOCK_SECONDS):
+            yield
+    except Timeout as error:
+        raise VaultError("locked", "Another spot-ca works on this CA: try again when it has ended.") from error

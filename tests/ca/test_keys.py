@@ -1,0 +1,70 @@
+"""A key at rest opens with its passphrase and with nothing else."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from ca.errors import PassphraseError, VaultError
+from ca.keys import load_plain, new_key, plain_pem, seal, unseal
+from ca.profiles import KeyType, is_strong
+from tests.ca.house import House
+
+SALT = bytes(range(16))
+
+
+@pytest.mark.parametrize("key_type", KeyType)
+def test_keys_made_here_are_strong_and_survive_the_file(key_type: KeyType) -> None:
+    key = new_key(key_type)
+    assert is_strong(key.public_key())
+    assert load_plain(plain_pem(key)).public_key() == key.public_key()
+
+
+def test_a_sealed_key_opens_with_its_passphrase_only(house: House) -> None:
+    sealed = seal(house.keys["root"], "correct horse", SALT)
+    assert unseal(sealed, "correct horse").public_key() == house.keys["root"].public_key()
+    for passphrase in ("correct hors", "correct horse ", ""):
+        with pytest.raises(PassphraseError) as refused:
+            unseal(sealed, passphrase)
+        assert refused.value.reason == "wrong-passphrase"
+
+
+def test_a_sealed_key_can_be_opened_without_this_program(house: House, tmp_path: Path) -> None:
+    """The form is documented: scrypt (RFC 7914), in hex, is the password of ordinary PKCS#8."""
+    (tmp_path / "key").write_bytes(seal(house.keys["root"], "correct horse", SALT))
+    password = Scrypt(salt=SALT, length=32, n=131072, r=8, p=1).derive(b"correct horse").hex()
+    command = ["openssl", "pkey", "-in", str(tmp_path / "key"), "-passin", "stdin", "-noout"]
+    subprocess.run(command, input=password, text=True, check=True, capture_output=True)
+    direct = subprocess.run(command, input="correct horse", text=True, check=False, capture_output=True)
+    assert direct.returncode != 0
+
+
+def test_each_seal_has_its_own_salt(house: House) -> None:
+    first, second = (seal(house.keys["root"], "correct horse", salt) for salt in (SALT, bytes(16)))
+    assert first.splitlines()[0] != second.splitlines()[0]
+
+
+@pytest.mark.parametrize(("old", "new"), [(b"n=131072", b"n=2"), (b"n=131072", b"n=1073741824"), (b"scrypt", b"none")])
+def test_a_file_cannot_ask_for_other_parameters(house: House, old: bytes, new: bytes) -> None:
+    sealed = seal(house.keys["root"], "correct horse", SALT)
+    assert old in sealed
+    with pytest.raises(VaultError) as refused:
+        unseal(sealed.replace(old, new), "correct horse")
+    assert refused.value.reason == "damaged-key"
+
+
+def test_an_unencrypted_key_is_no_sealed_one(house: House) -> None:
+    for content in (b"", plain_pem(house.keys["root"]), seal(house.keys["root"], "x" * 8, SALT)[:-200]):
+        with pytest.raises(VaultError):
+            unseal(content, "x" * 8)
+
+
+def test_only_plain_keys_of_our_kinds_are_loaded(house: House) -> None:
+    other = ed25519.Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    for content in (b"", b"none", other, seal(house.keys["root"], "x" * 8, SALT)):
+        with pytest.raises(VaultError) as refused:
+            load_plain(content)
+        assert refused.value.reason == "bad-key"
