@@ -10,10 +10,12 @@ SPOT's: the pinned leaves are the only anchors, there is no system store, host n
 the handshake `check_pinned` compares once more with the pins of the one mirror that was called.
 
 Ciphers: ECDHE with AES-GCM, out of OpenSSL's HIGH. That binds TLS 1.2. Python 3.11 has no way to choose among the
-suites of TLS 1.3 (all AEAD with ephemeral keys): the server's preference puts AES-GCM first, but a peer that offers
-nothing else gets ChaCha20-Poly1305, unless the `Ciphersuites` of the machine's openssl.cnf forbid it.
+suites of TLS 1.3 (all AEAD with ephemeral keys): the server's preference puts AES-GCM first, and with a peer that
+offers nothing else the handshake ends in ChaCha20-Poly1305. So both sides ask `check_cipher` right after it, and go no
+further.
 """
 
+import re
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +30,7 @@ from ca.pins import check_pinned, check_server_leaf, read_pins
 from ca.profiles import ISSUING, is_strong
 from ca.reading import UNREADABLE
 
-__all__ = ["check_pinned", "client_context", "read_pins", "server_context"]
+__all__ = ["check_cipher", "check_pinned", "client_context", "read_pins", "server_context"]
 
 _CIPHERS: Final = "ECDHE+AESGCM+HIGH:!aNULL:!eNULL"
 _NO_CHECK_TIME: Final = ssl.VerifyFlags(0x200000)  # X509_V_FLAG_NO_CHECK_TIME; Python has no name for it
@@ -86,6 +88,17 @@ def client_context(*, certificate: Path, key: Path, pins: Sequence[bytes], tls12
     pem = "".join(ssl.DER_cert_to_PEM_cert(pin) for pin in pins)
     context.load_verify_locations(cadata=b"".join(read_pins(pem.encode())))
     return context
+
+
+def check_cipher(cipher: tuple[str, str, int] | None) -> None:
+    """Refuse a connection that is not protected by AES-GCM; `cipher` as `ssl.SSLObject.cipher` gives it.
+
+    Raises:
+        TlsError: reason `weak-cipher`.
+    """
+    name = cipher[0] if cipher else "none"
+    if "GCM" not in re.split("[-_]", name):
+        raise TlsError("weak-cipher", f"The connection would use {name}; only AES-GCM is used here.")
 
 
 def _harden(context: ssl.SSLContext, certificate: Path, key: Path) -> None:

@@ -9,13 +9,18 @@ import errno
 import logging
 import ssl
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
+from ca.errors import TlsError
+from ca.tls import check_cipher
+from mirror.content import problems
 from mirror.content.app import App
 from mirror.errors import ServeError
+from spot_client.wire.problem import MEDIA_TYPE, Reason
 
 HANDSHAKE_SECONDS: Final = 10
 HEADER_SECONDS: Final = 30
@@ -43,7 +48,7 @@ class Listener:
         self._context = context
         self._log = log
         self._sockets: list[asyncio.Server] = []
-        self._http = web.Server(
+        self._http = _Server(
             app.handle,
             keepalive_timeout=HEADER_SECONDS,
             lingering_time=_LINGER_SECONDS,
@@ -105,7 +110,10 @@ class Listener:
 
 
 def watch_handshakes(context: ssl.SSLContext, log: FilteringBoundLogger) -> None:
-    """Log every handshake that fails as one line; the event loop itself is silent about them."""
+    """Log every handshake that fails as one line; the event loop itself is silent about them.
+
+    A handshake that ends in a cipher of TLS 1.3 which Python cannot switch off fails here.
+    """
 
     class Watched(ssl.SSLObject):
         """A connection's TLS, with an eye on the handshake."""
@@ -113,13 +121,40 @@ def watch_handshakes(context: ssl.SSLContext, log: FilteringBoundLogger) -> None
         def do_handshake(self) -> None:
             try:
                 super().do_handshake()
+                check_cipher(self.cipher())
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 raise
             except ssl.SSLError as error:
                 log.warning("handshake failed", reason=error.reason, why=getattr(error, "verify_message", None))
                 raise
+            except TlsError as error:
+                log.warning("handshake failed", reason=error.reason, why=str(error))
+                raise ssl.SSLError(str(error)) from error
 
     context.sslobject_class = Watched
+
+
+class _Connection(web.RequestHandler):
+    """aiohttp's connection, which answers what is not HTTP as everything else is answered: without repeating it."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """Log it as aiohttp does, and answer with our own 400."""
+        super().handle_error(request, status, exc, message)
+        row = problems.TABLE[Reason.BAD_REQUEST]
+        body = problems.body(Reason.BAD_REQUEST, request="none", now=datetime.now(UTC))
+        headers = {"Server": "spot-mirror", "Content-Type": MEDIA_TYPE, "Cache-Control": "no-store"}
+        response = web.Response(status=row.status, body=body, headers=headers)
+        response.force_close()
+        return response
+
+
+class _Server(web.Server):
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self, loop=self._loop, **self._kwargs)
 
 
 class _OneLine(logging.Handler):

@@ -57,13 +57,11 @@ def decode(raw: bytes, shape: type[D], *, max_bytes: int, what: str) -> D:
         return strict_json.decode(raw, shape, max_bytes=max_bytes, first_look=first_look)
     except JsonError as error:
         raise FormatError(error.reason, f"{what}: {error}") from error
-    except UnicodeEncodeError as error:  # msgspec meets a lone surrogate where it looks a name up
-        raise FormatError("not-canonical", f"{what}: the document has a string that is not Unicode text.") from error
 
 
 def _check_header(builtins: Any, what: str) -> None:
     match builtins:
-        case {"format": int() as number, "min_spot": str() as min_spot} if number is not True and len(min_spot) <= 32:
+        case {"format": int() as number, "min_spot": str() as min_spot} if len(min_spot) <= 32:
             pass
         case _:
             raise FormatError("wrong-shape", f"{what}: the document has no format number.")

@@ -73,7 +73,7 @@ def read_reason(raw: bytes) -> tuple[str, str, str] | None:
     """
     try:
         public = strict_json.decode(raw, _Public, max_bytes=MAX_BYTES, canonical=False)
-    except (JsonError, UnicodeEncodeError):  # the second: msgspec meets a lone surrogate where it looks a name up
+    except JsonError:
         return None
     return public.reason, _printable(public.detail), _printable(public.request)
 

@@ -33,6 +33,11 @@ def refused(raw: bytes, shape: Any = Any, cap: int = CAP) -> str:
     return error.value.reason
 
 
+@pytest.mark.parametrize("raw", [rb'{"\ud800":1}', rb'{"name":"\ud800","sizes":[]}'])
+def test_a_lone_surrogate_is_refused_as_name_and_as_value(raw: bytes) -> None:
+    assert refused(raw, Shape) == "not-canonical"
+
+
 @given(values)
 def test_what_is_encoded_is_decoded_to_the_same(value: Any) -> None:
     assert strict_json.decode(strict_json.encode(value), Any, max_bytes=1 << 20) == value

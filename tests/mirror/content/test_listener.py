@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import subprocess
 import warnings
 from io import StringIO
 from pathlib import Path
@@ -16,6 +17,7 @@ from mirror.content import listener
 from mirror.content.audit import Audit
 from mirror.content.memory import Memory
 from mirror.content.seen import Seen
+from spot_client.wire.problem import read_reason
 from tests.ca.house import House, Party
 from tests.mirror.content.rig import Mirror
 
@@ -103,6 +105,36 @@ def test_in_tls_1_2_only_ecdhe_with_aes_gcm_is_spoken(mirror: Mirror, ciphers: s
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(ciphers)
     assert read_all(mirror, context) == b""
+
+
+@pytest.mark.parametrize("suite", ["TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128_CCM_SHA256"])
+def test_in_tls_1_3_only_aes_gcm_is_spoken(mirror: Mirror, tmp_path: Path, suite: str) -> None:
+    """Python cannot choose suites of TLS 1.3, so a stranger's program offers the other ones."""
+    files = mirror.party().files(tmp_path, "stranger")
+    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{mirror.port}", "-tls1_3", "-quiet", "-ign_eof"]
+    command += ["-cert", str(files["certificate"]), "-key", str(files["key"]), "-ciphersuites"]
+    read = [
+        subprocess.run([*command, offered], input=GET, capture_output=True, timeout=20, check=False).stdout
+        for offered in (suite, "TLS_AES_256_GCM_SHA384")
+    ]
+    assert read[0] == b""
+    assert read[1].startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("said", [b"GET /licences HTTP/9.9\r\n\r\n", b"G<b>T / HTTP/1.1\r\n\r\n", b"\x00\x01\r\n\r\n"])
+def test_what_is_not_http_is_refused_without_being_repeated(mirror: Mirror, said: bytes) -> None:
+    with mirror.raw(mirror.context(mirror.party())) as connection:
+        connection.sendall(said)
+        answer = b""
+        while chunk := connection.recv(2**16):
+            answer += chunk
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.split(b" ")[1] == b"400"
+    assert b"Server: spot-mirror" in head
+    assert b"aiohttp" not in answer
+    assert read_reason(body) is not None
+    assert b"9.9" not in answer
+    assert b"<b>" not in answer
 
 
 def test_plain_http_gets_nothing(mirror: Mirror) -> None:
