@@ -15,6 +15,7 @@ import click
 from ca.errors import CaError
 from spot_client import __version__
 from spot_client.errors import LocalFault, NotTrusted, Refused, RefusedLocally, SpotError
+from spot_client.wire.errors import WireError
 
 if TYPE_CHECKING:
     from spot_client.config import Paths, Settings
@@ -285,6 +286,8 @@ def main() -> None:
         _fail(str(error), error.exit_code)
     except CaError as error:
         _fail(f"The credentials of this installation cannot be used. {error}", 9)
+    except WireError as error:
+        _fail(str(error), RefusedLocally.exit_code)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         _fail(f"This machine refused: {error.strerror or error}{where}.", LocalFault.exit_code)

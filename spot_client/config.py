@@ -68,6 +68,8 @@ def load_settings(path: Path) -> Settings:
     try:
         settings = msgspec.convert(tomllib.loads(raw.decode()), Settings, strict=True)
         check_id("channel", settings.channel)
+    except RecursionError as error:
+        raise RefusedLocally("bad-config", f"{path} cannot be used: it is nested too deep. Correct it.") from error
     except (ValueError, BadName) as error:  # UnicodeDecodeError, TOMLDecodeError, msgspec.ValidationError
         raise RefusedLocally("bad-config", f"{path} cannot be used: {error}. Correct or remove it.") from error
     return settings

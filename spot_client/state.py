@@ -130,7 +130,7 @@ class Store:
         try:
             lock.acquire()
         except filelock.Timeout as error:
-            who = holder.read_text().strip()[:20] if holder.exists() else "unknown"
+            who = holder.read_text(errors="replace").strip()[:20] if holder.exists() else "unknown"
             raise Busy(
                 "busy", f"Another SPOT (process {who}) is at work on {self.paths.root}: wait until it has ended."
             ) from error

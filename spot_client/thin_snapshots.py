@@ -4,9 +4,10 @@ from typing import Protocol
 
 import msgspec
 
-from spot_client.errors import SpotError
+from spot_client.errors import RefusedLocally, SpotError
 from spot_client.state import Store
 from spot_client.wire import thin_snapshot
+from spot_client.wire.errors import WireError
 from spot_client.wire.routes import Kind, Route
 
 
@@ -35,10 +36,10 @@ class ThinSnapshots:
         try:
             path = Route(kind=Kind.THIN_SNAPSHOT, installation=self._installation).path
             self._putter.put(path, thin_snapshot.encode(state.versions))
-        except SpotError as error:
+        except (SpotError, WireError) as error:
             if not state.owed:
                 self._store.write_state(msgspec.structs.replace(state, owed=True))
-            return error
+            return error if isinstance(error, SpotError) else RefusedLocally(error.reason, str(error))
         if state.owed:
             self._store.write_state(msgspec.structs.replace(state, owed=False))
         return None

@@ -15,7 +15,7 @@ from packaging.version import Version
 
 from spot_client.believe import believing
 from spot_client.decide.choose import Decision, Hold, Rollback, Situation, Upgrade, Why, choose
-from spot_client.errors import LocalFault, NotLicensed, NotReachable, OutOfDate, RefusedLocally
+from spot_client.errors import LocalFault, NotLicensed, NotReachable, NotTrusted, OutOfDate, RefusedLocally
 from spot_client.fetch.catalogue import Catalogue
 from spot_client.fetch.releases import Releases
 from spot_client.install.change import Changer, Progress
@@ -105,9 +105,9 @@ class Spot:
         """
         try:
             names.split_component(component)
-            wanted = None if version is None else str(Version(version))
-        except (BadName, ValueError) as error:
+        except BadName as error:
             raise RefusedLocally("bad-name", f"{error}") from error
+        wanted = None if version is None else str(_version(version))
         versions = self._store.state().versions
         installed = versions.pop(component, None)
         situation = Situation(installed, self._channel, self._platform, versions)
@@ -138,13 +138,14 @@ class Spot:
         """Go back to the newest kept version below the one in use, or to the kept `version`; returns it. Works offline.
 
         Raises:
-            RefusedLocally: reason `not-installed` or `nothing-to-go-back-to`.
+            RefusedLocally: reason `not-installed`, `bad-name` or `nothing-to-go-back-to`.
         """
         known = self._installed(component)
         in_use = Version(known.current.version)
         older = [release for release in known.kept if Version(release.version) < in_use]
         if version is not None:
-            older = [release for release in older if release.version == version]
+            wanted = _version(version)
+            older = [release for release in older if Version(release.version) == wanted]
         if not older:
             raise RefusedLocally(
                 "nothing-to-go-back-to",
@@ -190,7 +191,8 @@ class Spot:
             self._changer.change(component, target, manifest, kept=kept, progress=progress)
         except OSError as error:
             reason, what = _explain(error)
-            raise LocalFault(reason, f"{component} was not changed: {what} ({error.filename}).") from error
+            where = f" ({error.filename})" if error.filename else ""
+            raise LocalFault(reason, f"{component} was not changed: {what}{where}.") from error
         finally:
             self._report.end()
         self.send_thin_snapshot()
@@ -212,7 +214,7 @@ class Spot:
         with believing():
             found = index.decode(packed)
         if (found.product, found.component) != (product, name):
-            raise RefusedLocally("bad-index", f"The index of {component} is that of another component.")
+            raise NotTrusted("other-index", f"The index of {component} is that of another component.")
         return found
 
     def _cost(self, component: str, release: Release) -> int:
@@ -237,6 +239,14 @@ class Spot:
         if known is None:
             raise RefusedLocally("not-installed", f"{component} is not installed: 'spot status' lists what is.")
         return known
+
+
+def _version(text: str) -> Version:
+    """A version as a person writes it, in whatever spelling."""
+    try:
+        return Version(text)
+    except ValueError as error:
+        raise RefusedLocally("bad-name", f"{error}: write a version like 1.40.1.") from error
 
 
 def _explain(error: OSError) -> tuple[str, str]:

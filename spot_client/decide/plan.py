@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 
 import msgspec
 
-from spot_client.wire.manifest import File, Manifest
+from spot_client.wire.manifest import Block, File, Manifest
 from spot_client.wire.pack import Span, spans, touched
 
 
@@ -36,7 +36,8 @@ class Plan(msgspec.Struct, frozen=True):
     sources: by SHA-256 of the content, for every file of the manifest.
     unpack: one file of each content that comes from the pack, by place in the content stream.
     blocks: the blocks that hold those, in order.
-    wire_bytes: bytes of them that are not on hand yet. disk_bytes: bytes that the new tree and the cache will take.
+    wire_bytes: bytes of them that are not on hand yet, equal blocks once.
+    disk_bytes: bytes that the new tree and the cache will take.
     """
 
     sources: dict[str, Source]
@@ -71,7 +72,7 @@ def plan(
         sources=sources,
         unpack=unpack,
         blocks=blocks,
-        wire_bytes=sum(_left(span, blocks_here) for span in blocks),
+        wire_bytes=sum(_left(block, blocks_here) for block in {span.block for span in blocks}),
         disk_bytes=sum(file.size for file in manifest.files)
         + sum(file.size for file in unpack)
         + sum(span.block.length for span in blocks),
@@ -86,6 +87,6 @@ def _source(file: File, trees: Mapping[str, str], cached: Collection[str]) -> So
     return FromPack()
 
 
-def _left(span: Span, blocks_here: Mapping[str, int]) -> int:
-    here = blocks_here.get(span.block.sha256, 0)
-    return span.block.length - here if here <= span.block.length else span.block.length
+def _left(block: Block, blocks_here: Mapping[str, int]) -> int:
+    here = blocks_here.get(block.sha256, 0)
+    return block.length - here if here <= block.length else block.length

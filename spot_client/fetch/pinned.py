@@ -17,7 +17,7 @@ from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from ca.errors import TlsError
-from ca.tls import check_pinned
+from ca.tls import check_cipher, check_pinned
 from spot_client.errors import NotReachable, NotTrusted, OutOfDate, SpotError
 
 _NOT_YET_VALID, _HAS_EXPIRED = 9, 10  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
@@ -34,6 +34,7 @@ class PinnedConnection(HTTPSConnection):
         """Connect, shake hands, compare. Raises `NotTrusted` on another certificate."""
         super().connect()
         try:
+            check_cipher(self.sock.cipher() if isinstance(self.sock, ssl.SSLSocket) else None)
             check_pinned(self._peer(), self._pins)
         except TlsError as error:
             self.close()
@@ -59,8 +60,7 @@ def open_pool(
     return PinnedPool(
         host,
         port,
-        maxsize=1,
-        block=True,
+        maxsize=1,  # and none is waited for: an answer that is not read to its end takes its connection with it
         retries=False,
         timeout=urllib3.Timeout(connect=timeout, read=timeout),
         ssl_context=context,
@@ -72,8 +72,6 @@ def explain(error: HTTPError, where: str) -> SpotError:
     """What a failure of urllib3 means; `where` names the mirror."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, SpotError):
-            return cause
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _explain_certificate(cause, where)
         if isinstance(cause, ssl.SSLError) and not isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
@@ -112,7 +110,10 @@ def _reason_of(error: BaseException) -> BaseException | None:
 
 def _plain(error: BaseException) -> str:
     """The innermost system message of a chain of errors."""
-    inner = _reason_of(error)
-    while inner is not None:
-        error, inner = inner, inner.__cause__ or inner.__context__ or _reason_of(inner)
-    return getattr(error, "strerror", None) or type(error).__name__
+    said = type(error).__name__
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError):
+            said = cause.strerror or str(cause) or said
+        cause = cause.__cause__ or cause.__context__ or _reason_of(cause)
+    return said

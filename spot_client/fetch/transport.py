@@ -48,7 +48,7 @@ class Answer(msgspec.Struct, frozen=True):
         """The mirror's clock when it answered, in UTC, if it said (RFC 9110 §6.6.1)."""
         try:
             moment = parsedate_to_datetime(self.headers.get("date", ""))
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
@@ -111,8 +111,11 @@ class Mirror:
             raise explain(error, self.url) from error
 
     def _read(self, response: urllib3.BaseHTTPResponse, max_bytes: int) -> bytes:
+        raw = b""
         try:
-            raw = response.read(max_bytes + 1)
+            # urllib3 notices that a body broke off only at the read after its last byte.
+            while len(raw) <= max_bytes and (piece := response.read(max_bytes + 1 - len(raw))):
+                raw += piece
         except HTTPError as error:
             raise explain(error, self.url) from error
         if len(raw) > max_bytes:
@@ -169,7 +172,7 @@ class Transport:
         retrying: Callable[..., T] = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(NotReachable),
             stop=tenacity.stop_after_attempt(_ATTEMPTS),
-            wait=tenacity.wait_exponential_jitter(initial=0.5, max=8),
+            wait=tenacity.wait_exponential(multiplier=0.5, max=8) + tenacity.wait_random(0, 1),
             sleep=self._sleep,
             reraise=True,
         )

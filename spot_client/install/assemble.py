@@ -6,6 +6,7 @@ without that source. Nothing is durable yet on return: the caller syncs the tree
 """
 
 import hashlib
+import io
 import os
 import stat
 from collections.abc import Callable, Iterable
@@ -119,10 +120,10 @@ def _copy(origin: Path, target: Path, entry: File) -> None:
     digest = hashlib.sha256()
     left = entry.size
     try:
-        handle = os.open(origin, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        source = io.FileIO(origin, opener=_open_plainly)
     except OSError as error:
         raise Spoiled(entry.sha256, origin) from error
-    with os.fdopen(handle, "rb", buffering=0) as source, target.open("xb", buffering=0) as sink:
+    with source, target.open("xb", buffering=0) as sink:
         while piece := source.read(min(CHUNK, left + 1)):
             digest.update(piece)
             sink.write(piece)
@@ -133,6 +134,11 @@ def _copy(origin: Path, target: Path, entry: File) -> None:
     if digest.hexdigest() != entry.sha256:
         target.unlink()
         raise Spoiled(entry.sha256, origin)
+
+
+def _open_plainly(path: str, flags: int) -> int:
+    """Follow no link, and wait for nobody at the other end of a pipe."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _hash(path: Path) -> str:

@@ -5,6 +5,7 @@
 Killed anywhere, `recover` finishes or undoes (`install.journal`). The folder of a version in use is never touched.
 """
 
+import contextlib
 import shutil
 from collections.abc import Callable
 
@@ -115,7 +116,14 @@ class Changer:
         self.sweep(component)
 
     def sweep(self, component: str) -> None:
-        """Remove trees, manifests and cached contents that no version in use or kept needs."""
+        """Remove trees, manifests and cached contents that no version in use or kept needs.
+
+        What cannot be removed now is left to the next sweep: the change it follows has happened all the same.
+        """
+        with contextlib.suppress(OSError):
+            self._sweep(component)
+
+    def _sweep(self, component: str) -> None:
         state = self._store.state()
         known = state.components.get(component)
         folders = {release.folder for release in _releases(known)} if known else set()

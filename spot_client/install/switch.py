@@ -41,15 +41,19 @@ def free_folder(versions: Path, version: str) -> str:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a tree that is not in use, read-only folders included; a tree that is not there is fine."""
+    """Remove a tree that is not in use, whatever its folders' modes; a link or file in its place goes, too.
 
-    def make_writable(_: object, name: str, __: object) -> None:
-        Path(name).parent.chmod(0o700)
-        if Path(name).is_dir():
-            Path(name).chmod(0o700)
-            shutil.rmtree(name)
-        else:
-            Path(name).unlink()
+    A tree that is not there is fine.
+    """
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()
+    elif folder.exists():
+        _open_up(folder)
+        shutil.rmtree(folder)
 
-    if folder.exists():
-        shutil.rmtree(folder, onerror=make_writable)
+
+def _open_up(folder: Path) -> None:
+    folder.chmod(0o700)
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            _open_up(entry)

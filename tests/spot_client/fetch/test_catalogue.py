@@ -1,0 +1,271 @@
+"""The catalogue through a repository in memory, signed with python-tuf: what is believed, and what never is."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from securesystemslib.signer._crypto_signer import CryptoSigner
+
+from spot_client.errors import NotLicensed, NotReachable, NotTrusted, OutOfDate, Refused
+from spot_client.fetch.catalogue import Catalogue
+from spot_client.wire.routes import METADATA_BASE, TARGET_BASE
+from tests.spot_client.vendor import DAY, Line, Vendor, not_licensed
+
+PATH = "sdk/tool/index.json.zst"
+FIRST, SECOND = b"the first index", b"the second index, longer"
+TIMESTAMP = f"{METADATA_BASE}timestamp.json"
+
+Open = Callable[[], Catalogue]
+
+
+@pytest.fixture
+def vendor() -> Vendor:
+    vendor = Vendor()
+    vendor.put_index("sdk/tool", FIRST)
+    return vendor
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "catalogue"
+
+
+@pytest.fixture
+def fresh(vendor: Vendor, line: Line, folder: Path) -> Open:
+    """The catalogue as a new run of SPOT opens it: same folder, same first root."""
+
+    def build() -> Catalogue:
+        return Catalogue(folder, line, root=vendor.root, metadata_base=METADATA_BASE, target_base=TARGET_BASE)
+
+    return build
+
+
+def read(fresh: Open, path: str = PATH, max_bytes: int = 1000) -> bytes | None:
+    catalogue = fresh()
+    catalogue.refresh()
+    return catalogue.target(path, max_bytes=max_bytes)
+
+
+def distrust(fresh: Open, reason: str = "bad-metadata", max_bytes: int = 1000) -> str:
+    with pytest.raises(NotTrusted) as failed:
+        read(fresh, max_bytes=max_bytes)
+    assert type(failed.value) is NotTrusted
+    assert failed.value.reason == reason
+    return str(failed.value)
+
+
+def target_file(vendor: Vendor) -> str:
+    """Where the index of sdk/tool lies on the mirror."""
+    return f"{TARGET_BASE}{vendor.repository.products['sdk'].targets[PATH].get_prefixed_paths()[0]}"
+
+
+def test_a_target_that_a_product_signed_for_is_had(fresh: Open) -> None:
+    assert read(fresh) == FIRST
+
+
+def test_a_newer_target_takes_its_place(fresh: Open, vendor: Vendor) -> None:
+    assert read(fresh) == FIRST
+    vendor.put_index("sdk/tool", SECOND)
+    assert read(fresh) == SECOND
+
+
+@pytest.mark.parametrize("path", ["sdk/other/index.json.zst", "other/tool/index.json.zst", "sdk/tool/other.json"])
+def test_a_target_that_nobody_signed_for_does_not_exist(fresh: Open, path: str) -> None:
+    assert read(fresh, path) is None
+
+
+def test_what_was_verified_is_kept_for_its_owner_only_and_is_asked_for_once(
+    fresh: Open, line: Line, folder: Path, vendor: Vendor
+) -> None:
+    read(fresh)
+    assert (folder / "targets" / PATH).read_bytes() == FIRST
+    assert folder.stat().st_mode & 0o777 == 0o700
+    line.asked.clear()
+    assert read(fresh) == FIRST
+    assert line.asked == [f"{METADATA_BASE}2.root.json", TIMESTAMP]
+
+
+def test_a_kept_target_is_verified_again_and_a_damaged_one_fetched_anew(
+    fresh: Open, folder: Path, line: Line, vendor: Vendor
+) -> None:
+    read(fresh)
+    for damage in (FIRST[:-1], FIRST + b"x", b"X" + FIRST[1:]):
+        (folder / "targets" / PATH).write_bytes(damage)
+        line.asked.clear()
+        assert read(fresh) == FIRST
+        assert target_file(vendor) in line.asked
+
+
+def test_damaged_metadata_on_this_machine_is_replaced(fresh: Open, folder: Path) -> None:
+    read(fresh)
+    for role in ("timestamp", "snapshot", "targets", "sdk"):
+        (folder / f"{role}.json").write_bytes(b"{}")
+    assert read(fresh) == FIRST
+
+
+def test_expired_metadata_is_out_of_date_and_points_at_the_clock(fresh: Open, vendor: Vendor) -> None:
+    for role in ("timestamp", "snapshot", "targets"):
+        statement = getattr(vendor.repository, role)
+        kept, statement.expires = statement.expires, datetime.now(UTC).replace(microsecond=0) - DAY
+        vendor.repository.sign()
+        vendor.lay_out()
+        with pytest.raises(OutOfDate) as failed:
+            read(fresh)
+        assert failed.value.reason == "expired-metadata"
+        assert "Check the clock" in str(failed.value)
+        statement.expires = kept
+
+
+def test_an_expired_product_is_out_of_date_and_the_others_go_on(fresh: Open, vendor: Vendor) -> None:
+    vendor.repository.products["sdk"].expires = datetime.now(UTC).replace(microsecond=0) - DAY
+    vendor.put_index("science/maths", SECOND)
+    assert read(fresh, "science/maths/index.json.zst") == SECOND
+    with pytest.raises(OutOfDate):
+        read(fresh)
+
+
+@pytest.mark.parametrize("role", ["timestamp", "snapshot", "targets", "sdk"])
+def test_a_statement_signed_by_another_key_is_not_trusted(fresh: Open, vendor: Vendor, role: str) -> None:
+    vendor.repository.signers[role] = CryptoSigner.generate_ed25519()
+    vendor.repository.sign()
+    vendor.lay_out()
+    distrust(fresh)
+
+
+@pytest.mark.parametrize("role", ["timestamp", "snapshot", "targets", "sdk"])
+def test_a_statement_that_went_back_to_a_lower_version_is_not_trusted(fresh: Open, vendor: Vendor, role: str) -> None:
+    repository = vendor.repository
+    vendor.put_index("sdk/tool", SECOND)
+    read(fresh)
+    statement = repository.products["sdk"] if role == "sdk" else getattr(repository, role)
+    statement.version -= 2
+    repository.sign()
+    vendor.lay_out()
+    distrust(fresh)
+
+
+def test_an_older_catalogue_as_a_whole_is_not_trusted(fresh: Open, vendor: Vendor) -> None:
+    older = dict(vendor.files)
+    vendor.put_index("sdk/tool", SECOND)
+    read(fresh)
+    vendor.files |= older
+    distrust(fresh)
+
+
+@pytest.mark.parametrize("role", ["snapshot", "targets", "sdk"])
+def test_statements_of_two_catalogues_are_not_mixed(fresh: Open, vendor: Vendor, role: str) -> None:
+    """Each file is validly signed, but is not the one that the others lead to."""
+    repository = vendor.repository
+    statement = repository.products["sdk"] if role == "sdk" else getattr(repository, role)
+    name = f"{METADATA_BASE}{statement.version}.{role}.json"
+    vendor.put_index("sdk/tool", SECOND)
+    vendor.files[f"{METADATA_BASE}{statement.version}.{role}.json"] = vendor.files[name]
+    distrust(fresh)
+
+
+@pytest.mark.parametrize("raw", [b"", b"{}", b"not json", b"\xff\xfe", b'{"signatures":[],"signed":{}}', b"[" * 16_000])
+def test_garbage_in_place_of_metadata_is_not_trusted(fresh: Open, vendor: Vendor, raw: bytes) -> None:
+    vendor.files[TIMESTAMP] = raw
+    distrust(fresh)
+
+
+def test_metadata_longer_than_its_role_may_be_is_not_read(fresh: Open, vendor: Vendor) -> None:
+    vendor.files[TIMESTAMP] += b" " * 20_000
+    with pytest.raises(NotReachable) as failed:
+        read(fresh)
+    assert failed.value.reason == "bad-metadata-answer"
+
+
+def test_a_target_with_another_digest_is_not_trusted_and_not_kept(fresh: Open, vendor: Vendor, folder: Path) -> None:
+    vendor.files[target_file(vendor)] = FIRST[::-1]
+    assert "damaged or hostile" in distrust(fresh, "bad-target")
+    assert not (folder / "targets").exists()
+
+
+def test_a_target_that_is_shorter_than_was_signed_is_not_trusted(fresh: Open, vendor: Vendor) -> None:
+    vendor.files[target_file(vendor)] = FIRST[:-1]
+    distrust(fresh, "bad-target")
+
+
+def test_a_target_that_is_longer_than_was_signed_is_not_read(fresh: Open, vendor: Vendor) -> None:
+    vendor.files[target_file(vendor)] = FIRST * 2
+    with pytest.raises(NotReachable):
+        read(fresh)
+
+
+def test_a_target_longer_than_the_caller_takes_is_not_asked_for(fresh: Open, vendor: Vendor, line: Line) -> None:
+    distrust(fresh, max_bytes=len(FIRST) - 1)
+    assert target_file(vendor) not in line.asked
+
+
+def test_a_product_without_licence_is_refused_as_such(fresh: Open, line: Line) -> None:
+    line.failures[f"{METADATA_BASE}2.sdk.json"] = not_licensed()
+    with pytest.raises(NotLicensed):
+        read(fresh)
+
+
+def test_a_refusal_of_the_next_root_is_not_taken_for_there_being_none(fresh: Open, line: Line) -> None:
+    """python-tuf itself would read a 403 there as "no newer root"."""
+    line.failures[f"{METADATA_BASE}2.root.json"] = Refused("revoked", "The mirror refused.")
+    with pytest.raises(Refused) as failed:
+        read(fresh)
+    assert failed.value.reason == "revoked"
+
+
+def test_a_mirror_out_of_reach_says_so_and_spoils_nothing(fresh: Open, line: Line) -> None:
+    read(fresh)
+    line.down = True
+    with pytest.raises(NotReachable):
+        read(fresh)
+    line.down = False
+    assert read(fresh) == FIRST
+
+
+def rotate(vendor: Vendor, *signers: str, version: int = 2) -> None:
+    """A next root with another key for the timestamp, signed by these roles' keys."""
+    root = vendor.repository.root
+    root.version = version
+    root.revoke_key(vendor.repository.signers["timestamp"].public_key.keyid, "timestamp")
+    vendor.repository.signers["timestamp"] = CryptoSigner.generate_ed25519()
+    root.add_key(vendor.repository.signers["timestamp"].public_key, "timestamp")
+    vendor.repository.write(f"{version}.root.json", root, *signers)
+    vendor.repository.sign()
+    vendor.lay_out()
+
+
+def test_a_root_that_the_last_one_signed_takes_its_place_for_good(fresh: Open, vendor: Vendor, line: Line) -> None:
+    read(fresh)
+    rotate(vendor, "root")
+    assert read(fresh) == FIRST
+    rotate(vendor, "root", version=3)
+    line.asked.clear()
+    assert read(fresh) == FIRST
+    assert f"{METADATA_BASE}2.root.json" not in line.asked
+
+
+@pytest.mark.parametrize("signers", [(), ("targets",), ("timestamp",)])
+def test_a_root_that_the_last_one_did_not_sign_is_not_trusted(
+    fresh: Open, vendor: Vendor, signers: tuple[str, ...]
+) -> None:
+    read(fresh)
+    rotate(vendor, *signers)
+    distrust(fresh)
+
+
+def test_a_root_that_skips_a_version_is_not_trusted(fresh: Open, vendor: Vendor) -> None:
+    rotate(vendor, "root", version=3)
+    vendor.files[f"{METADATA_BASE}2.root.json"] = vendor.files.pop(f"{METADATA_BASE}3.root.json")
+    distrust(fresh)
+
+
+@pytest.mark.parametrize("root", [b"", b"{}", b"not json"])
+def test_a_damaged_root_of_trust_is_not_trusted(folder: Path, line: Line, root: bytes) -> None:
+    with pytest.raises(NotTrusted):
+        Catalogue(folder, line, root=root, metadata_base=METADATA_BASE, target_base=TARGET_BASE)
+
+
+def test_a_products_metadata_longer_than_it_may_be_is_not_read(fresh: Open, vendor: Vendor) -> None:
+    vendor.files[f"{METADATA_BASE}2.sdk.json"] += b" " * 5_000_000
+    with pytest.raises(NotReachable):
+        read(fresh)

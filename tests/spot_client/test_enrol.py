@@ -1,0 +1,158 @@
+"""From a bundle to an identity: refused whole or taken whole, and the same however often it is repeated."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import msgspec
+import pytest
+
+from ca.bundle import MAX_BUNDLE, Bundle, MirrorPins, encode
+from ca.profiles import CLIENT
+from spot_client import enrol as enrolment
+from spot_client.errors import NotReachable, NotTrusted, RefusedLocally
+from spot_client.fetch.transport import Transport
+from spot_client.state import Identity, Store
+from tests.ca.house import REALM, House, client, key_pem, pem_of, sign
+from tests.spot_client.vendor import MINTED, Line, Vendor
+
+URL = "https://localhost:8443"
+
+
+@pytest.fixture
+def bundle(house: House, vendor: Vendor) -> Bundle:
+    return bundle_of(house, vendor)
+
+
+def bundle_of(house: House, vendor: Vendor, customer: str = "acme") -> Bundle:
+    party = sign(house.keys["leaf"], client(customer), CLIENT, house.issuing.issuer)
+    return Bundle(
+        realm=REALM,
+        customer=customer,
+        client_certificate=pem_of(party.certificate).decode(),
+        client_key=key_pem(party.key).decode(),
+        mirrors=(MirrorPins(URL, (pem_of(house.server.certificate).decode(),)),),
+        catalogue_root=vendor.root.decode(),
+    )
+
+
+Enrol = Callable[..., Identity]
+
+
+@pytest.fixture
+def enrol(store: Store, line: Line) -> Enrol:
+    def run(bundle: Bundle, request: str = "r" * 32) -> Identity:
+        return enrolment.enrol(store, bundle, request=request, connect=lambda _: cast("Transport", line))
+
+    return run
+
+
+def refused(path: Path) -> RefusedLocally:
+    with pytest.raises(RefusedLocally) as failed:
+        enrolment.read_bundle(path)
+    assert str(path) in str(failed.value)
+    return failed.value
+
+
+def test_a_bundle_is_read_whole(tmp_path: Path, bundle: Bundle) -> None:
+    (tmp_path / "b").write_bytes(encode(bundle))
+    assert enrolment.read_bundle(tmp_path / "b") == bundle
+
+
+def test_a_bundle_that_cannot_be_read_is_told_by_its_name(tmp_path: Path) -> None:
+    assert refused(tmp_path / "none").reason == "missing-file"
+    assert refused(tmp_path).reason == "missing-file"
+
+
+@pytest.mark.parametrize("raw", [b"", b"{}", b"\0" * 100, b"[" * 100_000, b" " * (MAX_BUNDLE + 1)])
+def test_a_file_that_is_no_bundle_is_refused(tmp_path: Path, raw: bytes) -> None:
+    (tmp_path / "b").write_bytes(raw)
+    assert refused(tmp_path / "b").reason == "bad-bundle"
+
+
+def test_a_bundle_of_a_later_format_asks_for_a_newer_spot(tmp_path: Path, bundle: Bundle) -> None:
+    (tmp_path / "b").write_bytes(encode(msgspec.structs.replace(bundle, format=2)))
+    assert refused(tmp_path / "b").reason == "too-new"
+
+
+@pytest.mark.parametrize("change", [{"realm": "other.example.com"}, {"customer": "globex"}])
+def test_a_bundle_whose_certificate_is_of_another_realm_or_customer_is_refused(
+    tmp_path: Path, bundle: Bundle, change: dict[str, str]
+) -> None:
+    (tmp_path / "b").write_bytes(encode(msgspec.structs.replace(bundle, **change)))
+    assert refused(tmp_path / "b").reason == "bundle-mismatch"
+
+
+def test_an_enrolment_writes_everything_for_its_owner_only_and_gets_an_id(
+    enrol: Enrol, bundle: Bundle, store: Store, line: Line
+) -> None:
+    identity = enrol(bundle)
+    assert identity == store.enrolled()
+    assert (identity.realm, identity.customer, identity.installation) == (REALM, "acme", MINTED)
+    assert identity.mirrors[0].url == URL
+    assert line.posted == [{"Idempotency-Key": "r" * 32}]
+    assert store.root.read_text() == bundle.catalogue_root
+    assert bundle.client_key.strip() in store.credentials.read_text()
+    assert bundle.client_certificate.strip() in store.credentials.read_text()
+    assert {path.stat().st_mode & 0o777 for path in store.paths.own.iterdir()} == {0o600}
+
+
+def test_an_enrolment_that_was_interrupted_goes_on_as_the_same_request(
+    enrol: Enrol, bundle: Bundle, store: Store, line: Line
+) -> None:
+    line.down = True
+    with pytest.raises(NotReachable):
+        enrol(bundle)
+    known = store.identity()
+    assert known is not None
+    assert (known.request, known.installation) == ("r" * 32, "")
+    line.down = False
+    assert enrol(bundle, "s" * 32).installation == MINTED
+    assert line.posted == [{"Idempotency-Key": "r" * 32}]
+
+
+def test_a_second_bundle_renews_the_credentials_and_keeps_id_and_what_the_catalogue_taught(
+    enrol: Enrol, bundle: Bundle, store: Store, line: Line, house: House
+) -> None:
+    first = enrol(bundle)
+    line.asked.clear()
+    other = Vendor()
+    second = enrol(bundle_of(house, other), "s" * 32)
+    assert (second.installation, second.request) == (first.installation, first.request)
+    assert line.asked == []
+    assert store.root.read_text() == bundle.catalogue_root
+    assert bundle.client_certificate not in store.credentials.read_text()
+
+
+@pytest.mark.parametrize("change", [{"realm": "other.example.com"}, {"customer": "globex"}])
+def test_a_bundle_of_somebody_else_is_refused_and_changes_nothing(
+    enrol: Enrol, bundle: Bundle, store: Store, change: dict[str, str]
+) -> None:
+    enrol(bundle)
+    before = {path.name: path.read_bytes() for path in store.paths.own.iterdir()}
+    with pytest.raises(RefusedLocally) as failed:
+        enrol(msgspec.structs.replace(bundle, **change))
+    assert failed.value.reason == "other-customer"
+    assert "--root" in str(failed.value)
+    assert {path.name: path.read_bytes() for path in store.paths.own.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b'{"format":1,"installation":"UPPER","min_spot":"0.1"}',
+        b'{"format":1,"installation":"../../../../etc","min_spot":"0.1"}',
+        b'{"format":1, "installation":"7k2m9xq40gct31vz","min_spot":"0.1"}',
+    ],
+)
+def test_an_answer_that_is_no_id_is_not_trusted_and_not_kept(
+    enrol: Enrol, bundle: Bundle, store: Store, line: Line, body: bytes
+) -> None:
+    line.minted = body
+    with pytest.raises(NotTrusted):
+        enrol(bundle)
+    known = store.identity()
+    assert known is not None
+    assert known.installation == ""

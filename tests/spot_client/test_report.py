@@ -1,0 +1,76 @@
+"""What SPOT tells: plain lines for logs and pipes, bars on a terminal."""
+
+import io
+import sys
+
+import pytest
+
+from spot_client.report import PlainReport, TerminalReport, for_stream, mib
+from spot_client.update import Report
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0 B"),
+        (512, "512 B"),
+        (2**10, "1.0 KiB"),
+        (2**20 - 1, "1024.0 KiB"),
+        (2**20, "1.0 MiB"),
+        (5 * 2**30, "5120.0 MiB"),
+    ],
+)
+def test_a_number_of_bytes_for_people(number: int, text: str) -> None:
+    assert mib(number) == text
+
+
+def play(report: Report, *, fetch: int = 2048, write: int = 4096) -> None:
+    progress = report.begin("sdk/tool: Installing 1.0", fetch=fetch, write=write)
+    for _ in range(2):
+        progress.fetched(fetch // 2)
+        progress.written(write // 2)
+    progress.spoiled("/root/file")
+    report.end()
+    report.warn("Something.")
+
+
+def test_plain_lines_have_a_beginning_and_an_end_and_warnings_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    play(PlainReport())
+    said = capsys.readouterr()
+    assert said.out == "sdk/tool: Installing 1.0 (2.0 KiB to fetch, 4.0 KiB to write)\n  fetched 2.0 KiB\n"
+    assert said.err == (
+        "spot: /root/file is damaged: it is not used, and its content is taken from elsewhere.\nspot: Something.\n"
+    )
+
+
+def test_a_change_that_fetches_nothing_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    PlainReport().begin("Going back", fetch=0, write=0)
+    assert capsys.readouterr().out == "Going back (kept here, whole)\n"
+
+
+def test_a_second_change_counts_anew(capsys: pytest.CaptureFixture[str]) -> None:
+    report = PlainReport()
+    play(report)
+    play(report)
+    assert capsys.readouterr().out.count("  fetched 2.0 KiB\n") == 2
+
+
+@pytest.mark.parametrize(("fetch", "write"), [(2048, 4096), (0, 0)])
+def test_bars_end_with_their_change(capsys: pytest.CaptureFixture[str], fetch: int, write: int) -> None:
+    report = TerminalReport()
+    play(report, fetch=fetch, write=write)
+    play(report, fetch=fetch, write=write)
+    said = capsys.readouterr()
+    assert said.out.count("sdk/tool: Installing 1.0\n") == 2
+    assert "Something." in said.err
+
+
+def test_there_are_bars_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert type(for_stream()) is PlainReport
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    assert type(for_stream()) is TerminalReport
