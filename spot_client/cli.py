@@ -98,11 +98,13 @@ def check(root: Path | None, components: tuple[str, ...], exit_code: bool) -> No
 
     Without COMPONENT (PRODUCT/COMPONENT): all that are installed.
     """
+    from spot_client.wording import describe  # noqa: PLC0415
+
     with _spot(root) as (spot, installed):
 
         def show(component: str) -> bool:
             offer = spot.offer(component)
-            click.echo(_describe(offer))
+            click.echo(describe(offer))
             return offer.wire_bytes is not None
 
         done = _each(components or installed, show)
@@ -184,7 +186,8 @@ def thin_snapshot(root: Path | None, show: bool) -> None:
         from spot_client.wire.thin_snapshot import encode  # noqa: PLC0415
 
         paths, _ = _open(root)
-        click.echo(encode(Store(paths).state().versions))
+        # Into a file or pipe go exactly the bytes that would be sent; a terminal gets a line end, for its prompt.
+        click.echo(encode(Store(paths).state().versions), nl=sys.stdout.isatty())
         return
     with _spot(root) as (spot, _installed):
         spot.deliver_thin_snapshot()
@@ -222,11 +225,10 @@ def _open(root: Path | None) -> tuple["Paths", "Settings"]:
 
 
 def _go(spot: "Spot", offer: "Offer") -> bool:
+    from spot_client.wording import outcome  # noqa: PLC0415
+
     done = spot.go(offer)
-    if done:
-        click.echo(f"{offer.component} is now {_target(offer)}.")
-    else:
-        click.echo(f"{offer.component}: nothing to do, {_detail(offer)}.")
+    click.echo(outcome(offer))
     return done
 
 
@@ -245,32 +247,6 @@ def _each(components: Sequence[str], work: Callable[[str], bool]) -> bool:
     if failures:
         raise failures[0]
     return done
-
-
-def _describe(offer: "Offer") -> str:
-    from spot_client.decide.choose import Hold, Rollback  # noqa: PLC0415
-    from spot_client.report import mib  # noqa: PLC0415
-
-    decision = offer.decision
-    if isinstance(decision, Hold):
-        return f"{offer.component} {offer.installed or 'not installed'}: {decision.detail}"
-    release = decision.release
-    way = "go back to" if isinstance(decision, Rollback) else "update to" if offer.installed else "install"
-    now = offer.installed or "not installed"
-    facts = [release.severity.value, f"{mib(offer.wire_bytes or 0)} to fetch"] + ["restart needed"] * release.restart
-    return f"{offer.component} {now}: {way} {release.version} ({', '.join(facts)})"
-
-
-def _target(offer: "Offer") -> str:
-    from spot_client.decide.choose import Hold  # noqa: PLC0415
-
-    return "" if isinstance(offer.decision, Hold) else offer.decision.release.version
-
-
-def _detail(offer: "Offer") -> str:
-    from spot_client.decide.choose import Hold  # noqa: PLC0415
-
-    return offer.decision.detail if isinstance(offer.decision, Hold) else ""
 
 
 def _end(exit_code: bool, *, done: bool) -> None:

@@ -14,13 +14,14 @@ PRIVATE_FILE = 0o600
 
 
 def make_private(folder: Path) -> None:
-    """Create `folder` and what is missing above it, each for its owner only."""
-    missing = []
-    while not folder.is_dir():
-        missing.append(folder)
-        folder = folder.parent
-    for step in reversed(missing):
-        step.mkdir(mode=PRIVATE_DIR, exist_ok=True)
+    """Create `folder` for its owner only, and what is missing above it as the user's mask has it."""
+    if folder.is_dir():
+        return
+    missing = [parent for parent in folder.parents if not parent.is_dir()]
+    for parent in reversed(missing):
+        parent.mkdir(exist_ok=True)
+    folder.mkdir(mode=PRIVATE_DIR, exist_ok=True)
+    for step in (folder, *missing):
         sync_folder(step.parent)
 
 

@@ -6,13 +6,7 @@ import click
 
 from spot_client.install.change import Progress
 from spot_client.update import Report
-
-
-def mib(number: int) -> str:
-    """A number of bytes for people."""
-    if number >= 2**20:
-        return f"{number / 2**20:.1f} MiB"
-    return f"{number / 2**10:.1f} KiB" if number >= 2**10 else f"{number} B"
+from spot_client.wording import mib
 
 
 class PlainReport:

@@ -38,6 +38,8 @@ class PinnedConnection(HTTPSConnection):
             check_pinned(self._peer(), self._pins)
         except TlsError as error:
             self.close()
+            if error.reason == "weak-cipher":
+                raise NotTrusted(error.reason, f"{self.host}:{self.port}: {error} Tell your vendor.") from error
             raise NotTrusted(
                 "wrong-server",
                 f"The server at {self.host}:{self.port} showed another certificate than the ones your vendor pinned.",

@@ -65,7 +65,7 @@ def test_support_reads_thin_snapshots_their_history_and_how_two_differ(world: Wo
 def test_what_is_shown_of_a_thin_snapshot_is_what_the_mirror_gets(world: World, tmp_path: Path) -> None:
     root = world.fresh("acme-new", tmp_path / "root")
     assert world.spot(root, "thin-snapshot", "--show") == (
-        f'{{"components":{{"{TOOL}":"{NEW}"}},"format":1,"min_spot":"0.1"}}\n'
+        f'{{"components":{{"{TOOL}":"{NEW}"}},"format":1,"min_spot":"0.1"}}'
     )
     world.forget_reports(root)
     world.spot(root, "thin-snapshot")

@@ -190,6 +190,12 @@ def test_status_needs_no_network_and_says_all(enrolled: Desk) -> None:
     assert MINTED in told
 
 
+def test_check_shows_the_notes_of_a_release_without_obeying_them(enrolled: Desk) -> None:
+    desk = enrolled
+    desk.vendor.publish({"tool": b"three"}, "3.0", notes="Mends it.\n\x1b[2JNow.")
+    assert "\n  Mends it.\n   [2JNow.\n" in desk.says("check", TOOL)
+
+
 def test_show_prints_exactly_what_would_be_sent_and_sends_nothing(enrolled: Desk) -> None:
     desk = enrolled
     desk.says("install", TOOL)
@@ -197,8 +203,8 @@ def test_show_prints_exactly_what_would_be_sent_and_sends_nothing(enrolled: Desk
     shown = desk.says("thin-snapshot", "--show")
     assert desk.reports == []
     assert desk.says("thin-snapshot") == "The mirror has the thin snapshot.\n"
-    assert [shown.encode()] == [body + b"\n" for body in desk.reports]
-    assert shown == '{"components":{"sdk/tool":"1.0"},"format":1,"min_spot":"0.1"}\n'
+    assert [shown.encode()] == desk.reports
+    assert shown == '{"components":{"sdk/tool":"1.0"},"format":1,"min_spot":"0.1"}'
 
 
 def test_an_exit_code_tells_nothing_to_do_from_done(enrolled: Desk) -> None:

@@ -65,7 +65,7 @@ def test_folders_are_made_for_their_owner_only_and_those_there_are_stay(tmp_path
     tmp_path.chmod(0o755)
     durable.make_private(tmp_path / "a" / "b")
     durable.make_private(tmp_path / "a" / "b")
-    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o755, "other users run what is installed below it"
     assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
     assert tmp_path.stat().st_mode & 0o777 == 0o755
 

@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
-from spot_client.report import PlainReport, TerminalReport, for_stream, mib
+from spot_client.report import PlainReport, TerminalReport, for_stream
 from spot_client.update import Report
+from spot_client.wording import mib
 
 
 @pytest.mark.parametrize(
