@@ -70,10 +70,10 @@ def enrol(root: Path | None, bundle: Path) -> None:
     Asks the mirror for an installation id. Safe to repeat; a newer bundle of the same customer replaces the
     credentials and changes nothing else.
     """
-    from spot_client import enrol as enrolment  # noqa: PLC0415
-    from spot_client.compose import open_transport  # noqa: PLC0415
-    from spot_client.state import Store  # noqa: PLC0415
-    from spot_client.wire.installation import short_form  # noqa: PLC0415
+    from spot_client import enrol as enrolment
+    from spot_client.compose import open_transport
+    from spot_client.state import Store
+    from spot_client.wire.installation import short_form
 
     paths, settings = _open(root)
     contents = enrolment.read_bundle(bundle)
@@ -98,7 +98,7 @@ def check(root: Path | None, components: tuple[str, ...], exit_code: bool) -> No
 
     Without COMPONENT (PRODUCT/COMPONENT): all that are installed.
     """
-    from spot_client.wording import describe  # noqa: PLC0415
+    from spot_client.wording import describe
 
     with _spot(root) as (spot, installed):
 
@@ -151,8 +151,8 @@ def rollback(root: Path | None, component: str, version: str | None) -> None:
 @click.pass_obj
 def status(root: Path | None) -> None:
     """Show who this installation is and what it has. Needs no network."""
-    from spot_client.state import Store  # noqa: PLC0415
-    from spot_client.wire.installation import short_form  # noqa: PLC0415
+    from spot_client.state import Store
+    from spot_client.wire.installation import short_form
 
     paths, settings = _open(root)
     store = Store(paths)
@@ -182,8 +182,8 @@ def status(root: Path | None) -> None:
 def thin_snapshot(root: Path | None, show: bool) -> None:
     """Send the thin snapshot: the versions this installation has, and nothing else."""
     if show:
-        from spot_client.state import Store  # noqa: PLC0415
-        from spot_client.wire.thin_snapshot import encode  # noqa: PLC0415
+        from spot_client.state import Store
+        from spot_client.wire.thin_snapshot import encode
 
         paths, _ = _open(root)
         # Into a file or pipe go exactly the bytes that would be sent; a terminal gets a line end, for its prompt.
@@ -197,9 +197,9 @@ def thin_snapshot(root: Path | None, show: bool) -> None:
 @contextmanager
 def _spot(root: Path | None) -> Iterator[tuple["Spot", list[str]]]:
     """SPOT at work: lock held, leftovers of an interrupted run dealt with; and the components that are installed."""
-    from spot_client.compose import open_spot  # noqa: PLC0415
-    from spot_client.report import for_stream  # noqa: PLC0415
-    from spot_client.state import Store  # noqa: PLC0415
+    from spot_client.compose import open_spot
+    from spot_client.report import for_stream
+    from spot_client.state import Store
 
     paths, settings = _open(root)
     store = Store(paths)
@@ -214,10 +214,10 @@ def _spot(root: Path | None) -> Iterator[tuple["Spot", list[str]]]:
 
 
 def _open(root: Path | None) -> tuple["Paths", "Settings"]:
-    from spot_client.config import Paths, load_settings  # noqa: PLC0415
+    from spot_client.config import Paths, load_settings
 
     if root is None:
-        import platformdirs  # noqa: PLC0415
+        import platformdirs
 
         root = platformdirs.user_data_path("spot")
     paths = Paths(root.absolute())
@@ -225,7 +225,7 @@ def _open(root: Path | None) -> tuple["Paths", "Settings"]:
 
 
 def _go(spot: "Spot", offer: "Offer") -> bool:
-    from spot_client.wording import outcome  # noqa: PLC0415
+    from spot_client.wording import outcome
 
     done = spot.go(offer)
     click.echo(outcome(offer))

@@ -6,11 +6,13 @@ count. Every OSError leaves here as it is; `spot_client.errors.LocalFault` is ma
 
 import ctypes
 import os
-import tempfile
 from pathlib import Path
 
-PRIVATE_DIR = 0o700
-PRIVATE_FILE = 0o600
+from ca.files import PRIVATE, replace, sync_folder
+
+__all__ = ["make_private", "remove", "sync_folder", "sync_tree", "write"]
+
+_PRIVATE_DIR = 0o700
 
 
 def make_private(folder: Path) -> None:
@@ -20,25 +22,14 @@ def make_private(folder: Path) -> None:
     missing = [parent for parent in folder.parents if not parent.is_dir()]
     for parent in reversed(missing):
         parent.mkdir(exist_ok=True)
-    folder.mkdir(mode=PRIVATE_DIR, exist_ok=True)
+    folder.mkdir(mode=_PRIVATE_DIR, exist_ok=True)
     for step in (folder, *missing):
         sync_folder(step.parent)
 
 
-def write(path: Path, data: bytes, *, mode: int = PRIVATE_FILE) -> None:
-    """Replace the file `path` by one holding `data`; durable on return."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
+def write(path: Path, data: bytes, *, mode: int = PRIVATE) -> None:
+    """Replace the file `path` by one holding `data`; durable on return. A killed run leaves at most `.NAME.part`."""
+    replace(path, data, mode)
 
 
 def remove(path: Path) -> None:
@@ -46,15 +37,6 @@ def remove(path: Path) -> None:
     if path.exists():
         path.unlink()
         sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def sync_tree(folder: Path) -> None:

@@ -46,8 +46,8 @@ class TerminalReport(PlainReport):
 
     def begin(self, label: str, *, fetch: int, write: int) -> Progress:
         """Draw the bars of a change."""
-        from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-        from rich.progress import Progress as Bars  # noqa: PLC0415
+        from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
 
         self._fetched = 0
         self.say(label)

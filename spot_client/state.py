@@ -145,7 +145,7 @@ class Store:
         """Remove the temporary files of a killed run: a private key may stand in one of them."""
         own, catalogue = self.paths.own, self.paths.own / "catalogue"
         of_tuf = (path for path in catalogue.glob("tmp*") if not path.suffix)  # python-tuf's; metadata ends in .json
-        for left in (*own.glob(".*.tmp"), *catalogue.rglob(".*.tmp"), *of_tuf):
+        for left in (*own.glob(".*.part"), *catalogue.rglob(".*.part"), *of_tuf):
             left.unlink()
 
     def _read(self, name: str, shape: type[D]) -> D | None:

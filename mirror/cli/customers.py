@@ -187,7 +187,7 @@ def _state(line: Licence, today: date) -> str:
 
 def _note_unpublished(folder: Path, product: str) -> None:
     # Imported here: it loads TUF, which no other command about customers needs.
-    from mirror.catalogue import load  # noqa: PLC0415
+    from mirror.catalogue import load
 
     try:
         known = any(index.releases for (owner, _), index in load(folder).indexes.items() if owner == product)

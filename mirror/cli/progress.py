@@ -42,8 +42,8 @@ def _lines() -> Callable[[str, int, int], None]:
 
 @contextmanager
 def _bars() -> Iterator[Callable[[str, int, int], None]]:
-    from rich.console import Console  # noqa: PLC0415  only where there is a terminal
-    from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(binary_units=True), TimeRemainingColumn())
     bars: dict[str, tuple[Progress, TaskID]] = {}

@@ -21,7 +21,7 @@ def serve(config_path: Path) -> None:
     SIGHUP           open audit.jsonl anew, after it was renamed
     """
     loaded = config.load(config_path)
-    from mirror.server import serve as run  # noqa: PLC0415  the other commands start without aiohttp and uvloop
+    from mirror.server import serve as run
 
     run(loaded, click.echo)
 

@@ -157,7 +157,7 @@ class World:
 def leftovers(root: Path) -> list[str]:
     """Temporary files below a root: ours, those of python-tuf, and contents that did not come in whole."""
     names = [str(path.relative_to(root)) for path in (root / ".spot").rglob("*")]
-    return [name for name in names if re.search(r"\.tmp$|/tmp[^./]{8}$|/\.in\.", name)]
+    return [name for name in names if re.search(r"\.part$|/tmp[^./]{8}$|/\.in\.", name)]
 
 
 def sentence(err: str) -> str:

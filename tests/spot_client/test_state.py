@@ -142,12 +142,12 @@ def test_the_lock_makes_the_folder_it_needs_for_its_owner_only(tmp_path: Path) -
 
 
 def test_what_a_killed_run_was_writing_is_removed_before_the_next_works(store: Store) -> None:
-    """`durable.write` leaves `.NAME.….tmp`, python-tuf `tmp…`: a private key may stand in the first."""
+    """`durable.write` leaves `.NAME.part`, python-tuf `tmp…`: a private key may stand in the first."""
     catalogue = store.paths.own / "catalogue"
     (catalogue / "targets" / "sdk").mkdir(parents=True)
     left = [
-        store.paths.own / ".client.pem.x1.tmp",
-        catalogue / "targets" / "sdk" / ".index.json.zst.x1.tmp",
+        store.paths.own / ".client.pem.part",
+        catalogue / "targets" / "sdk" / ".index.json.zst.part",
         catalogue / "tmpabc123",
     ]
     kept = [store.paths.own / "client.pem", catalogue / "tmpl.json", catalogue / "timestamp.json"]
