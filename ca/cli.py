@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 import msgspec
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from ca import listing
@@ -205,7 +206,12 @@ def revoke(settings: _Settings, certificate: str, reason: str) -> None:
         entry = listing.find_leaf(vault.ledger.entries(), certificate)
         vault.ledger.revoke(entry.serial, _now(), reason)
         path = vault.sign_crl(ISSUING.name, signer, _now())
-        click.echo(f"Revoked {entry.serial} ({entry.profile} {entry.name}).")
+        what = f"{entry.serial} ({entry.profile} {entry.name})"
+        if entry.revoked_at is None:
+            click.echo(f"Revoked {what}.")
+        else:
+            click.echo(f"{what} was revoked on {entry.revoked_at:%Y-%m-%d} ({entry.reason}), and that stays.")
+            click.echo("Signed the CRL again.")
         click.echo(f"Next: bring {path} to the mirrors.")
 
 
@@ -219,10 +225,11 @@ def crl(settings: _Settings) -> None:
         path = vault.sign_crl(ISSUING.name, vault.unlock(ISSUING.name, passphrase), _now())
         click.echo(f"Signed {path}, good for {CRL_LIFETIME.days} days.")
         if vault.has_key(ROOT.name):
-            path = vault.sign_crl(ROOT.name, vault.unlock(ROOT.name, passphrase), _now())
-            click.echo(f"Signed {path}, good for {CRL_LIFETIME.days} days.")
+            root_path = vault.sign_crl(ROOT.name, vault.unlock(ROOT.name, passphrase), _now())
+            click.echo(f"Signed {root_path}, good for {CRL_LIFETIME.days} days.")
         else:
             click.echo("The root's CRL was not renewed: root.key is not here. Bring it back for that once in a while.")
+        click.echo(f"Next: bring {path} to the mirrors.")
 
 
 @cli.command()
@@ -256,6 +263,7 @@ def bundle(
         document = pack(vault, identity, side, signer, key_type=KeyType(key_type), now=_now())
         write_new(out, encode(document), PRIVATE)
     click.echo(f"Wrote {out} for {customer}. It holds a private key: put it into the installation package only.")
+    _tell_certificate(x509.load_pem_x509_certificate(document.client_certificate.encode()))
 
 
 def main() -> None:
@@ -267,8 +275,12 @@ def _tell(handout: Handout) -> None:
     if handout.resumed:
         click.echo(f"Took up the key {handout.key_path}, which was there without a certificate.")
     click.echo(f"Wrote {handout.certificate_path} and {handout.key_path}.")
-    click.echo(f"  serial  {handout.certificate.serial_number:x}")
-    click.echo(f"  until   {handout.certificate.not_valid_after_utc:%Y-%m-%d}")
+    _tell_certificate(handout.certificate)
+
+
+def _tell_certificate(certificate: x509.Certificate) -> None:
+    click.echo(f"  serial  {certificate.serial_number:x}")
+    click.echo(f"  until   {certificate.not_valid_after_utc:%Y-%m-%d}")
 
 
 def _folder(vault: Vault, out: Path | None) -> Path:

@@ -25,6 +25,7 @@ from ca.errors import VaultError
 
 _LOCK_SECONDS = 10
 _MAX_STEP = timedelta(minutes=5)  # how far the last CRL may lie ahead of the clock
+_NEVER = datetime.fromtimestamp(0, UTC)
 _migrations = Migrations("spot-ca")
 
 
@@ -132,22 +133,26 @@ class Ledger:
                 [_seconds(at), reason, serial],
             )
 
-    def next_crl(self, issuer_key: str, now: datetime) -> tuple[int, datetime]:
+    def next_crl(
+        self, issuer_key: str, now: datetime, published: tuple[int, datetime] = (0, _NEVER)
+    ) -> tuple[int, datetime]:
         """The number and thisUpdate for the next CRL of an issuer, both greater than any before.
+
+        Args:
+            published: those of the CRL that was published last; after a restore, this ledger may not know of it.
 
         Raises:
             VaultError: also reason `clock-behind`, if the last CRL lies in the future.
         """
-        this_update = now.replace(microsecond=0)
         with self._write():
-            last = self._db.execute(
+            recorded = self._db.execute(
                 "select number, this_update from crls where issuer_key = ?", [issuer_key]
-            ).fetchone()
-            number = 1
-            if last is not None:
-                number, this_update = last[0] + 1, max(this_update, _time(last[1]) + timedelta(seconds=1))
+            ).fetchone() or (0, 0)
+            number = max(recorded[0], published[0]) + 1
+            last = max(_time(recorded[1]), published[1])
+            this_update = max(now.replace(microsecond=0), last + timedelta(seconds=1))
             if this_update > now + _MAX_STEP:
-                raise VaultError("clock-behind", f"The last CRL is of {_time(last[1])}: check this host's clock.")
+                raise VaultError("clock-behind", _clock_behind(last, now))
             self._db.execute(
                 "insert or replace into crls (issuer_key, number, this_update) values (?, ?, ?)",
                 [issuer_key, number, _seconds(this_update)],
@@ -188,6 +193,15 @@ def _explained() -> Iterator[None]:
         raise VaultError("ledger-unwritable", f"The ledger cannot be used: {error}. Nothing was recorded.") from error
     except sqlite3.DatabaseError as error:
         raise VaultError("damaged-ledger", f"The ledger is damaged: {error}. Restore it from a backup.") from error
+
+
+def _clock_behind(last: datetime, now: datetime) -> str:
+    # A mirror whose clock is right refuses a CRL from the future: it will take one from before that instead.
+    return (
+        f"The last CRL is of {last:%Y-%m-%d %H:%M:%S} UTC, and this host's clock says {now:%Y-%m-%d %H:%M:%S} UTC: "
+        "set the clock right. If it is right now, it was wrong then: wait until that time, or restore ledger.sqlite "
+        "and crl/ from a backup made before it, and issue and revoke again what came after."
+    )
 
 
 def _entry(row: dict[str, Any]) -> Entry:

@@ -15,9 +15,9 @@ _AUTHORITIES = (ROOT.name, ISSUING.name)
 
 def table(entries: Sequence[Entry], now: datetime, *, everything: bool) -> list[str]:
     """Aligned lines, a heading first: the valid leaf certificates, or with `everything` all there ever were."""
-    rows = [("SERIAL", "PROFILE", "NAME", "VALID UNTIL", "STATE", "WHO")]
+    rows = [("SERIAL", "PROFILE", "NAME", "ISSUED", "VALID UNTIL", "STATE", "WHO")]
     rows += [
-        (entry.serial, entry.profile, entry.name, f"{entry.not_after:%Y-%m-%d}", state(entry, now), entry.who)
+        (entry.serial, entry.profile, entry.name, *_dates(entry), state(entry, now), entry.who)
         for entry in entries
         if everything or (entry.profile not in _AUTHORITIES and state(entry, now) == "valid")
     ]
@@ -30,6 +30,10 @@ def state(entry: Entry, now: datetime) -> str:
     if entry.revoked_at is not None:
         return "revoked"
     return "valid" if now <= entry.not_after else "expired"
+
+
+def _dates(entry: Entry) -> tuple[str, str]:
+    return f"{entry.created:%Y-%m-%d}", f"{entry.not_after:%Y-%m-%d}"
 
 
 def find_leaf(entries: Sequence[Entry], wanted: str) -> Entry:
@@ -51,6 +55,6 @@ def find_leaf(entries: Sequence[Entry], wanted: str) -> Entry:
     if not found:
         raise IssueError("not-found", f"There is no certificate {wanted!r}: see spot-ca list --all.")
     if len(found) > 1:
-        serials = ", ".join(f"{entry.serial} ({entry.profile})" for entry in found)
+        serials = ", ".join(f"{entry.serial} ({entry.profile}, issued {entry.created:%Y-%m-%d})" for entry in found)
         raise IssueError("ambiguous", f"{wanted!r} has several certificates: name one by its serial, {serials}.")
     return found[0]

@@ -39,7 +39,9 @@ def read_passphrase(
     elif env in environ:
         passphrase = environ[env]
     elif interactive:
-        passphrase = click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, default="", err=True)
+        passphrase = click.prompt(
+            prompt, hide_input=True, confirmation_prompt=confirm, default="", show_default=False, err=True
+        )
     else:
         passphrase = ""
     if not passphrase:

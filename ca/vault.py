@@ -8,14 +8,15 @@
     .lock               held by whoever works here: one at a time
 
 `create` is whole or not at all: it fills a folder under another name and renames it. A certificate is in the ledger,
-on the disk, before its bytes leave `issue`; a killed run is simply run again.
+on the disk, before its bytes leave `issue`; a killed run is simply run again. A ledger restored from a backup may know
+less than the CRL that lies here: the next CRL is newer than both, and takes no revocation back.
 """
 
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPri
 from cryptography.hazmat.primitives.serialization import Encoding
 from filelock import FileLock, Timeout
 
-from ca.errors import VaultError
+from ca.errors import RevocationError, VaultError
 from ca.files import PRIVATE, read_file, replace, sync_folder, write_new
 from ca.identity import Identity, check_realm
 from ca.issue import Issuer, Request, Revoked, build_crl, issue, realm_of
@@ -33,12 +34,14 @@ from ca.keys import MAX_KEY, SALT_BYTES, new_key, seal, unseal
 from ca.ledger import Entry, Ledger
 from ca.profiles import ISSUING, ROOT, KeyType, Profile
 from ca.reading import UNREADABLE
+from ca.revocation import MAX_CRL, SKEW, Revocations, read_crl
 from ca.subjects import Authority, Hosts, Subject
 
 AUTHORITIES: Final = (ROOT.name, ISSUING.name)
 
 _LOCK_SECONDS = 10
 _MAX_CERTIFICATE = 64 * 1024  # bytes
+_ANY_TIME = datetime.max.replace(tzinfo=UTC) - SKEW  # a CRL from the future counts too: the ledger judges its date
 
 
 class Vault:
@@ -105,18 +108,25 @@ class Vault:
         """Sign a new CRL of `root` or `issuing` from the ledger, and return where it lies.
 
         Raises:
-            IssueError, VaultError, OSError: the old CRL stays.
+            IssueError, VaultError, OSError: the old CRL stays. Reason `ledger-behind`, if that one revokes what the
+                ledger does not know as revoked.
         """
         certificate = self.certificate(authority)
         issuer_key = _subject_key(certificate)
-        number, this_update = self.ledger.next_crl(issuer_key, now)
+        path = self.folder / "crl" / f"{authority}.crl"
+        entries = [entry for entry in self.ledger.entries() if entry.issuer_key == issuer_key]
         revoked = [
             Revoked(int(entry.serial, 16), entry.revoked_at, entry.reason or "unspecified")
-            for entry in self.ledger.entries()
-            if entry.revoked_at is not None and entry.issuer_key == issuer_key
+            for entry in entries
+            if entry.revoked_at is not None
         ]
+        published = _read_published(path, certificate)
+        if published is None:
+            number, this_update = self.ledger.next_crl(issuer_key, now)
+        else:
+            _check_not_behind(entries, published, path)
+            number, this_update = self.ledger.next_crl(issuer_key, now, (published.number, published.this_update))
         crl = build_crl(certificate, signer.key, revoked, number=number, now=this_update)
-        path = self.folder / "crl" / f"{authority}.crl"
         replace(path, crl.public_bytes(Encoding.PEM))
         return path
 
@@ -220,6 +230,35 @@ def _entry(certificate: x509.Certificate, subject: Subject, profile: Profile, no
         created=now,
         certificate=certificate.public_bytes(Encoding.DER),
     )
+
+
+def _read_published(path: Path, issuer: x509.Certificate) -> Revocations | None:
+    """The CRL at `path`, or None if there is none that readers would believe to be of this issuer."""
+    if not path.exists():
+        return None
+    raw = read_file(path, max_bytes=MAX_CRL, refusal=VaultError)
+    try:
+        return read_crl(raw, issuer, now=_ANY_TIME, previous=None)
+    except RevocationError:
+        return None
+
+
+def _check_not_behind(entries: Sequence[Entry], published: Revocations, path: Path) -> None:
+    ledger = {int(entry.serial, 16): entry for entry in entries}
+    forgotten = [serial for serial in published.serials if serial in ledger and ledger[serial].revoked_at is None]
+    unknown = published.serials - ledger.keys()
+    if not forgotten and not unknown:
+        return
+    sentence = f"Nothing was signed: {path} revokes what the ledger does not know as revoked. "
+    if unknown:
+        sentence += f"Restore a newer ledger.sqlite: this one has no certificate {_hex(unknown)}."
+    else:
+        sentence += f"Restore a newer ledger.sqlite, or run spot-ca revoke again for each of {_hex(forgotten)}."
+    raise VaultError("ledger-behind", sentence)
+
+
+def _hex(serials: Iterable[int]) -> str:
+    return ", ".join(f"{serial:x}" for serial in sorted(serials))
 
 
 def _subject_key(certificate: x509.Certificate) -> str:

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import load_pem_x509_certificate
 
 from ca.bundle import check, decode
 from ca.cli import cli
@@ -142,8 +143,23 @@ def test_a_revocation_stands_in_the_crl_at_once(spot: Spot) -> None:
     assert spot.revoked() == {acme, globex}
     spot("crl")
     assert spot.revoked() == {acme, globex}
+    assert f"Next: bring {spot.folder / 'crl/issuing.crl'} to the mirrors." in spot("crl")
     assert "no certificate" in spot.refused(3, "revoke", "initech")
     assert "no certificate" in spot.refused(3, "revoke", "issuing")
+
+
+def test_a_second_revocation_tells_of_the_first_and_signs_again(spot: Spot) -> None:
+    serial = certificate(issue_client(spot)).serial_number
+    assert spot("revoke", "acme").startswith(f"Revoked {serial:x} (client acme).")
+    before = (spot.folder / "crl/issuing.crl").read_bytes()
+    again = spot("revoke", "acme", "--reason", "key-compromise")
+    with Ledger(spot.folder / "ledger.sqlite") as ledger:
+        entry = ledger.entries()[-1]
+    assert entry.revoked_at is not None
+    assert f"{serial:x} (client acme) was revoked on {entry.revoked_at:%Y-%m-%d} (unspecified)" in again
+    assert "Next: bring" in again
+    assert (spot.folder / "crl/issuing.crl").read_bytes() != before
+    assert spot.revoked() == {serial}
 
 
 def test_a_name_with_several_certificates_is_revoked_one_by_one(spot: Spot) -> None:
@@ -174,11 +190,13 @@ def test_a_bundle_carries_what_an_installation_needs(spot: Spot, tmp_path: Path)
     (tmp_path / "root.json").write_text(ROOT_JSON)
     out = tmp_path / "acme.bundle"
     mirrors = ["--mirror", f"https://localhost:8443={first},{second}", "--mirror", f"https://127.0.0.1={second}"]
-    spot(
+    told = spot(
         "bundle", "acme", *mirrors, "--catalogue-root", tmp_path / "root.json", "--out", out, "--key-type", "ecdsa-p256"
     )
     bundle = decode(out.read_bytes())
     check(bundle)
+    issued = load_pem_x509_certificate(bundle.client_certificate.encode())
+    assert f"  serial  {issued.serial_number:x}\n  until   {issued.not_valid_after_utc:%Y-%m-%d}\n" in told
     assert (bundle.realm, bundle.customer, bundle.catalogue_root) == (REALM, "acme", ROOT_JSON)
     assert [len(mirror.pins) for mirror in bundle.mirrors] == [2, 1]
     assert bundle.mirrors[0].pins[0] == first.read_text()

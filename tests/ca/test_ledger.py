@@ -61,7 +61,20 @@ def test_numbers_and_dates_of_crls_only_grow(path: Path) -> None:
         with pytest.raises(VaultError) as behind:
             ledger.next_crl("aa", NOW - timedelta(minutes=6))
         assert behind.value.reason == "clock-behind"
+        assert "set the clock right" in str(behind.value)
+        assert "from a backup made before it" in str(behind.value)
         assert ledger.next_crl("aa", NOW + timedelta(days=1)) == (4, NOW + timedelta(days=1))
+
+
+def test_a_published_crl_counts_like_one_of_the_ledger(path: Path) -> None:
+    second = timedelta(seconds=1)
+    with Ledger(path) as ledger:
+        assert ledger.next_crl("aa", NOW, (7, NOW)) == (8, NOW + second)
+        assert ledger.next_crl("aa", NOW, (7, NOW)) == (9, NOW + 2 * second)
+        with pytest.raises(VaultError) as behind:
+            ledger.next_crl("aa", NOW, (10, NOW + timedelta(minutes=6)))
+        assert behind.value.reason == "clock-behind"
+        assert ledger.next_crl("aa", NOW) == (10, NOW + 3 * second)
 
 
 def test_a_ledger_that_is_not_there_is_not_made_anew(tmp_path: Path) -> None:

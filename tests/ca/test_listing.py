@@ -1,6 +1,6 @@
 """The ledger as people see it, and what they mean by a serial or a name."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -18,7 +18,9 @@ def test_the_table_shows_what_is_valid_or_all() -> None:
     entries = [ROOT, ENTRY, REVOKED, EXPIRED]
     assert [line.split()[0] for line in table(entries, NOW, everything=False)] == ["SERIAL", "abc0"]
     lines = table(entries, NOW, everything=True)
-    assert [line.split()[4] for line in lines[1:]] == ["valid", "valid", "revoked", "expired"]
+    assert [line.split()[5] for line in lines[1:]] == ["valid", "valid", "revoked", "expired"]
+    assert lines[0].split()[3:6] == ["ISSUED", "VALID", "UNTIL"]
+    assert lines[2].split()[3:5] == [f"{ENTRY.created:%Y-%m-%d}", f"{ENTRY.not_after:%Y-%m-%d}"]
     assert len({line.index("spiffe:") for line in lines[1:]}) == 1
     assert state(ENTRY, ENTRY.not_after) == "valid"
 
@@ -31,8 +33,10 @@ def test_a_serial_is_found_in_any_usual_spelling(spelling: str) -> None:
 def test_a_name_means_what_is_not_revoked_yet() -> None:
     assert find_leaf([REVOKED, ENTRY], "acme") == ENTRY
     assert find_leaf([REVOKED], "acme") == REVOKED
-    with pytest.raises(IssueError, match=r"abc0.*abc1") as ambiguous:
-        find_leaf([ENTRY, msgspec.structs.replace(ENTRY, serial="abc1")], "acme")
+    older = msgspec.structs.replace(ENTRY, serial="abc1", created=datetime(2025, 3, 1, tzinfo=UTC))
+    issued = rf"abc0 \(client, issued {NOW:%Y-%m-%d}\), abc1 \(client, issued 2025-03-01\)"
+    with pytest.raises(IssueError, match=issued) as ambiguous:
+        find_leaf([ENTRY, older], "acme")
     assert ambiguous.value.reason == "ambiguous"
 
 

@@ -104,3 +104,4 @@ def test_a_person_is_asked_twice_and_nothing_is_echoed() -> None:
     os.close(ours)
     assert output.decode().strip() == SECRET[::-1]
     assert SECRET.encode() not in shown
+    assert b"[]" not in shown  # no default is offered

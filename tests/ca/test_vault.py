@@ -1,7 +1,9 @@
 """The vault: one at a time, whole or not at all, and nothing leaves it that the ledger does not know."""
 
+import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,10 +14,11 @@ from ca.handout import hand_out
 from ca.issue import Issuer
 from ca.ledger import Ledger
 from ca.profiles import CLIENT, SERVER, KeyType
+from ca.revocation import Revocations, read_crl
 from ca.subjects import Hosts
 from ca.vault import Vault, open_vault
 from tests.ca.house import HOSTS, NOW, House, client, key_pem
-from tests.ca.spot_ca import PASSPHRASE, Spot, certificate
+from tests.ca.spot_ca import PASSPHRASE, Spot, certificate, issue_client
 
 
 @pytest.fixture
@@ -98,6 +101,90 @@ def test_only_one_works_in_a_vault(spot: Spot, monkeypatch: pytest.MonkeyPatch) 
     with open_vault(spot.folder) as vault:
         assert vault.realm == "build.example.com"
         assert vault.unlock("root", PASSPHRASE).certificate == vault.certificate("root")
+
+
+def published(spot: Spot) -> Revocations:
+    raw = (spot.folder / "crl/issuing.crl").read_bytes()
+    later = datetime.now(UTC) + timedelta(days=2)
+    return read_crl(raw, certificate(spot.folder / "issuing.crt"), now=later, previous=None)
+
+
+@pytest.fixture
+def backup(spot: Spot, tmp_path: Path) -> Path:
+    """The ledger as it was when acme and globex had certificates, and nobody was revoked."""
+    issue_client(spot)
+    issue_client(spot, "globex")
+    path = tmp_path / "backup.sqlite"
+    shutil.copy(spot.folder / "ledger.sqlite", path)
+    return path
+
+
+def test_after_a_restore_a_crl_is_still_newer_than_the_published_one(spot: Spot, backup: Path) -> None:
+    for _ in range(3):
+        spot("crl")
+    before = published(spot)
+    shutil.copy(backup, spot.folder / "ledger.sqlite")
+    spot("crl")
+    after = published(spot)
+    assert after.number == before.number + 1
+    assert after.this_update > before.this_update
+
+
+def test_a_restored_ledger_takes_no_revocation_back(spot: Spot, backup: Path) -> None:
+    spot("revoke", "acme")
+    spot("revoke", "globex")
+    before = published(spot)
+    acme, globex = (certificate(spot.folder / f"issued/{name}.crt").serial_number for name in ("acme", "globex"))
+    shutil.copy(backup, spot.folder / "ledger.sqlite")
+    with open_vault(spot.folder) as vault, pytest.raises(VaultError) as behind:
+        vault.sign_crl("issuing", vault.unlock("issuing", PASSPHRASE), datetime.now(UTC))
+    assert behind.value.reason == "ledger-behind"
+    refused = spot.refused(5, "crl")
+    assert "Restore a newer ledger.sqlite" in refused
+    assert f"{acme:x}" in refused
+    assert f"{globex:x}" in refused
+    first = spot.refused(5, "revoke", f"{acme:x}")
+    assert f"{acme:x}" not in first
+    assert f"{globex:x}" in first
+    assert published(spot) == before
+    spot("revoke", f"{globex:x}")
+    assert spot.revoked() == {acme, globex}
+    assert published(spot).number > before.number
+
+
+def test_what_the_ledger_never_had_cannot_be_revoked_again(spot: Spot, backup: Path) -> None:
+    serial = certificate(issue_client(spot, "initech")).serial_number
+    spot("revoke", "initech")
+    shutil.copy(backup, spot.folder / "ledger.sqlite")
+    refused = spot.refused(5, "crl")
+    assert f"{serial:x}" in refused
+    assert "Restore a newer ledger.sqlite" in refused
+    assert "spot-ca revoke" not in refused
+    assert spot.revoked() == {serial}
+
+
+def test_after_a_restore_a_crl_from_the_future_still_tells_of_the_clock(spot: Spot, backup: Path) -> None:
+    with open_vault(spot.folder) as vault:
+        signer = vault.unlock("issuing", PASSPHRASE)
+        vault.sign_crl("issuing", signer, datetime.now(UTC) + timedelta(days=1))
+    before = published(spot)
+    shutil.copy(backup, spot.folder / "ledger.sqlite")
+    assert "clock" in spot.refused(5, "crl")
+    assert published(spot) == before
+
+
+@pytest.mark.parametrize("other", ["none", "garbage", "of another CA"])
+def test_what_is_no_crl_of_this_ca_is_replaced(spot: Spot, other: str) -> None:
+    path = spot.folder / "crl/issuing.crl"
+    match other:
+        case "none":
+            path.unlink()
+        case "garbage":
+            path.write_bytes(b"\xff" * 100)
+        case _:
+            shutil.copy(spot.folder / "crl/root.crl", path)
+    spot("crl")
+    assert published(spot).number == 2
 
 
 FULL = """
