@@ -10,6 +10,7 @@ import signal
 import ssl
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -26,6 +27,7 @@ from ca.tls import server_context
 from mirror import catalogue
 from mirror.blobs import LocalBlobs
 from mirror.config import Config, Content
+from mirror.content import expiry
 from mirror.content.app import App, Parts
 from mirror.content.audit import Audit
 from mirror.content.customers import Customers
@@ -54,7 +56,7 @@ def serve(config: Config, say: Callable[[str], None]) -> None:
     if content is None:
         raise ServeError("no-content", "The configuration has no section [content]: add it; 'init' shows an example.")
     log = program_log(sys.stderr)
-    issuers = [_read_issuer(Path(path)) for path in content.issuing_cas]
+    issuers = [_read_issuer(Path(path), config.realm) for path in content.issuing_cas]
     context = server_context(
         certificate=Path(content.certificate), key=Path(content.key), issuing_cas=issuers, min_tls=content.min_tls
     )
@@ -118,12 +120,18 @@ def _sources(config: Config, content: Content, issuers: Sequence[x509.Certificat
     )
 
 
-def _read_issuer(path: Path) -> x509.Certificate:
+def _read_issuer(path: Path, realm: str) -> x509.Certificate:
     raw = read_file(path, max_bytes=_MAX_CERTIFICATE, refusal=TlsError)
     try:
-        return x509.load_pem_x509_certificate(raw)
-    except ValueError as error:
-        raise TlsError("bad-certificate", f"There is no PEM certificate in {path}: {error}.") from error
+        issuer = x509.load_pem_x509_certificate(raw)
+        constraints = issuer.extensions.get_extension_for_class(x509.NameConstraints).value
+    except (ValueError, x509.ExtensionNotFound) as error:
+        raise TlsError("bad-certificate", f"There is no certificate of an issuing CA in {path}: {error}.") from error
+    if realm not in {name.value for name in constraints.permitted_subtrees or ()}:
+        raise ServeError(
+            "wrong-realm", f"The CA in {path} is not one of the realm {realm}: correct 'realm', or the CA."
+        )
+    return issuer
 
 
 async def _run(running: _Running) -> None:
@@ -147,6 +155,7 @@ async def _run(running: _Running) -> None:
     turns = [
         asyncio.create_task(_every(lambda: running.memory.refresh(utc_now()), log)),
         asyncio.create_task(_every(seen.flush, log)),
+        asyncio.create_task(_every(_expiry_watch(running), log)),
     ]
     running.say(_ready(addresses, running))
     await stop.wait()
@@ -175,22 +184,41 @@ def _app(running: _Running, seen: Seen) -> App:
     )
 
 
+def _expiry_watch(running: _Running) -> Callable[[], None]:
+    """Logs once that something will lapse soon, and once more when it has."""
+    told: set[str] = set()
+
+    def look() -> None:
+        for sentence in expiry.warnings(running.memory.state, utc_now()):
+            if sentence not in told:
+                told.add(sentence)
+                running.log.warning("expiry", problem=sentence)
+
+    return look
+
+
 def _ready(addresses: Sequence[str], running: _Running) -> str:
     state = running.memory.state
     where = ", ".join(f"https://{address}" for address in addresses)
     customers = len(state.world.customers)
+    catalogue_until, list_until = expiry.good_until(state)
     return (
         f"spot-mirror: ready on {where}, realm {running.config.realm}, "
-        f"catalogue {state.catalogue.version}, {customers} customer{'' if customers == 1 else 's'}"
+        f"catalogue {state.catalogue.version} until {catalogue_until:%Y-%m-%d}, "
+        f"revocation list until {list_until:%Y-%m-%d}, {customers} customer{'' if customers == 1 else 's'}"
     )
 
 
 async def _every(call: Callable[[], None], log: FilteringBoundLogger) -> None:
-    """Make a call every second, in a thread; no failure ends that, and each is logged."""
+    """Make a call every second, in a thread of its own; no failure ends that, and each is logged.
+
+    In the pool that requests share, a revocation would wait behind writers whom a locked store holds up.
+    """
+    thread = ThreadPoolExecutor(max_workers=1)
     while True:
         await asyncio.sleep(_TURN_SECONDS)
         try:
-            await asyncio.to_thread(call)
+            await asyncio.get_running_loop().run_in_executor(thread, call)
         except StoreFault as error:
             log.warning("the store does not answer", reason=error.reason, problem=str(error))
         except Exception:

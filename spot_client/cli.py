@@ -3,6 +3,7 @@
 Heavy rooms are imported where they are used, so that `spot --version` and `spot --help` start at once.
 """
 
+import errno
 import secrets
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -265,8 +266,9 @@ def main() -> None:
     except WireError as error:
         _fail(str(error), RefusedLocally.exit_code)
     except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        _fail(f"This machine refused: {error.strerror or error}{where}.", LocalFault.exit_code)
+        what = f"{error.strerror or error} ({error.filename})" if error.filename else f"{error.strerror or error}"
+        step = "Make room on the disk" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "Put that right"
+        _fail(f"This machine refused: {what}. {step}, and run it again.", LocalFault.exit_code)
 
 
 def _fail(message: str, code: int) -> None:

@@ -67,7 +67,7 @@ def enrol(store: Store, bundle: Bundle, *, request: str, connect: Callable[[Iden
         installation=known.installation if known else "",
     )
     durable.write(store.credentials, f"{bundle.client_key.rstrip()}\n{bundle.client_certificate}".encode())
-    if not store.root.exists():
+    if known is None or not store.root.exists():
         durable.write(store.root, bundle.catalogue_root.encode())
     store.write_identity(identity)
     return identity if identity.installation else _mint(store, identity, connect(identity))

@@ -38,10 +38,14 @@ class Installed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ComponentState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A component: the release in use, and those kept for going back, newest use first."""
+    """A component: the release in use, and those kept for going back, newest use first.
+
+    seen: head of the manifest by `VERSION PLATFORM`, of every release that was ever in use here.
+    """
 
     current: Installed
     kept: tuple[Installed, ...] = ()
+    seen: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class State(document.Document, frozen=True):

@@ -108,10 +108,13 @@ class Spot:
         except BadName as error:
             raise RefusedLocally("bad-name", f"{error}") from error
         wanted = None if version is None else str(_version(version))
-        versions = self._store.state().versions
+        state = self._store.state()
+        versions = state.versions
         installed = versions.pop(component, None)
         situation = Situation(installed, self._channel, self._platform, versions)
-        decision = choose(self._index(component), situation, wanted=wanted)
+        found = self._index(component)
+        _check_unchanged(found, state.components.get(component))
+        decision = choose(found, situation, wanted=wanted)
         if isinstance(decision, Hold):
             return Offer(component, installed, decision, insisted=version is not None or installed is None)
         return Offer(component, installed, decision, self._cost(component, decision.release))
@@ -147,10 +150,11 @@ class Spot:
             wanted = _version(version)
             older = [release for release in older if Version(release.version) == wanted]
         if not older:
+            kept = ", ".join(release.version for release in known.kept) or "none"
             raise RefusedLocally(
                 "nothing-to-go-back-to",
-                f"No such older version of {component} is kept here: "
-                f"'spot install {component} --version VERSION' fetches any that is on offer.",
+                f"No such version of {component} older than {in_use} is kept here (kept: {kept}): "
+                f"'spot install {component} --version VERSION' goes to any that is on offer.",
             )
         target = max(older, key=lambda release: Version(release.version))
         self._change(component, target, f"Going back from {known.current.version} to {target.version}")
@@ -239,6 +243,18 @@ class Spot:
         if known is None:
             raise RefusedLocally("not-installed", f"{component} is not installed: 'spot status' lists what is.")
         return known
+
+
+def _check_unchanged(found: Index, known: ComponentState | None) -> None:
+    """A release is immutable: one that was in use here may not come back as another, whoever signed it."""
+    seen = known.seen if known else {}
+    for release in found.releases:
+        if seen.get(f"{release.version} {release.platform}", release.manifest.head) != release.manifest.head:
+            raise NotTrusted(
+                "changed-release",
+                f"{found.product}/{found.component} {release.version} was published again with other content. "
+                "Nothing was installed; tell your vendor.",
+            )
 
 
 def _version(text: str) -> Version:

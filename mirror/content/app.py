@@ -152,7 +152,7 @@ class App:
             case Kind.THIN_SNAPSHOT:
                 return await customers.put_thin_snapshot(allowed, request, state, now)
             case _:
-                return await self._parts.files.answer(allowed.route, state, _conditions(request))
+                return await self._parts.files.answer(allowed.route, state, _conditions(request), allowed.channels)
 
     def _new_line(self, request: web.BaseRequest, now: datetime) -> Line:
         return Line(

@@ -47,15 +47,19 @@ class Files:
         self._blobs = blobs
         self._log = log
 
-    async def answer(self, route: Route, state: State, conditions: Conditions) -> Answer:
+    async def answer(
+        self, route: Route, state: State, conditions: Conditions, channels: frozenset[str] | None = None
+    ) -> Answer:
         """The file that `route` names, or the part of it that `conditions` choose.
 
+        `channels`: of a release only what is offered in one of them; None: in any.
+
         Raises:
-            Refused: reason `not-found`, `range-not-satisfiable` or `unavailable`.
+            Refused: reason `not-found`, `not-licensed`, `range-not-satisfiable` or `unavailable`.
         """
         try:
             if route.kind in (Kind.MANIFEST, Kind.PACK):
-                return self._release(route, state, conditions)
+                return self._release(route, state, conditions, channels)
             shelved = await self._catalogue_file(route, state)
         except (BlobFault, CatalogueFault, OSError) as error:
             self._log.error("the catalogue offers what the disk lacks", path=route.path, problem=str(error))
@@ -84,11 +88,13 @@ class Files:
             return None
         return await self._shelf.read(file)
 
-    def _release(self, route: Route, state: State, conditions: Conditions) -> Answer:
+    def _release(self, route: Route, state: State, conditions: Conditions, channels: frozenset[str] | None) -> Answer:
         place = (route.product or "", route.component or "", route.version or "", route.platform or "")
         release = state.catalogue.release(*place)
         if release is None:
             raise Refused(Reason.NOT_FOUND, "not on offer")
+        if channels is not None and channels.isdisjoint(release.channels):
+            raise Refused(Reason.NOT_LICENSED, f"offered in {' '.join(release.channels)} only")
         seal = release.manifest
         blob = self._blobs.open(route.path.removeprefix("/"))
         if route.kind is Kind.MANIFEST and blob.length != seal.length:

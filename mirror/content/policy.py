@@ -48,11 +48,15 @@ class World(msgspec.Struct, frozen=True):
 
 
 class Allow(msgspec.Struct, frozen=True):
-    """Go on: `identity` is who asks, `installation` the one it speaks for, if it names one."""
+    """Go on: `identity` is who asks, `installation` the one it speaks for, if it names one.
+
+    channels: those that the caller's licences for the route's product name; None: all of them, for a mirror.
+    """
 
     identity: Identity
     route: Route
     installation: str | None
+    channels: frozenset[str] | None = None
 
 
 class Deny(msgspec.Struct, frozen=True):
@@ -91,7 +95,11 @@ def decide(
     if identity.role is Role.MIRROR:
         return Allow(identity, route, None)
     denial = _customer(identity.name, route, world, now) or _installation(identity, route, installation, world)
-    return denial or Allow(identity, route, identity.installation or route.installation or installation)
+    if denial:
+        return denial
+    spoken_for = identity.installation or route.installation or installation
+    channels = frozenset(channel for held in _in_force(identity.name, route, world, now) for channel in held.channels)
+    return Allow(identity, route, spoken_for, channels)
 
 
 def _issuer(peer: Peer, world: World, now: datetime) -> Deny | None:
@@ -135,16 +143,18 @@ def _role(identity: Identity, route: Route | None) -> Deny | None:
 
 
 def _customer(customer: str, route: Route, world: World, now: datetime) -> Deny | None:
-    """Any licence in force for the product will do; which channels it names is for SPOT to choose by."""
+    """Any licence in force for the product lets in; a release must then be offered in a channel that it names."""
     if customer not in world.customers:
         return Deny(Reason.UNKNOWN_CUSTOMER, customer)
     if route.product is None:
         return None
+    return None if _in_force(customer, route, world, now) else Deny(Reason.NOT_LICENSED, route.product)
+
+
+def _in_force(customer: str, route: Route, world: World, now: datetime) -> list[Licence]:
     today = now.astimezone(UTC).date()
-    for licence in world.licences.get(customer, ()):
-        if licence.product == route.product and licence.holds(today):
-            return None
-    return Deny(Reason.NOT_LICENSED, route.product)
+    held = world.licences.get(customer, ())
+    return [licence for licence in held if licence.product == route.product and licence.holds(today)]
 
 
 def _installation(identity: Identity, route: Route, claimed: str | None, world: World) -> Deny | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, ExpiredMetadataError, RepositoryError
-from tuf.api.metadata import TargetFile
+from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 from tuf.ngclient import Updater
 from tuf.ngclient.config import UpdaterConfig
 from tuf.ngclient.fetcher import FetcherInterface
@@ -95,6 +95,7 @@ class Catalogue:
         except DownloadError as error:
             raise NotReachable("bad-metadata-answer", f"The catalogue could not be fetched: {error}.") from error
         durable.sync_tree(self._folder)
+        self._check_keys()
 
     def target(self, path: str, *, max_bytes: int) -> bytes | None:
         """The verified bytes of one target, or None if no role says that it exists.
@@ -110,6 +111,15 @@ class Catalogue:
         except DownloadError as error:
             raise NotReachable("bad-metadata-answer", f"The catalogue could not be fetched: {error}.") from error
         return None if found is None else self._fetch_target(found, max_bytes)
+
+    def _check_keys(self) -> None:
+        """One key under two ids would count twice towards a threshold, which the specification does not forbid."""
+        root = Metadata[Root].from_file(str(self._folder / "root.json")).signed
+        delegations = Metadata[Targets].from_file(str(self._folder / "targets.json")).signed.delegations
+        for statement, keys in (("root", root.keys), ("targets", delegations.keys if delegations else {})):
+            public = [key.keyval.get("public") for key in keys.values()]
+            if len(public) != len(set(public)):
+                raise NotTrusted("one-key-twice", f"The catalogue's {statement} names one key twice. Tell your vendor.")
 
     def _fetch_target(self, found: TargetFile, max_bytes: int) -> bytes:
         digest = found.hashes.get("sha256")

@@ -166,7 +166,8 @@ class Changer:
         state = self._store.state()
         known = state.components.get(component)
         others = tuple(release for release in _releases(known) if release.folder != target.folder) if known else ()
-        entry = ComponentState(current=target, kept=others[: self._keep - 1])
+        seen = {**(known.seen if known else {}), f"{target.version} {target.platform}": target.manifest.head}
+        entry = ComponentState(current=target, kept=others[: self._keep - 1], seen=seen)
         components = {**state.components, component: entry}
         self._store.write_state(State(components=components, owed=True))
 

@@ -58,7 +58,9 @@ def read_short_form(text: str) -> str:
     if not re.fullmatch(r"[0-9a-hjkmnp-tv-z]{10}", plain, re.ASCII):
         raise BadName("bad-short-form", f"{text[:40]!r} is not the short form of an installation, like 7K2M-9XQ4-AE.")
     if _check(plain[:8]) != plain[8:]:
-        raise BadName("check-characters", f"{text[:40]!r} has a mistake in it: its check characters do not fit.")
+        raise BadName(
+            "check-characters", f"{text[:40]!r} has a mistake in it: its check characters do not fit. Ask for it again."
+        )
     return plain[:8]
 
 

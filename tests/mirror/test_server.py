@@ -1,6 +1,7 @@
 """mirror.server: what it refuses to start with, how it says that it is ready, and how it ends. Real processes."""
 
 import os
+import re
 import signal
 import socket
 import ssl
@@ -124,6 +125,14 @@ def test_it_does_not_start_on_an_address_that_is_none(stopped: Mirror, listen: s
     assert (found, listen in sentence) == (reason, True)
 
 
+def test_it_does_not_start_for_another_realm_than_its_cas(stopped: Mirror) -> None:
+    path = stopped.config()
+    path.write_text(path.read_text().replace("build.example.com", "other.example.com"))
+    with pytest.raises(MirrorError) as caught:
+        server.serve(config.load(path), pytest.fail)
+    assert caught.value.reason == "wrong-realm"
+
+
 def test_it_does_not_start_while_an_issuing_ca_has_no_crl(stopped: Mirror) -> None:
     another = make_house(lambda: ec.generate_private_key(ec.SECP256R1()))
     (stopped.folder / "another.crt").write_bytes(pem_of(another.issuing.certificate))
@@ -144,9 +153,10 @@ def test_it_does_not_start_without_a_section_for_content(stopped: Mirror) -> Non
 
 def test_one_line_says_that_it_is_ready_and_for_whom(stopped: Mirror) -> None:
     with stopped.running('min_tls = "1.3"'):
-        assert stopped.ready == (
-            f"spot-mirror: ready on https://127.0.0.1:{stopped.port}, realm build.example.com, "
-            "catalogue 1, 3 customers\n"
+        assert re.fullmatch(
+            rf"spot-mirror: ready on https://127\.0\.0\.1:{stopped.port}, realm build\.example\.com, "
+            r"catalogue 1 until [0-9-]{10}, revocation list until [0-9-]{10}, 3 customers\n",
+            stopped.ready,
         )
         context = stopped.context(stopped.party())
         context.maximum_version = ssl.TLSVersion.TLSv1_2

@@ -97,6 +97,15 @@ def test_an_enrolment_writes_everything_for_its_owner_only_and_gets_an_id(
     assert {path.stat().st_mode & 0o777 for path in store.paths.own.iterdir()} == {0o600}
 
 
+def test_a_root_of_trust_that_an_unfinished_enrolment_left_is_replaced(
+    enrol: Enrol, bundle: Bundle, store: Store
+) -> None:
+    """It may be that of another vendor, whose bundle was tried first."""
+    store.root.write_text("left behind")
+    enrol(bundle)
+    assert store.root.read_text() == bundle.catalogue_root
+
+
 def test_an_enrolment_that_was_interrupted_goes_on_as_the_same_request(
     enrol: Enrol, bundle: Bundle, store: Store, line: Line
 ) -> None:

@@ -88,7 +88,7 @@ def test_fields_have_the_names_that_later_versions_will_find(store: Store) -> No
     assert (store.paths.own / "state.json").read_bytes() == (
         b'{"components":{"sdk/tool":{"current":{"folder":"1.0","manifest":{"head":"' + b"0" * 64 + b'","length":1},'
         b'"platform":"any","version":"1.0"},"kept":[{"folder":"1.0","manifest":{"head":"' + b"0" * 64 + b'",'
-        b'"length":1},"platform":"any","version":"0.9"}]}},"format":1,"min_spot":"0.1","owed":true}'
+        b'"length":1},"platform":"any","version":"0.9"}],"seen":{}}},"format":1,"min_spot":"0.1","owed":true}'
     )
     fields = {"realm", "customer", "mirrors", "request", "installation", "format", "min_spot"}
     assert set(Identity.__struct_fields__) == fields

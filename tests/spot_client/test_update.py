@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from spot_client.decide.choose import Hold, Rollback, Upgrade, Why
@@ -20,7 +21,7 @@ from spot_client.wire.routes import METADATA_BASE, TARGET_BASE
 from spot_client.wire.thin_snapshot import decode
 from tests.mirror.publishing import rig
 from tests.spot_client.installation import TOOL, Installation
-from tests.spot_client.vendor import DAY, MINTED, Line, Vendor, not_licensed
+from tests.spot_client.vendor import DAY, MINTED, Line, Vendor, make, not_licensed
 
 REPORTS = f"/installations/{MINTED}/thin-snapshot"
 ONE, TWO = {"run": b"one" * 50, "same": bytes(range(150))}, {"run": b"two" * 50, "same": bytes(range(150))}
@@ -283,6 +284,22 @@ def test_what_is_not_licensed_and_what_does_not_exist_end_alike(spot: Open, line
         spot().offer("sdk/nosuch")
     with pytest.raises(NotLicensed):
         spot().offer("nosuch/tool")
+
+
+def test_a_version_that_was_in_use_and_comes_back_with_other_content_is_not_trusted(
+    spot: Open, here: Installation, vendor: Vendor
+) -> None:
+    for version in ("1.0", "2.0", "3.0", "4.0"):  # the first two are not kept any more in the end
+        vendor.publish({"run": version.encode() * 50}, version) if version != "1.0" else None
+        assert go(spot, version)
+    other = make({"run": b"other" * 50}, component=TOOL, version="1.0", platform="any", block=64)
+    first, *rest = vendor.indexes[TOOL].releases
+    vendor._replace(TOOL, releases=(msgspec.structs.replace(first, manifest=other.seal), *rest))
+    for wanted in (None, "1.0", "3.0"):
+        with pytest.raises(NotTrusted) as failed:
+            spot().offer(TOOL, wanted)
+        assert failed.value.reason == "changed-release"
+    assert here.in_use() == {"run": b"4.0" * 50}
 
 
 def test_an_index_that_is_signed_but_of_another_component_is_not_trusted(spot: Open, vendor: Vendor) -> None:

@@ -46,6 +46,18 @@ def test_a_licence_ends_and_begins_on_an_open_connection(own: Mirror) -> None:
 
 
 @pytest.mark.slow
+def test_a_release_is_only_for_those_whose_licence_names_a_channel_of_it(own: Mirror) -> None:
+    acme = own.caller(own.party())
+    with own.records() as records:
+        records.grant(Licence("acme", "sdk", ("beta",), LONG_AGO, None, 1))
+        own.until(lambda: acme(PACK)[0] == 403)
+        assert acme.reason(PACK) == (403, "not-licensed")
+        assert acme.reason(PACK.replace("pack", "manifest")) == (403, "not-licensed")
+        records.grant(Licence("acme", "sdk", ("beta", "stable"), LONG_AGO, None, 1))
+        own.until(lambda: acme(PACK)[0] == 200)
+
+
+@pytest.mark.slow
 def test_a_new_customer_is_let_in(own: Mirror) -> None:
     party = own.party("newcomer")
     assert own.caller(party).reason("/licences") == (403, "unknown-customer")

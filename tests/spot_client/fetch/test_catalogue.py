@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from securesystemslib.signer._crypto_signer import CryptoSigner
+from securesystemslib.signer import CryptoSigner, SSlibKey
 
 from spot_client.errors import NotLicensed, NotReachable, NotTrusted, OutOfDate, Refused
 from spot_client.fetch.catalogue import Catalogue
@@ -123,6 +123,16 @@ def test_an_expired_product_is_out_of_date_and_the_others_go_on(fresh: Open, ven
     assert read(fresh, "science/maths/index.json.zst") == SECOND
     with pytest.raises(OutOfDate):
         read(fresh)
+
+
+def test_one_key_under_two_ids_is_not_trusted_though_both_sign(fresh: Open, vendor: Vendor) -> None:
+    """Else one person could meet a threshold of two."""
+    key = vendor.repository.signers["sdk"].public_key
+    twin = SSlibKey("f" * 64, key.keytype, key.scheme, dict(key.keyval))
+    vendor.repository.targets.add_key(twin, "sdk")
+    vendor.repository.sign()
+    vendor.lay_out()
+    distrust(fresh, "one-key-twice")
 
 
 @pytest.mark.parametrize("role", ["timestamp", "snapshot", "targets", "sdk"])
