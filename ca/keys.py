@@ -6,7 +6,8 @@ A sealed key is PKCS#8 PEM, encrypted (PBES2, AES-256-CBC), under one line that 
 
 The library's own derivation for PKCS#8 (PBKDF2 with 2,048 rounds) is weak against guessing. So the passphrase first
 goes through scrypt (RFC 7914; 128 MiB and some 0.4 s a guess), and what comes out, in hex, is the PKCS#8 password.
-The parameters are fixed: a file cannot ask for weaker ones, nor for all our memory.
+The parameters are fixed: a file cannot ask for weaker ones, nor for all our memory. The mirror's signing keys go
+through the same step (`mirror.publishing.keys`).
 """
 
 import re
@@ -33,7 +34,10 @@ MAX_KEY: Final = 64 * 1024
 SALT_BYTES: Final = 16
 
 _N, _R, _P = 1 << 17, 8, 1  # OWASP's choice for scrypt
-_HEADER = f"spot-ca-key: scrypt n={_N} r={_R} p={_P} salt="
+STRETCHING: Final = f"scrypt n={_N} r={_R} p={_P}"
+"""How `stretch` computes, as a key file says it."""
+
+_HEADER = f"spot-ca-key: {STRETCHING} salt="
 _SEALED = re.compile(
     re.escape(_HEADER.encode()) + rb"([0-9a-f]{32})\n(-----BEGIN ENCRYPTED PRIVATE KEY-----\n.*)", re.DOTALL
 )
@@ -68,7 +72,7 @@ def load_plain(pem: bytes) -> CertificateIssuerPrivateKeyTypes:
 
 def seal(key: CertificateIssuerPrivateKeyTypes, passphrase: str, salt: bytes) -> bytes:
     """Encrypt a key; `salt` is `SALT_BYTES` random bytes."""
-    encryption = BestAvailableEncryption(_password(passphrase, salt))
+    encryption = BestAvailableEncryption(stretch(passphrase, salt))
     return f"{_HEADER}{salt.hex()}\n".encode() + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
 
 
@@ -83,7 +87,7 @@ def unseal(sealed: bytes, passphrase: str) -> CertificateIssuerPrivateKeyTypes:
     if match is None:
         raise VaultError("damaged-key", "A key of the CA is damaged: restore it from a backup.")
     try:
-        key = load_pem_private_key(match[2], _password(passphrase, bytes.fromhex(match[1].decode())))
+        key = load_pem_private_key(match[2], stretch(passphrase, bytes.fromhex(match[1].decode())))
     except UNREADABLE as error:
         raise PassphraseError("wrong-passphrase", "The passphrase is wrong (or the key is damaged).") from error
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
@@ -91,5 +95,6 @@ def unseal(sealed: bytes, passphrase: str) -> CertificateIssuerPrivateKeyTypes:
     return key
 
 
-def _password(passphrase: str, salt: bytes) -> bytes:
+def stretch(passphrase: str, salt: bytes) -> bytes:
+    """The PKCS#8 password that a passphrase becomes (RFC 7914), in hex; `salt` is `SALT_BYTES` bytes."""
     return Scrypt(salt=salt, length=32, n=_N, r=_R, p=_P).derive(passphrase.encode()).hex().encode()

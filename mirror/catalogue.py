@@ -27,6 +27,7 @@ from spot_client.wire.index import Index, Release
 
 MAX_METADATA_BYTES: Final = {"root": 512_000, "timestamp": 16_384, "snapshot": 2_000_000, "targets": 5_000_000}
 """Longest metadata file of each kind, in bytes: what python-tuf's client accepts."""
+_FIRST_ROOT = "1.root.json"
 _RESTORE = "Restore the catalogue from a backup."
 
 S = TypeVar("S", Root, Timestamp, Snapshot, Targets)
@@ -109,8 +110,8 @@ def read_chain(folder: Path) -> Chain:
 
 def _newest_root(folder: Path) -> Root:
     """The highest root that follows from the first without a gap (TUF §5.3)."""
-    first = _parsed(folder / "1.root.json", Root)
-    _verify(folder / "1.root.json", first, "root", first.signed)
+    first = _parsed(folder / _FIRST_ROOT, Root)
+    _verify(folder / _FIRST_ROOT, first, "root", first.signed)
     root = first.signed
     while (path := folder / f"{root.version + 1}.root.json").exists():
         newer = _parsed(path, Root)
@@ -182,7 +183,8 @@ def _read(path: Path, max_bytes: int) -> bytes:
         with path.open("rb") as file:
             raw = file.read(max_bytes + 1)
     except FileNotFoundError as error:
-        hint = "Make a catalogue with 'spot-mirror init', or restore it from a backup."
+        none = path.name == _FIRST_ROOT and not path.parent.exists()
+        hint = "Make a catalogue with 'spot-mirror init', or restore it from a backup." if none else _RESTORE
         raise CatalogueFault("missing", f"The catalogue's file {path} is missing. {hint}") from error
     except OSError as error:
         raise CatalogueFault("unreadable", f"The catalogue's file {path} cannot be read: {error.strerror}.") from error

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from ca.errors import CaError, PassphraseError
+from ca.errors import CaError, PassphraseError, RevocationError, TlsError
 from mirror import errors
 from mirror.cli import customers, publishing, serving, thin_snapshots
 from spot_client import __version__
@@ -13,6 +13,9 @@ from spot_client.wire.errors import WireError
 _EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (PassphraseError, 4),
     (errors.ConfigError, 5),
+    (errors.ServeError, 5),
+    (TlsError, 5),
+    (RevocationError, 5),
     (errors.StoreFault, 6),
     (errors.CatalogueFault, 6),
     (errors.BlobFault, 6),
@@ -31,7 +34,7 @@ Exit codes:
   2  the command line is wrong
   3  refused: the input cannot be used as asked
   4  the passphrase is missing or wrong
-  5  the configuration cannot be used
+  5  the configuration cannot be used, or a certificate, revocation list or address that it names
   6  records, catalogue or blobs are damaged or locked
   7  another process is publishing
   8  signing keys are missing, damaged, or not the catalogue's

@@ -11,7 +11,7 @@ import click
 from mirror import config
 from mirror.cli.options import config_option
 from mirror.cli.output import table, utc
-from mirror.errors import CatalogueFault
+from mirror.errors import CatalogueFault, RecordsError
 from mirror.records.protocol import Licence, Records
 from mirror.records.sqlite import FILE_NAME, open_records
 from mirror.support import fleet
@@ -72,6 +72,7 @@ def licence() -> None:
 @click.option("--from", "first", type=_DAY, metavar="DAY", help="First day, in UTC.  [default: today]")
 @click.option("--until", "last", type=_DAY, metavar="DAY", help="Last day, in UTC.  [default: open end]")
 @click.option("--installations", default=1, show_default=True, help="How many installations are paid for.")
+@click.option("--replace", is_flag=True, help="Even if a licence in force is cut off until the first day of this one.")
 @config_option
 def _grant(
     *,
@@ -81,18 +82,22 @@ def _grant(
     first: datetime | None,
     last: datetime | None,
     installations: int,
+    replace: bool,
     config_path: Path,
 ) -> None:
     """License CUSTOMER for PRODUCT. Granted again, a licence is replaced as a whole, and what changed is printed."""
+    today = datetime.now(UTC).date()
     granted = Licence(
         customer=customer_name,
         product=product,
         channels=tuple(sorted(set(channels))),
-        valid_from=datetime.now(UTC).date() if first is None else first.date(),
+        valid_from=today if first is None else first.date(),
         valid_until=None if last is None else last.date(),
         installations=installations,
     )
     with _records(config_path) as records:
+        if not replace:
+            _check_no_gap(records, granted, today)
         older = records.grant(granted)
     terms = ", ".join(f"{term} {value}" for term, value in _terms(granted).items())
     click.echo(f"{customer_name} is licensed for {product}: {terms}.")
@@ -158,6 +163,17 @@ def _list_licences(customer_name: str | None, config_path: Path) -> None:
 
 def _records(config_path: Path) -> closing[Records]:
     return closing(open_records(config.load(config_path).data_dir / FILE_NAME))
+
+
+def _check_no_gap(records: Records, granted: Licence, today: date) -> None:
+    """Refuse a grant that would leave without a licence, from today on, a customer who has one."""
+    older = (line for line in records.licences(granted.customer) if line.product == granted.product)
+    if granted.valid_from > today and any(line.holds(today) for line in older):
+        raise RecordsError(
+            "would-cut-off",
+            f"{granted.customer}'s licence for {granted.product} is in force today and would be cut off until"
+            f" {granted.valid_from}: leave out --from to extend it, or add --replace.",
+        )
 
 
 def _products(customer_name: str, licences: Sequence[Licence], today: date) -> str:

@@ -14,7 +14,7 @@ from mirror import catalogue, config
 from mirror.blobs import Blobs, LocalBlobs
 from mirror.cli.init import init
 from mirror.cli.options import config_option
-from mirror.cli.output import table
+from mirror.cli.output import table, utc
 from mirror.cli.passphrase import passphrase_option, reader
 from mirror.cli.progress import progress_bar, size
 from mirror.errors import BlobFault
@@ -110,10 +110,10 @@ def publish(
     )
     started = time.monotonic()
     with progress_bar() as progress:
-        outcome = publishing.publish(
-            _means(config_path, passphrase_file, level, progress), order, source, dry_run=dry_run
-        )
+        means = _means(config_path, passphrase_file, level, progress)
+        outcome = publishing.publish(means, order, source, dry_run=dry_run)
     _report(order, outcome, time.monotonic() - started)
+    click.echo(f"  {_good_until(means)}")
 
 
 @click.command()
@@ -146,9 +146,11 @@ def resign(config_path: Path, passphrase_file: Path | None) -> None:
     The timestamp lapses after 3 days, the snapshot after 7: run this every day.
     """
 
-    version, notes = publishing.resign(_means(config_path, passphrase_file, None, lambda _what, _done, _total: None))
+    means = _means(config_path, passphrase_file, None, lambda _what, _done, _total: None)
+    version, notes = publishing.resign(means)
     _say(notes)
     click.echo(f"The catalogue is signed anew: version {version}.")
+    click.echo(_good_until(means))
 
 
 _HEAD = ("COMPONENT", "VERSION", "PLATFORM", "CHANNELS", "PUBLISHED", "SEVERITY", "MANIFEST", "PACK", "STATE")
@@ -209,11 +211,16 @@ def _means(config_path: Path, passphrase_file: Path | None, level: int | None, p
 def _report(order: Order, outcome: Outcome, seconds: float) -> None:
     _say(outcome.notes)
     click.echo(f"{order.name}: {outcome.state.value}.")
-    sizes = f"{outcome.files} files, {size(outcome.size)}"
+    sizes = f"{outcome.files} file{'' if outcome.files == 1 else 's'}, {size(outcome.size)}"
     packed = f", pack {size(outcome.stored)}" if outcome.stored else ""
     click.echo(f"  content   {sizes}{packed}, {seconds:.1f} s")
     click.echo(f"  channels  {', '.join(outcome.channels)}")
     click.echo(f"  catalogue version {outcome.version}")
+
+
+def _good_until(means: Means) -> str:
+    expires = catalogue.read_chain(means.place.catalogue).timestamp.expires
+    return f"catalogue good until {utc(expires)} (timestamp), then: spot-mirror resign"
 
 
 def _say(notes: tuple[str, ...]) -> None:

@@ -45,8 +45,11 @@ def _list(customer_name: str | None, config_path: Path) -> None:
     with _records(config_path) as records:
         newest = {line.installation: line for line in records.newest_thin_snapshots(customer_name)}
         installations = records.installations(customer_name)
+        if not installations and customer_name is not None:
+            _check_customer(records, customer_name)
     if not installations:
-        click.echo("There is no installation yet: SPOT makes one known with 'spot enrol'.")
+        none = "There is no installation yet" if customer_name is None else f"{customer_name} has no installation yet"
+        click.echo(f"{none}: SPOT makes one known with 'spot enrol'.")
         return
     click.echo(
         table(
@@ -164,6 +167,11 @@ def _find(records: Records, text: str) -> Installation:
     if len(found) > 1:
         raise RecordsError("ambiguous", f"{len(found)} installations begin with {text[:40]!r}: write more of the id.")
     return found[0]
+
+
+def _check_customer(records: Records, name: str) -> None:
+    if name not in {line.name for line in records.customers()}:
+        raise NotThere("no-customer", f"There is no customer {name}: 'spot-mirror customer list' shows all.")
 
 
 def _title(found: Installation) -> str:

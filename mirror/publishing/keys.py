@@ -1,18 +1,23 @@
 """Signing keys: which keys sign for which role, and how to reach them.
 
     KEYS/keys.json      role → threshold and keys, each a public key (Ed25519, 64 hexadecimal digits) and a URI
-    KEYS/ROLE-….pem     private keys: PKCS#8, encrypted with a passphrase, 0600, in a folder of 0700
+    KEYS/ROLE-….pem     private keys: PKCS#8, encrypted, 0600, in a folder of 0700
 
 `keys.json` holds no secret, so people may edit it: N keys and a threshold for each role. A URI says where the private
 key is; `encrypted-file:NAME` is a file in this folder. The URIs go through a table of our own and not through
 securesystemslib's: that one is a variable of the whole process, has no place for a folder, and knows `file2:`, a key
 that lies there in clear. An HSM or a cloud's key service later is one more line of the table.
 
+Private keys are sealed as those of the CA (`ca.keys` says why): a line `spot-mirror-key: scrypt … salt=HEX`, and what
+scrypt makes of passphrase and salt is the password of the PKCS#8 PEM below it. The keys of a folder may share a salt:
+they share the passphrase already, and each PEM has a salt of its own inside.
+
 A key id is always computed from the key, and one key counts once for a role, so no key ever signs for two.
 """
 
 import os
 import re
+import secrets
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +32,7 @@ from securesystemslib.signer import CryptoSigner, Signer, SSlibKey
 from ca import files, strict_json
 from ca.errors import JsonError, PassphraseError
 from ca.identity import ID_PATTERN
+from ca.keys import SALT_BYTES, STRETCHING, stretch
 from mirror.blobs import make_folder
 from mirror.errors import SigningError
 from spot_client.wire import document
@@ -34,6 +40,10 @@ from spot_client.wire import document
 _MAX_BYTES: Final = 2**20
 _MAX_KEY_BYTES: Final = 8192
 _SCHEME: Final = "encrypted-file"
+_HEADER: Final = f"spot-mirror-key: {STRETCHING} salt="
+_SEALED: Final = re.compile(
+    re.escape(_HEADER.encode()) + rb"([0-9a-f]{32})\n(-----BEGIN ENCRYPTED PRIVATE KEY-----\n.*)", re.DOTALL
+)
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", re.ASCII)
 
 
@@ -55,14 +65,33 @@ class _Table(document.Document, frozen=True):
     roles: dict[str, RoleKeys]
 
 
+class _Unlock:
+    """PKCS#8 passwords by salt. The passphrase is asked for once, and each salt stretched once: that takes 0.4 s."""
+
+    def __init__(self, passphrase: Callable[[], str]) -> None:
+        self._ask = passphrase
+        self._secret: str | None = None
+        self._known: dict[bytes, bytes] = {}
+
+    def __call__(self, salt: bytes) -> bytes:
+        if self._secret is None:
+            self._secret = self._ask()
+        if salt not in self._known:
+            self._known[salt] = stretch(self._secret, salt)
+        return self._known[salt]
+
+    def salt(self) -> bytes:
+        """The salt for a new key: one that was stretched already, if there is one."""
+        return next(iter(self._known), None) or secrets.token_bytes(SALT_BYTES)
+
+
 class Ring:
     """The keys in a folder. `passphrase` is asked for once, when the first private key is opened."""
 
     def __init__(self, folder: Path, roles: dict[str, RoleKeys], passphrase: Callable[[], str]) -> None:
         self.roles = roles
         self._folder = folder
-        self._passphrase = passphrase
-        self._secret: bytes | None = None
+        self._unlock = _Unlock(passphrase)
 
     def public(self, role: str) -> list[SSlibKey]:
         """The public keys of a role.
@@ -83,12 +112,12 @@ class Ring:
             SigningError: reason `no-role`, `unknown-uri`, `missing-key`, `bad-mode`, `damaged-key` or `other-key`.
             PassphraseError: the passphrase is missing or wrong.
         """
-        return [_open(self._folder, key, self._unlock()) for key in self._role(role).keys]
+        return [_open(self._folder, key, self._unlock) for key in self._role(role).keys]
 
     def add(self, role: str) -> None:
         """Make a key for a role that has none yet; on disk before this returns."""
         if role not in self.roles:
-            self.roles[role] = RoleKeys(1, (_make(self._folder, role, self._unlock()),))
+            self.roles[role] = RoleKeys(1, (_make(self._folder, role, self._unlock),))
             _save(self._folder, self.roles)
 
     def _role(self, role: str) -> RoleKeys:
@@ -98,11 +127,6 @@ class Ring:
             raise SigningError(
                 "no-role", f"There are no signing keys for {role} in {self._folder}: restore its keys.json."
             ) from error
-
-    def _unlock(self) -> bytes:
-        if self._secret is None:
-            self._secret = self._passphrase().encode()
-        return self._secret
 
 
 def create(folder: Path, roles: tuple[str, ...], passphrase: Callable[[], str]) -> Ring:
@@ -154,16 +178,17 @@ def _save(folder: Path, roles: dict[str, RoleKeys]) -> None:
     files.replace(folder / "keys.json", document.encode(_Table(roles=roles)), files.PRIVATE)
 
 
-def _make(folder: Path, role: str, secret: bytes) -> Key:
+def _make(folder: Path, role: str, unlock: _Unlock) -> Key:
     private = Ed25519PrivateKey.generate()
     public = private.public_key().public_bytes_raw().hex()
     name = f"{role}-{public[:16]}.pem"
+    salt = unlock.salt()
     pem = private.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
-        serialization.BestAvailableEncryption(secret),
+        serialization.BestAvailableEncryption(unlock(salt)),
     )
-    files.write_new(folder / name, pem, files.PRIVATE)
+    files.write_new(folder / name, f"{_HEADER}{salt.hex()}\n".encode() + pem, files.PRIVATE)
     return Key(public, f"{_SCHEME}:{name}")
 
 
@@ -171,23 +196,24 @@ def _public(key: Key) -> SSlibKey:
     return SSlibKey.from_crypto(Ed25519PublicKey.from_public_bytes(bytes.fromhex(key.public)))
 
 
-def _open(folder: Path, key: Key, secret: bytes) -> Signer:
+def _open(folder: Path, key: Key, unlock: _Unlock) -> Signer:
     scheme, _, name = key.uri.partition(":")
     opener = _OPENERS.get(scheme)
     if opener is None:
         raise SigningError("unknown-uri", f"A signing key has the address {key.uri!r}: use {_SCHEME}:NAME.")
-    return opener(folder, name, _public(key), secret)
+    return opener(folder, name, _public(key), unlock)
 
 
-def _open_file(folder: Path, name: str, public: SSlibKey, secret: bytes) -> Signer:
+def _open_file(folder: Path, name: str, public: SSlibKey, unlock: _Unlock) -> Signer:
     path = folder / name
     if not _NAME.fullmatch(name):
         raise SigningError("unknown-uri", f"{name!r} is not the name of a file in the folder of signing keys.")
-    pem = _read_private(path)
+    match = _SEALED.fullmatch(_read_private(path))
+    if match is None:
+        raise SigningError("damaged-key", f"{path} is no sealed signing key: restore it from a backup.")
+    password = unlock(bytes.fromhex(match[1].decode()))
     try:
-        private = serialization.load_pem_private_key(pem, secret)
-    except TypeError as error:  # it is not encrypted
-        raise SigningError("damaged-key", f"The signing key {path} is not encrypted: restore it.") from error
+        private = serialization.load_pem_private_key(match[2], password)
     except (ValueError, UnsupportedAlgorithm) as error:
         if "password" in str(error).lower() or "decrypt" in str(error).lower():
             raise PassphraseError("wrong-passphrase", "The passphrase of the signing keys is wrong.") from error
@@ -213,4 +239,4 @@ def _read_private(path: Path) -> bytes:
     return pem
 
 
-_OPENERS: Final[dict[str, Callable[[Path, str, SSlibKey, bytes], Signer]]] = {_SCHEME: _open_file}
+_OPENERS: Final[dict[str, Callable[[Path, str, SSlibKey, _Unlock], Signer]]] = {_SCHEME: _open_file}

@@ -38,7 +38,7 @@ def publish(means: Means, order: Order, origin: Path, *, dry_run: bool = False) 
     Raises:
         Conflict: reason `other-content`, `other-spelling` or `withdrawn`.
         SourceError: the source cannot be used.
-        PublishError: reason `too-large`, `no-space` or `io`; nothing was published.
+        PublishError: reason `requires-itself`, `too-large`, `no-space` or `io`; nothing was published.
         Busy, SigningError, PassphraseError, CatalogueFault, BlobFault, BadName, FormatError: as they say.
     """
     _check(order, means.clock())
@@ -108,9 +108,11 @@ def _full(place: Place) -> PublishError:
 
 
 def _check(order: Order, now: datetime) -> None:
-    """Refuse an order that no index can hold, before anything is read."""
+    """Refuse an order that no index can hold or no installation could fulfil, before anything is read."""
     trial = order.release(Seal(head="0" * 64, length=0), now)
     index.decode(index.encode(Index(product=order.product, component=order.component, releases=(trial,)), level=1))
+    if f"{order.product}/{order.component}" in order.requires:
+        raise PublishError("requires-itself", f"{order.name} requires its own component: leave that requirement out.")
 
 
 def _present(known: Catalogue, order: Order) -> Release | None:

@@ -37,7 +37,7 @@ def finish(world: World, zygote: Zygote, root: Path, change: str) -> None:
     _, command, version, _ = CHANGES[change]
     done = zygote.spot(root, *command)
     if change == "rollback" and done.code == 6:
-        assert "No such older version" in done.out  # the interrupted run has been finished: nothing is older now
+        assert "No such version" in done.out  # the interrupted run has been finished: nothing is older now
         done = zygote.spot(root, "thin-snapshot")
     assert done.code == 0, done.out
     world.check_settled(root, version)

@@ -85,7 +85,8 @@ def test_the_mirror_knows_the_clients_formats_and_version_and_nothing_else_of_it
 
 
 def test_the_mirror_knows_nothing_that_issues_certificates_or_keeps_the_keys_of_the_ca() -> None:
-    issuing = ("ca.cli", "ca.handout", "ca.issue", "ca.keys", "ca.ledger", "ca.listing", "ca.packing", "ca.vault")
+    # `ca.keys` is free: it says how a passphrase protects a key, keeps none, and signing keys are sealed the same way.
+    issuing = ("ca.cli", "ca.handout", "ca.issue", "ca.ledger", "ca.listing", "ca.packing", "ca.vault")
     assert imports_of_ours("mirror", lambda name: not within(origin(name), *issuing)) == {}
 
 

@@ -97,7 +97,11 @@ def test_withdrawn_versions_were_published_too(published: rig.Mirror) -> None:
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     file_of(folder, name).unlink()
-    assert reason(folder) == "missing"
+    with pytest.raises(CatalogueFault) as error:
+        catalogue.load(folder)
+    assert error.value.reason == "missing"
+    assert "Restore the catalogue from a backup" in str(error.value)
+    assert "init" not in str(error.value)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -197,6 +201,13 @@ def test_an_index_of_another_component_is_refused(published: rig.Mirror, folder:
 
 def test_an_empty_folder_has_no_catalogue(tmp_path: Path) -> None:
     assert reason(tmp_path) == "missing"
+
+
+def test_only_where_there_is_no_folder_a_new_catalogue_is_advised(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueFault) as error:
+        catalogue.load(tmp_path / "catalogue")
+    assert error.value.reason == "missing"
+    assert "spot-mirror init" in str(error.value)
 
 
 def test_a_reader_sees_a_whole_catalogue_while_others_publish(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mirror.cli import main
+from mirror.errors import RecordsError
 from mirror.records.protocol import Licence
 from tests.mirror.cli.desk import NOW, Desk, new_desk
 
@@ -84,6 +85,27 @@ def test_a_licence_granted_again_is_replaced_and_what_changed_is_told(acme: Desk
 def test_a_licence_that_cannot_be_is_refused(acme: Desk, words: tuple[str, ...], reason: str) -> None:
     assert acme.refusal("licence", "grant", *words) == reason
     assert licences(acme) == []
+
+
+def test_a_later_first_day_does_not_cut_off_a_licence_in_force_unless_it_is_to_be_replaced(acme: Desk) -> None:
+    acme.says("licence", "grant", "acme", "sdk", "--from", "2026-01-01", "--until", "2026-03-31")
+    later = ("licence", "grant", "acme", "sdk", "--from", "2026-04-01")
+    result = acme.run(*later)
+    assert isinstance(result.exception, RecordsError)
+    assert result.exception.reason == "would-cut-off"
+    assert "leave out --from" in str(result.exception)
+    assert "--replace" in str(result.exception)
+    assert [line.valid_from for line in licences(acme)] == [date(2026, 1, 1)]
+    acme.says(*later, "--replace")
+    assert [line.valid_from for line in licences(acme)] == [date(2026, 4, 1)]
+
+
+def test_a_later_first_day_is_granted_where_nothing_in_force_is_cut_off(acme: Desk) -> None:
+    acme.says("licence", "grant", "acme", "other")
+    acme.says("licence", "grant", "acme", "sdk", "--from", "2026-01-01", "--until", "2026-02-28")
+    for day in ("2026-03-02", "2026-03-05", "2026-03-01"):
+        acme.says("licence", "grant", "acme", "sdk", "--from", day)
+    assert [line.valid_from for line in licences(acme) if line.product == "sdk"] == [date(2026, 3, 1)]
 
 
 @pytest.mark.parametrize("day", ["tomorrow", "2026-02-30", "01.03.2026"])

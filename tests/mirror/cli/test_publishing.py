@@ -142,12 +142,17 @@ def test_what_a_killed_init_left_does_not_hinder_the_next(shell: Shell) -> None:
     assert {path.name for path in shell.folder.iterdir()} == {"source", "mirror.toml", "data", "keys"}
 
 
+def good_until(made: Shell) -> str:
+    expires = catalogue.load(made.folder / "data/catalogue").expires["timestamp"]
+    return f"catalogue good until {expires:%Y-%m-%d %H:%M:%S}Z (timestamp), then: spot-mirror resign"
+
+
 def test_publish_says_what_is_visible_now(made: Shell) -> None:
     result = made.done("publish", "sdk/tool", "1.0", "source", "--level", "1")
     lines = result.out.splitlines()
     assert lines[0] == "sdk/tool 1.0 (any): published."
     assert lines[1].startswith("  content   2 files, 4.9 KiB, pack ")
-    assert lines[2:] == ["  channels  stable", "  catalogue version 2"]
+    assert lines[2:] == ["  channels  stable", "  catalogue version 2", f"  {good_until(made)}"]
     assert result.err.splitlines() == ["Reading 4.9 KiB ...", "Packing 4.9 KiB ..."]
 
 
@@ -266,7 +271,13 @@ def test_a_release_whose_blobs_are_lost_is_shown_as_such(made: Shell) -> None:
 
 
 def test_resign_says_the_new_version(made: Shell) -> None:
-    assert made.done("resign").out == "The catalogue is signed anew: version 2.\n"
+    assert made.done("resign").out.splitlines() == ["The catalogue is signed anew: version 2.", good_until(made)]
+
+
+def test_one_file_is_counted_as_one(made: Shell) -> None:
+    (made.folder / "source/lib/a.txt").unlink()
+    (made.folder / "source/lib").rmdir()
+    assert "  content   1 file, " in made.done("publish", "sdk/tool", "1.0", "source").out
 
 
 def test_every_command_and_option_is_explained(shell: Shell) -> None:

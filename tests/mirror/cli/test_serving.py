@@ -53,18 +53,25 @@ def test_without_a_catalogue_it_says_so_in_one_sentence_and_ends_with_6(mirror: 
     assert err.count("\n") == 1
 
 
-def test_a_key_that_others_may_read_ends_with_3(mirror: Mirror) -> None:
+def test_a_key_that_others_may_read_ends_with_5(mirror: Mirror) -> None:
     mirror.publish()
     mirror.server["key"].chmod(0o640)
     code, _, err = serve(mirror.config())
-    assert (code, "chmod 600" in err, err.count("\n")) == (3, True, 1)
+    assert (code, "chmod 600" in err, err.count("\n")) == (5, True, 1)
 
 
-def test_a_port_in_use_ends_with_3(mirror: Mirror) -> None:
+def test_a_port_in_use_ends_with_5(mirror: Mirror) -> None:
     mirror.publish()
     with mirror.running():
         code, _, err = serve(mirror.config(listen=f"127.0.0.1:{mirror.port}"))
-    assert (code, "another process listens there" in err, err.count("\n")) == (3, True, 1)
+    assert (code, "another process listens there" in err, err.count("\n")) == (5, True, 1)
+
+
+def test_a_revocation_list_that_cannot_be_believed_ends_with_5(mirror: Mirror) -> None:
+    mirror.publish()
+    (mirror.folder / "issuing.crl").write_bytes(b"none")
+    code, _, err = serve(mirror.config())
+    assert (code, "issuing.crl" in err, err.count("\n")) == (5, True, 1)
 
 
 @pytest.mark.parametrize("text", ["realm = 1", "realm = 'build.example.com'\nunknown = 1", "not toml"])

@@ -71,6 +71,12 @@ def test_the_list_can_be_that_of_one_customer(desk: Desk) -> None:
     assert desk.refusal("thin-snapshots", "list", "--customer", "../acme") == "bad-name"
 
 
+def test_a_customer_without_installation_is_told_from_one_who_is_not_there(desk: Desk) -> None:
+    desk.says("customer", "add", "initech")
+    assert desk.says("thin-snapshots", "list", "--customer", "initech").startswith("initech has no installation yet")
+    assert desk.refusal("thin-snapshots", "list", "--customer", "acne") == "no-customer"
+
+
 @pytest.mark.parametrize(
     "name", [OURS, OURS[:3], OURS.upper(), "7K2M-9XQ4-AE", "7k2m 9xq4 ae", "7k2m9xq4ae", OURS[:10]]
 )

@@ -1,6 +1,7 @@
 """Signing keys at rest: encrypted, private, named by keys.json, and never two for one."""
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from securesystemslib.signer import SSlibKey
 
 from ca.errors import PassphraseError
+from ca.keys import stretch
 from mirror.errors import SigningError
 from mirror.publishing import keys
 from tests.mirror.publishing.rig import PASSPHRASE
@@ -47,7 +50,33 @@ def test_keys_are_encrypted_and_for_their_owner_only(folder: Path) -> None:
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
     for role in ("root", "timestamp"):
-        assert pem_of(folder, role).read_bytes().startswith(b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
+        header, begin = pem_of(folder, role).read_text().splitlines()[:2]
+        assert header.startswith("spot-mirror-key: scrypt n=131072 r=8 p=1 salt=")
+        assert begin == "-----BEGIN ENCRYPTED PRIVATE KEY-----"
+
+
+def test_a_guess_at_the_passphrase_costs_scrypt_and_openssl_opens_the_key_with_what_comes_out(folder: Path) -> None:
+    path = pem_of(folder, "root")
+    salt = bytes.fromhex(path.read_text().splitlines()[0].rpartition("=")[2])
+    password = Scrypt(salt=salt, length=32, n=131072, r=8, p=1).derive(PASSPHRASE.encode()).hex()
+    command = ["openssl", "pkey", "-in", str(path), "-passin", "stdin", "-noout"]
+    subprocess.run(command, input=password, text=True, check=True, capture_output=True)
+    direct = subprocess.run(command, input=PASSPHRASE, text=True, check=False, capture_output=True)
+    assert direct.returncode != 0
+
+
+def test_each_folder_of_keys_has_its_own_salt(folder: Path, tmp_path: Path) -> None:
+    keys.create(tmp_path / "other", ("root",), known)
+    first, second = (pem_of(place, "root").read_bytes().splitlines()[0] for place in (folder, tmp_path / "other"))
+    assert first != second
+
+
+@pytest.mark.parametrize(("old", "new"), [(b"n=131072", b"n=2"), (b"n=131072", b"n=1073741824"), (b"scrypt", b"none")])
+def test_a_key_cannot_ask_for_other_parameters(folder: Path, old: bytes, new: bytes) -> None:
+    path = pem_of(folder, "root")
+    assert old in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(old, new))
+    assert reason(folder) == "damaged-key"
 
 
 def test_every_role_has_a_key_of_its_own_that_signs_for_it(folder: Path) -> None:
@@ -152,13 +181,17 @@ def test_a_key_that_others_may_read_is_refused(folder: Path) -> None:
 def test_a_missing_damaged_exchanged_or_open_key_is_refused(folder: Path) -> None:
     root = pem_of(folder, "root")
     plain = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
-    sealed = serialization.BestAvailableEncryption(PASSPHRASE.encode())
     good = root.read_bytes()
+    header = good.partition(b"\n")[0] + b"\n"
+    salt = bytes.fromhex(header.decode().strip().rpartition("=")[2])
+    sealed = serialization.BestAvailableEncryption(stretch(PASSPHRASE, salt))
+    weak = serialization.BestAvailableEncryption(PASSPHRASE.encode())
     cases = {
         good[: len(good) // 2]: "damaged-key",
         Ed25519PrivateKey.generate().private_bytes(*plain, serialization.NoEncryption()): "damaged-key",
+        Ed25519PrivateKey.generate().private_bytes(*plain, weak): "damaged-key",
         pem_of(folder, "timestamp").read_bytes(): "other-key",
-        ec.generate_private_key(ec.SECP256R1()).private_bytes(*plain, sealed): "other-key",
+        header + ec.generate_private_key(ec.SECP256R1()).private_bytes(*plain, sealed): "other-key",
     }
     for pem, expected in cases.items():
         root.write_bytes(pem)

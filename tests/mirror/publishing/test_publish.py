@@ -162,9 +162,10 @@ def test_a_withdrawn_version_never_comes_back(source: Path) -> None:
         ({"notes": "x" * 9000}, "wrong-shape"),
         ({"requires": {"sdk": ">1"}}, "bad-name"),
         ({"requires": {"sdk/tool": "about 1"}}, "bad-index"),
+        ({"requires": {"sdk/other": ">=1", "sdk/tool": ">=1"}}, "requires-itself"),
     ],
 )
-def test_an_order_that_no_index_can_hold_is_refused(
+def test_an_order_that_no_index_can_hold_or_that_needs_itself_is_refused(
     mirror: Mirror, source: Path, change: dict[str, object], reason: str
 ) -> None:
     assert refused(mirror, source, msgspec.structs.replace(order(), **change)) == reason
