@@ -4,9 +4,10 @@ A warning is due while there still is time to act: about a third of the usual li
 """
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from mirror.content.memory import State
+if TYPE_CHECKING:  # a type only: what reads the disk is not loaded by this
+    from mirror.content.memory import State
 
 _WARN: Final = {"timestamp": timedelta(days=1), "snapshot": timedelta(days=2)}
 _WARN_ROLE: Final = timedelta(days=30)
@@ -15,7 +16,7 @@ _WARN_ISSUER: Final = timedelta(days=365)
 _RESIGN: Final = "Run 'spot-mirror resign'."
 
 
-def warnings(state: State, now: datetime) -> tuple[str, ...]:
+def warnings(state: "State", now: datetime) -> tuple[str, ...]:
     """One sentence for everything that has lapsed or soon will, with the next step."""
     world, renew = state.world, "Run 'spot-ca crl' and bring the list here."
     dated = [(f"The catalogue's {role}", end, _WARN.get(role, _WARN_ROLE), _step(role)) for role, end in _roles(state)]
@@ -27,12 +28,12 @@ def warnings(state: State, now: datetime) -> tuple[str, ...]:
     return tuple(_sentence(what, end, step, now) for what, end, before, step in dated if end - now < before)
 
 
-def good_until(state: State) -> tuple[datetime, datetime]:
+def good_until(state: "State") -> tuple[datetime, datetime]:
     """When the first of the catalogue's statements lapses, and the first of the revocation lists."""
     return min(moment for _, moment in _roles(state)), min(crl.next_update for crl in state.world.revocations.values())
 
 
-def _roles(state: State) -> list[tuple[str, datetime]]:
+def _roles(state: "State") -> list[tuple[str, datetime]]:
     return sorted(state.catalogue.expires.items())
 
 
