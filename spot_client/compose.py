@@ -13,6 +13,7 @@ from spot_client.fetch.pinned import open_pool
 from spot_client.fetch.releases import Releases
 from spot_client.fetch.transport import Mirror, Transport
 from spot_client.install.change import Changer
+from spot_client.offers import Offers
 from spot_client.platforms import here
 from spot_client.state import Identity, Store
 from spot_client.thin_snapshots import ThinSnapshots
@@ -61,16 +62,15 @@ def open_spot(paths: Paths, settings: Settings, report: Report) -> tuple[Spot, T
             paths.own / "catalogue", transport, root=root, metadata_base=METADATA_BASE, target_base=TARGET_BASE
         )
 
+    offers = Offers(store, open_catalogue, now=lambda: datetime.now(UTC), mirror_time=lambda: transport.mirror_time)
     spot = Spot(
         store=store,
-        catalogue=open_catalogue,
+        offers=offers,
         releases=releases,
         changer=Changer(store, releases, cache, keep=settings.keep),
         thin_snapshots=ThinSnapshots(store, transport, identity.installation),
         channel=settings.channel,
         platform=here(),
         report=report,
-        now=lambda: datetime.now(UTC),
-        mirror_time=lambda: transport.mirror_time,
     )
     return spot, transport

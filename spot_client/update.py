@@ -6,26 +6,19 @@ stops an update, and is sent at the next opportunity.
 """
 
 import errno
-from collections.abc import Callable
-from datetime import datetime, timedelta
 from typing import Protocol
 
 import msgspec
 from packaging.version import Version
 
-from spot_client.believe import believing
 from spot_client.decide.choose import Decision, Hold, Rollback, Situation, Upgrade, Why, choose
-from spot_client.errors import LocalFault, NotLicensed, NotReachable, NotTrusted, OutOfDate, RefusedLocally
-from spot_client.fetch.catalogue import Catalogue
+from spot_client.errors import LocalFault, NotReachable, RefusedLocally
 from spot_client.fetch.releases import Releases
 from spot_client.install.change import Changer, Progress
+from spot_client.offers import Offers
 from spot_client.state import ComponentState, Installed, Store
 from spot_client.thin_snapshots import ThinSnapshots
-from spot_client.wire import index, names
-from spot_client.wire.errors import BadName
-from spot_client.wire.index import Index, Release
-
-_CLOCK_DOUBT = timedelta(days=1)
+from spot_client.wire.index import Release
 
 
 class Report(Protocol):
@@ -66,27 +59,22 @@ class Spot:
         self,
         *,
         store: Store,
-        catalogue: Callable[[], Catalogue],
+        offers: Offers,
         releases: Releases,
         changer: Changer,
         thin_snapshots: ThinSnapshots,
         channel: str,
         platform: str,
         report: Report,
-        now: Callable[[], datetime],
-        mirror_time: Callable[[], datetime | None],
     ) -> None:
         self._store = store
-        self._open_catalogue = catalogue
-        self._catalogue: Catalogue | None = None
+        self._offers = offers
         self._releases = releases
         self._changer = changer
         self._thin_snapshots = thin_snapshots
         self._channel = channel
         self._platform = platform
         self._report = report
-        self._now = now
-        self._mirror_time = mirror_time
         self._offline = False
 
     def begin(self) -> None:
@@ -103,18 +91,12 @@ class Spot:
             NotTrusted, NotReachable, Refused: the catalogue could not be had.
             RefusedLocally: reason `bad-name`.
         """
-        try:
-            names.split_component(component)
-        except BadName as error:
-            raise RefusedLocally("bad-name", f"{error}") from error
         wanted = None if version is None else str(_version(version))
         state = self._store.state()
         versions = state.versions
         installed = versions.pop(component, None)
         situation = Situation(installed, self._channel, self._platform, versions)
-        found = self._index(component)
-        _check_unchanged(found, state.components.get(component))
-        decision = choose(found, situation, wanted=wanted)
+        decision = choose(self._offers.index(component), situation, wanted=wanted)
         if isinstance(decision, Hold):
             return Offer(component, installed, decision, insisted=version is not None or installed is None)
         return Offer(component, installed, decision, self._cost(component, decision.release))
@@ -201,60 +183,17 @@ class Spot:
             self._report.end()
         self.send_thin_snapshot()
 
-    def _index(self, component: str) -> Index:
-        if self._catalogue is None:
-            catalogue = self._open_catalogue()
-            try:
-                catalogue.refresh()
-            except OutOfDate as error:
-                raise self._doubt(error) from error
-            self._catalogue = catalogue
-        product, _, name = component.partition("/")
-        packed = self._catalogue.target(index.target_path(product, name), max_bytes=index.MAX_PACKED_BYTES)
-        if packed is None:
-            raise NotLicensed(
-                "not-licensed", f"There is no {component} for you: it does not exist, or is not licensed."
-            )
-        with believing():
-            found = index.decode(packed)
-        if (found.product, found.component) != (product, name):
-            raise NotTrusted("other-index", f"The index of {component} is that of another component.")
-        return found
-
     def _cost(self, component: str, release: Release) -> int:
         manifest = self._releases.manifest(component, release.version, release.platform, release.manifest)
         wanted = Installed(release.version, release.platform, release.manifest, folder="")
         kept = self._changer.whole_kept(component, wanted, manifest)
         return 0 if kept else self._changer.plan(component, manifest).wire_bytes
 
-    def _doubt(self, error: OutOfDate) -> OutOfDate:
-        """Expired metadata is either held back by somebody, or this machine's clock is wrong: say which is likelier."""
-        there, here = self._mirror_time(), self._now()
-        if there is None or abs(there - here) < _CLOCK_DOUBT:
-            return error
-        return OutOfDate(
-            "clock-wrong",
-            f"This machine's clock says {here:%Y-%m-%d %H:%M} UTC, the mirror's {there:%Y-%m-%d %H:%M}: by the first, "
-            "the signed catalogue has expired. Set the clock right; what is installed goes on running.",
-        )
-
     def _installed(self, component: str) -> ComponentState:
         known = self._store.state().components.get(component)
         if known is None:
             raise RefusedLocally("not-installed", f"{component} is not installed: 'spot status' lists what is.")
         return known
-
-
-def _check_unchanged(found: Index, known: ComponentState | None) -> None:
-    """A release is immutable: one that was in use here may not come back as another, whoever signed it."""
-    seen = known.seen if known else {}
-    for release in found.releases:
-        if seen.get(f"{release.version} {release.platform}", release.manifest.head) != release.manifest.head:
-            raise NotTrusted(
-                "changed-release",
-                f"{found.product}/{found.component} {release.version} was published again with other content. "
-                "Nothing was installed; tell your vendor.",
-            )
 
 
 def _version(text: str) -> Version:

@@ -14,6 +14,7 @@ from spot_client.fetch.catalogue import Catalogue
 from spot_client.install import change
 from spot_client.install.change import Progress
 from spot_client.install.journal import Entry
+from spot_client.offers import Offers
 from spot_client.thin_snapshots import ThinSnapshots
 from spot_client.update import Spot
 from spot_client.wire import index
@@ -77,15 +78,18 @@ def spot(here: Installation, vendor: Vendor, report: Listener, clocks: dict[str,
     def build() -> Spot:
         spot = Spot(
             store=here.store,
-            catalogue=catalogue,
+            offers=Offers(
+                here.store,
+                catalogue,
+                now=lambda: clocks["here"] or datetime.now(UTC),
+                mirror_time=lambda: clocks["there"],
+            ),
             releases=here.releases,
             changer=here.changer,
             thin_snapshots=ThinSnapshots(here.store, here.line, MINTED),
             channel="stable",
             platform="linux-x86_64",
             report=report,
-            now=lambda: clocks["here"] or datetime.now(UTC),
-            mirror_time=lambda: clocks["there"],
         )
         spot.begin()
         return spot
