@@ -76,7 +76,8 @@ def decode(raw: bytes) -> Bundle:
         _check_format(strict_json.loads(raw, max_bytes=MAX_BUNDLE))
         return strict_json.decode(raw, Bundle, max_bytes=MAX_BUNDLE)
     except JsonError as error:
-        raise BundleError("bad-bundle", f"This is not a bundle: {error} Get a new one from your vendor.") from error
+        sentence = f"This is not a bundle, or a damaged one ({error.reason}): get a new one from your vendor."
+        raise BundleError("bad-bundle", sentence) from error
 
 
 def check(bundle: Bundle) -> None:
@@ -119,6 +120,8 @@ def _client_problems(bundle: Bundle) -> Iterator[str]:
     except (IdentityError, *UNREADABLE) as error:
         yield f"the client certificate, realm or customer is unusable ({error})"
         return
+    if bundle.client_certificate.count("-----BEGIN ") > 1:
+        yield "the client certificate is more than the leaf"
     yield from (f"the client certificate has the problem {problem}" for problem in peer.problems)
     found = peer.identity
     if found is not None and (found.realm, found.role, found.name) != (wanted.realm, wanted.role, wanted.name):

@@ -13,12 +13,20 @@
 Every error names its `reason` as a short, stable word in kebab case: tests and exit codes go by it, never by the text.
 """
 
+_MAX_SENTENCE = 1000  # characters
+
+
+def shown(text: str) -> str:
+    """`text` without what a terminal or log would obey, and cut: it may quote whoever wrote the bytes."""
+    cut = text if len(text) <= _MAX_SENTENCE else f"{text[: _MAX_SENTENCE - 1]}…"
+    return cut if cut.isprintable() else "".join(char if char.isprintable() else " " for char in cut)
+
 
 class CaError(Exception):
-    """Root of the tree. `reason`: a stable kebab-case word; `str()`: one sentence, with the next step."""
+    """Root of the tree. `reason`: a stable kebab-case word; `str()`: one sentence with the next step, fit to show."""
 
     def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
+        super().__init__(shown(message))
         self.reason = reason
 
 

@@ -45,9 +45,13 @@ _SEALED = re.compile(
 
 def new_key(key_type: KeyType) -> CertificateIssuerPrivateKeyTypes:
     """A fresh key, from the library's random generator."""
-    if key_type is KeyType.RSA2048:
-        return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    return ec.generate_private_key(ec.SECP256R1())
+    match key_type:
+        case KeyType.RSA2048:
+            return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        case KeyType.RSA3072:
+            return rsa.generate_private_key(public_exponent=65537, key_size=3072)
+        case KeyType.ECDSA_P256:
+            return ec.generate_private_key(ec.SECP256R1())
 
 
 def plain_pem(key: CertificateIssuerPrivateKeyTypes) -> bytes:
@@ -74,6 +78,11 @@ def seal(key: CertificateIssuerPrivateKeyTypes, passphrase: str, salt: bytes) ->
     """Encrypt a key; `salt` is `SALT_BYTES` random bytes."""
     encryption = BestAvailableEncryption(stretch(passphrase, salt))
     return f"{_HEADER}{salt.hex()}\n".encode() + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+
+
+def is_sealed(content: bytes) -> bool:
+    """Whether this has the form of a sealed key: all that can be said without the passphrase."""
+    return _SEALED.fullmatch(content) is not None
 
 
 def unseal(sealed: bytes, passphrase: str) -> CertificateIssuerPrivateKeyTypes:

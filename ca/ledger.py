@@ -17,11 +17,13 @@ from typing import Any, Self
 from urllib.parse import quote
 
 import msgspec
+from cryptography import x509
 from sqlite_utils import Database
 from sqlite_utils.db import Table
 from sqlite_utils.migrations import Migrations
 
 from ca.errors import VaultError
+from ca.reading import UNREADABLE
 
 _LOCK_SECONDS = 10
 _MAX_STEP = timedelta(minutes=5)  # how far the last CRL may lie ahead of the clock
@@ -82,6 +84,19 @@ def m001_certificates_and_crls(db: Database) -> None:
     )
 
 
+def certificate_of(entry: Entry) -> x509.Certificate:
+    """The certificate of an entry.
+
+    Raises:
+        VaultError: reason `damaged-ledger`.
+    """
+    try:
+        return x509.load_der_x509_certificate(entry.certificate)
+    except UNREADABLE as error:
+        sentence = f"The ledger's certificate {entry.serial} cannot be read: restore the ledger from a backup."
+        raise VaultError("damaged-ledger", sentence) from error
+
+
 class Ledger:
     """One open ledger; close it, or use it as a context manager. Every method may raise VaultError (`damaged-ledger`,
     `locked`, or `ledger-unwritable`, of which a full disk is one)."""
@@ -125,6 +140,12 @@ class Ledger:
         with _explained():
             return [_entry(row) for row in _table(self._db, "certificates").rows_where(order_by="rowid")]
 
+    def entry(self, serial: str) -> Entry | None:
+        """The certificate with this serial number, lower-case hex; None if it was never recorded."""
+        with _explained():
+            rows = list(_table(self._db, "certificates").rows_where("serial = ?", [serial]))
+        return _entry(rows[0]) if rows else None
+
     def revoke(self, serial: str, at: datetime, reason: str) -> None:
         """Mark a certificate as revoked; one that already is keeps its first date and reason."""
         with self._write():
@@ -159,6 +180,12 @@ class Ledger:
             )
         return number, this_update
 
+    def last_crl(self, issuer_key: str) -> tuple[int, datetime] | None:
+        """Number and thisUpdate that the last CRL of an issuer was given; None before the first."""
+        with _explained():
+            row = self._db.execute("select number, this_update from crls where issuer_key = ?", [issuer_key]).fetchone()
+        return None if row is None else (row[0], _time(row[1]))
+
     @contextmanager
     def _write(self) -> Iterator[None]:
         with _explained():
@@ -180,6 +207,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> Database:
     if {migration.name for migration in _migrations.applied(db)} - known:
         raise VaultError("newer-version", f"The ledger {path} was written by a newer spot-ca: use that one.")
     _migrations.apply(db)
+    if not {"certificates", "crls"} <= set(db.table_names()):  # a table that is missing reads like an empty one
+        raise VaultError("damaged-ledger", f"The ledger {path} lacks a table: restore it from a backup.")
     return db
 
 
@@ -205,8 +234,13 @@ def _clock_behind(last: datetime, now: datetime) -> str:
 
 
 def _entry(row: dict[str, Any]) -> Entry:
-    row.update({column: _time(row[column]) for column in _TIMES if row[column] is not None})
-    return Entry(**row)
+    try:
+        int(row["serial"], 16)  # whoever reads an entry counts on it
+        row.update({column: _time(row[column]) for column in _TIMES if row[column] is not None})
+        return Entry(**row)
+    except (ArithmeticError, KeyError, OSError, TypeError, ValueError) as error:  # a date beyond all calendars
+        sentence = f"A row of the ledger cannot be read ({error}): restore it from a backup."
+        raise VaultError("damaged-ledger", sentence) from error
 
 
 def _seconds(time: datetime | None) -> int | None:

@@ -1,10 +1,12 @@
-"""The ledger as people see it: a table, and which entry they mean by a serial or a name.
+"""The ledger as people see it: which entries they mean by a serial, a name or a filter, and a table of them.
 
-Pure: entries and the clock in, text and entries out.
+Pure but for the types: entries and the clock in, text and entries out.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
 
 from ca.errors import IssueError
 from ca.ledger import Entry
@@ -13,13 +15,29 @@ from ca.profiles import ISSUING, ROOT
 _AUTHORITIES = (ROOT.name, ISSUING.name)
 
 
-def table(entries: Sequence[Entry], now: datetime, *, everything: bool) -> list[str]:
-    """Aligned lines, a heading first: the valid leaf certificates, or with `everything` all there ever were."""
+class Filter(msgspec.Struct, frozen=True):
+    """Which entries are wanted; those left out do not narrow.
+
+    everything: also CAs, and what is expired or revoked.
+    expiring: only what ends within so many days.
+    """
+
+    everything: bool = False
+    profile: str | None = None
+    name: str | None = None
+    expiring: int | None = None
+
+
+def select(entries: Iterable[Entry], wanted: Filter, now: datetime) -> list[Entry]:
+    """The entries that pass a filter, in their order. To name the profile of a CA is to want CAs."""
+    return [entry for entry in entries if _passes(entry, wanted, now)]
+
+
+def table(entries: Iterable[Entry], now: datetime) -> list[str]:
+    """Aligned lines, a heading first."""
     rows = [("SERIAL", "PROFILE", "NAME", "ISSUED", "VALID UNTIL", "STATE", "WHO")]
     rows += [
-        (entry.serial, entry.profile, entry.name, *_dates(entry), state(entry, now), entry.who)
-        for entry in entries
-        if everything or (entry.profile not in _AUTHORITIES and state(entry, now) == "valid")
+        (entry.serial, entry.profile, entry.name, *_dates(entry), state(entry, now), entry.who) for entry in entries
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -32,29 +50,48 @@ def state(entry: Entry, now: datetime) -> str:
     return "valid" if now <= entry.not_after else "expired"
 
 
-def _dates(entry: Entry) -> tuple[str, str]:
-    return f"{entry.created:%Y-%m-%d}", f"{entry.not_after:%Y-%m-%d}"
+def is_authority(entry: Entry) -> bool:
+    """Whether this is the root or the issuing CA."""
+    return entry.profile in _AUTHORITIES
+
+
+def find(entries: Sequence[Entry], wanted: str) -> list[Entry]:
+    """Every certificate, CAs too, with this serial (hex, any usual spelling), else with this name; oldest first."""
+    serial = wanted.lower().replace(":", "").removeprefix("0x").lstrip("0")
+    return [entry for entry in entries if entry.serial == serial] or [
+        entry for entry in entries if entry.name == wanted
+    ]
 
 
 def find_leaf(entries: Sequence[Entry], wanted: str) -> Entry:
-    """The leaf certificate with this serial (hex, any usual spelling) or name.
+    """The one leaf certificate with this serial or name.
 
     By name, those not revoked count; if all are, the last of them, so that an interrupted revocation can be repeated.
 
     Raises:
         IssueError: reason `not-found` or `ambiguous`.
     """
-    leaves = [entry for entry in entries if entry.profile not in _AUTHORITIES]
-    serial = wanted.lower().replace(":", "").removeprefix("0x").lstrip("0")
-    named = [entry for entry in leaves if entry.name == wanted]
-    found = (
-        [entry for entry in leaves if entry.serial == serial]
-        or [entry for entry in named if entry.revoked_at is None]
-        or named[-1:]
-    )
+    named = find([entry for entry in entries if not is_authority(entry)], wanted)
+    found = [entry for entry in named if entry.revoked_at is None] or named[-1:]
     if not found:
         raise IssueError("not-found", f"There is no certificate {wanted!r}: see spot-ca list --all.")
     if len(found) > 1:
         serials = ", ".join(f"{entry.serial} ({entry.profile}, issued {entry.created:%Y-%m-%d})" for entry in found)
         raise IssueError("ambiguous", f"{wanted!r} has several certificates: name one by its serial, {serials}.")
     return found[0]
+
+
+def _dates(entry: Entry) -> tuple[str, str]:
+    return f"{entry.created:%Y-%m-%d}", f"{entry.not_after:%Y-%m-%d}"
+
+
+def _passes(entry: Entry, wanted: Filter, now: datetime) -> bool:
+    shown = wanted.everything or (
+        state(entry, now) == "valid" and (wanted.profile == entry.profile or not is_authority(entry))
+    )
+    return (
+        shown
+        and wanted.profile in (None, entry.profile)
+        and wanted.name in (None, entry.name)
+        and (wanted.expiring is None or entry.not_after <= now + timedelta(days=wanted.expiring))
+    )

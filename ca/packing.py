@@ -1,7 +1,10 @@
 """Puts a bundle together: pins and TUF root come in as files, and a client certificate is issued for it.
 
-All that can be checked is checked before the certificate is issued, so that none is issued in vain. A run killed
-after that leaves a certificate in the ledger whose key nobody has; the next run issues another.
+All that can be checked is checked before the certificate is issued, so that none is issued in vain.
+
+The steps are: key, ledger, bundle. The key waits in `.NAME.key` beside the bundle NAME (0600), and goes away when the
+bundle is there. Killed between any two steps, the same command finishes: it takes up that key, and the certificate
+that the ledger may already have for it. So no certificate is in the ledger whose key nobody has.
 """
 
 from collections.abc import Sequence
@@ -12,14 +15,15 @@ import msgspec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 
-from ca.bundle import MAX_BUNDLE, Bundle, MirrorPins, check, check_vendor_side
+from ca.bundle import MAX_BUNDLE, Bundle, MirrorPins, check, check_vendor_side, decode, encode
 from ca.errors import BundleError, TlsError
-from ca.files import read_file
+from ca.files import PRIVATE, read_file, sync_folder, write_new
+from ca.handout import Certified, certify
 from ca.identity import Identity
 from ca.issue import Issuer
-from ca.keys import new_key, plain_pem
+from ca.keys import plain_pem
 from ca.pins import MAX_PINS, read_pins
-from ca.profiles import CLIENT, KeyType
+from ca.profiles import KeyType, Profile
 from ca.vault import Vault
 
 
@@ -48,25 +52,67 @@ def read_vendor_side(mirrors: Sequence[str], catalogue_root: Path) -> VendorSide
 
 
 def pack(
-    vault: Vault, identity: Identity, side: VendorSide, signer: Issuer, *, key_type: KeyType, now: datetime
-) -> Bundle:
-    """Issue a client certificate with a new key, and return the bundle with both.
+    vault: Vault,
+    identity: Identity,
+    side: VendorSide,
+    profile: Profile,
+    signer: Issuer,
+    *,
+    out: Path,
+    key_type: KeyType,
+    now: datetime,
+) -> Certified:
+    """Issue a client certificate with a new key, and write the bundle with both to `out`, which must not be there.
+
+    Args:
+        profile: `ca.profiles.CLIENT`, with the lifetime that is wanted.
 
     Raises:
-        BundleError, IssueError, IdentityError, VaultError: nothing was handed out.
+        BundleError, IssueError, IdentityError, VaultError, OSError: no bundle was written.
     """
-    key = new_key(key_type)
-    certificate = vault.issue(identity, key.public_key(), CLIENT, signer, now)
+    key_path = _waiting_key(out)
+    certified = certify(vault, identity, profile, signer, key_path=key_path, key_type=key_type, now=now)
     bundle = Bundle(
         realm=identity.realm,
         customer=identity.name,
-        client_certificate=certificate.public_bytes(Encoding.PEM).decode(),
-        client_key=plain_pem(key).decode(),
+        client_certificate=certified.certificate.public_bytes(Encoding.PEM).decode(),
+        client_key=plain_pem(certified.key).decode(),
         mirrors=side.mirrors,
         catalogue_root=side.catalogue_root,
     )
     check(bundle)
-    return bundle
+    write_new(out, encode(bundle), PRIVATE)
+    _remove(key_path)
+    return certified
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read a bundle that was written.
+
+    Raises:
+        BundleError: as `ca.bundle.decode` and `ca.files.read_file`.
+    """
+    return decode(read_file(path, max_bytes=MAX_BUNDLE, refusal=BundleError))
+
+
+def tidy(path: Path) -> None:
+    """Remove the key that waits beside a bundle which holds it: of a run killed right after it wrote the bundle.
+
+    Raises:
+        BundleError: as `read_bundle`; nothing was removed.
+    """
+    key_path = _waiting_key(path)
+    if key_path.is_file() and key_path.read_bytes() == read_bundle(path).client_key.encode():
+        _remove(key_path)
+
+
+def _waiting_key(out: Path) -> Path:
+    return out.with_name(f".{out.name}.key")
+
+
+def _remove(key_path: Path) -> None:
+    key_path.unlink()
+    sync_folder(key_path.parent)
 
 
 def _mirror(text: str) -> MirrorPins:

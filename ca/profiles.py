@@ -3,7 +3,8 @@
 Lifetimes: the root outlives three issuing CAs. Server certificates last two years, not the 397 days of the public
 web: SPOT trusts them by pin, and a new pin must reach machines that are rarely on before the old one ends. Client
 certificates last as long, and are renewed long before. The wider world's limits (CA/Browser Forum) do not bind a
-private CA.
+private CA. People and hosts of the vendor's own (support, ca-operator) are close by, and get a year. These are the
+defaults: `ca.lifetimes` reads what a CA has chosen instead.
 
 A new role is one line in `PROFILES`. RFC 5280 §4.2.1.3 (key usage), §4.2.1.9 (path length), §4.2.1.12 (extended use).
 
@@ -31,6 +32,7 @@ class KeyType(Enum):
     """The keys that this CA makes."""
 
     RSA2048 = "rsa2048"
+    RSA3072 = "rsa3072"
     ECDSA_P256 = "ecdsa-p256"
 
 
@@ -53,6 +55,10 @@ ROOT: Final = Profile("root", 15 * _YEAR, path_length=1)
 ISSUING: Final = Profile("issuing", 5 * _YEAR, path_length=0)
 SERVER: Final = Profile("server", 2 * _YEAR, usage=ExtendedKeyUsageOID.SERVER_AUTH)
 CLIENT: Final = Profile("client", 2 * _YEAR, usage=ExtendedKeyUsageOID.CLIENT_AUTH, role=Role.CLIENT)
+MIRROR: Final = Profile("mirror", 2 * _YEAR, usage=ExtendedKeyUsageOID.CLIENT_AUTH, role=Role.MIRROR)
+SUPPORT: Final = Profile("support", _YEAR, usage=ExtendedKeyUsageOID.CLIENT_AUTH, role=Role.SUPPORT)
+CA_OPERATOR: Final = Profile("ca-operator", _YEAR, usage=ExtendedKeyUsageOID.CLIENT_AUTH, role=Role.CA_OPERATOR)
+PROFILES: Final = (ROOT, ISSUING, SERVER, CLIENT, MIRROR, SUPPORT, CA_OPERATOR)
 
 
 def key_usage(profile: Profile) -> x509.KeyUsage:
@@ -69,6 +75,15 @@ def key_usage(profile: Profile) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
+
+
+def key_kind(key: CertificatePublicKeyTypes) -> str:
+    """A public key's kind in a word: a value of `KeyType`, or of that form for keys that others made."""
+    if isinstance(key, rsa.RSAPublicKey):
+        return f"rsa{key.key_size}"
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return f"ecdsa-{key.curve.name.replace('secp256r1', 'p256').replace('secp384r1', 'p384')}"
+    return type(key).__name__.removesuffix("PublicKey").lower()
 
 
 def is_strong(key: CertificatePublicKeyTypes) -> bool:

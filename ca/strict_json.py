@@ -58,6 +58,7 @@ def decode(
         raise JsonError("wrong-shape", f"The document does not have the expected shape: {error}.") from error
     except UnicodeEncodeError as error:  # msgspec meets a lone surrogate where it looks a name up
         raise JsonError("not-canonical", "The document has a string that is not Unicode text.") from error
+    del builtins  # a large document is three times this before the next step
     if canonical and not _is_canonical(value, raw):
         raise JsonError("not-canonical", "The document is not in canonical form: one value may have one spelling only.")
     return value

@@ -1,46 +1,50 @@
 """The vault: one folder with the CA's keys at rest, its certificates, CRLs, and the ledger. All of it is 0700/0600.
 
     ledger.sqlite       everything ever signed (`ca.ledger`)
+    lifetimes.toml      how long what is signed is good (`ca.lifetimes`); may be missing
     root.crt  root.key  the root; its key (sealed, `ca.keys`) is needed only for `init` and its own CRL: take it offline
     issuing.crt  .key   the issuing CA, which signs all leaves
     crl/root.crl, crl/issuing.crl      PEM; what mirrors read
     issued/             where leaf certificates and their keys go unless told otherwise
     .lock               held by whoever works here: one at a time
 
-`create` is whole or not at all: it fills a folder under another name and renames it. A certificate is in the ledger,
+`ca.founding` makes it, whole or not at all. A certificate is in the ledger,
 on the disk, before its bytes leave `issue`; a killed run is simply run again. A ledger restored from a backup may know
 less than the CRL that lies here: the next CRL is newer than both, and takes no revocation back.
 """
 
 import secrets
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes, CertificatePublicKeyTypes
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding
 from filelock import FileLock, Timeout
 
 from ca.errors import RevocationError, VaultError
-from ca.files import PRIVATE, read_file, replace, sync_folder, write_new
-from ca.identity import Identity, check_realm
+from ca.files import read_file, replace
+from ca.identity import Identity
 from ca.issue import Issuer, Request, Revoked, build_crl, issue, realm_of
-from ca.keys import MAX_KEY, SALT_BYTES, new_key, seal, unseal
+from ca.keys import MAX_KEY, unseal
 from ca.ledger import Entry, Ledger
-from ca.profiles import ISSUING, ROOT, KeyType, Profile
+from ca.lifetimes import MAX_LIFETIMES, Lifetimes, check_days, parse_lifetimes
+from ca.profiles import ISSUING, ROOT, Profile
 from ca.reading import UNREADABLE
 from ca.revocation import MAX_CRL, SKEW, Revocations, read_crl
-from ca.subjects import Authority, Hosts, Subject
+from ca.subjects import Hosts, Subject
 
 AUTHORITIES: Final = (ROOT.name, ISSUING.name)
+MAX_CERTIFICATE: Final = 64 * 1024
+"""Longest certificate file, in bytes."""
 
 _LOCK_SECONDS = 10
-_MAX_CERTIFICATE = 64 * 1024  # bytes
 _ANY_TIME = datetime.max.replace(tzinfo=UTC) - SKEW  # a CRL from the future counts too: the ledger judges its date
 
 
@@ -56,6 +60,11 @@ class Vault:
         """The realm this CA is for."""
         return realm_of(self.certificate(ISSUING.name))
 
+    @cached_property
+    def lifetimes(self) -> Lifetimes:
+        """What `read_lifetimes` finds here."""
+        return read_lifetimes(self.folder)
+
     def certificate(self, authority: str) -> x509.Certificate:
         """The certificate of `root` or `issuing`.
 
@@ -64,13 +73,28 @@ class Vault:
         """
         path = self.folder / f"{authority}.crt"
         try:
-            return x509.load_pem_x509_certificate(read_file(path, max_bytes=_MAX_CERTIFICATE, refusal=VaultError))
+            return x509.load_pem_x509_certificate(read_file(path, max_bytes=MAX_CERTIFICATE, refusal=VaultError))
         except UNREADABLE as error:
             raise VaultError("damaged-certificate", f"{path} is damaged: restore it from a backup.") from error
+
+    def chosen(self, profile: Profile, days: int | None, now: datetime) -> Profile:
+        """`profile` with the lifetime that this CA has chosen for it, or with `days` that were asked for by hand.
+
+        Raises:
+            IssueError: reason `outlives-issuer`, for days beyond the end of the issuing CA.
+        """
+        if days is None:
+            return self.lifetimes.applied(profile)
+        check_days(days, self.certificate(ISSUING.name).not_valid_after_utc, now)
+        return msgspec.structs.replace(profile, lifetime=timedelta(days=days))
 
     def has_key(self, authority: str) -> bool:
         """Whether the key of `root` or `issuing` is here, and not offline."""
         return self._key_path(authority).exists()
+
+    def crl_path(self, authority: str) -> Path:
+        """Where the CRL of `root` or `issuing` lies."""
+        return self.folder / "crl" / f"{authority}.crl"
 
     def unlock(self, authority: str, passphrase: str) -> Issuer:
         """The signer `root` or `issuing`.
@@ -113,7 +137,7 @@ class Vault:
         """
         certificate = self.certificate(authority)
         issuer_key = _subject_key(certificate)
-        path = self.folder / "crl" / f"{authority}.crl"
+        path = self.crl_path(authority)
         entries = [entry for entry in self.ledger.entries() if entry.issuer_key == issuer_key]
         revoked = [
             Revoked(int(entry.serial, 16), entry.revoked_at, entry.reason or "unspecified")
@@ -126,7 +150,8 @@ class Vault:
         else:
             _check_not_behind(entries, published, path)
             number, this_update = self.ledger.next_crl(issuer_key, now, (published.number, published.this_update))
-        crl = build_crl(certificate, signer.key, revoked, number=number, now=this_update)
+        lifetime = self.lifetimes.crl(authority)
+        crl = build_crl(certificate, signer.key, revoked, number=number, now=this_update, lifetime=lifetime)
         replace(path, crl.public_bytes(Encoding.PEM))
         return path
 
@@ -134,14 +159,37 @@ class Vault:
         return self.folder / f"{authority}.key"
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock file, so that one process at a time works on a CA.
+
+    Raises:
+        VaultError: reason `locked`, if another still holds it after some seconds.
+    """
+    try:
+        with FileLock(path, timeout=_LOCK_SECONDS):
+            yield
+    except Timeout as error:
+        raise VaultError("locked", "Another spot-ca works on this CA: try again when it has ended.") from error
+
+
+def check_there(folder: Path) -> None:
+    """Refuse a folder in which there is no CA.
+
+    Raises:
+        VaultError: reason `missing-vault`.
+    """
+    if not (folder / "issuing.crt").exists():
+        raise VaultError("missing-vault", f"There is no CA in {folder}: run spot-ca init, or name it with --dir.")
+
+
 def check_vault(folder: Path) -> None:
-    """Refuse a folder that cannot be a vault, before anybody is asked for a passphrase.
+    """Refuse a folder that cannot be worked in, before anybody is asked for a passphrase.
 
     Raises:
         VaultError: reason `missing-vault` or `bad-mode`.
     """
-    if not (folder / "issuing.crt").exists():
-        raise VaultError("missing-vault", f"There is no CA in {folder}: run spot-ca init, or name it with --dir.")
+    check_there(folder)
     if folder.stat().st_mode & 0o077:
         raise VaultError("bad-mode", f"Others may enter {folder}: run chmod 700 {folder}.")
 
@@ -154,32 +202,19 @@ def open_vault(folder: Path) -> Iterator[Vault]:
         VaultError: reason `missing-vault`, `bad-mode`, `locked`, or as `ca.ledger.Ledger`.
     """
     check_vault(folder)
-    with _locked(folder / ".lock"), Ledger(folder / "ledger.sqlite") as ledger:
+    with locked(folder / ".lock"), Ledger(folder / "ledger.sqlite") as ledger:
         yield Vault(folder, ledger)
 
 
-def create_vault(folder: Path, realm: str, key_type: KeyType, passphrase: str, now: datetime) -> None:
-    """Make a root, an issuing CA and the first CRL of each, in a folder that is not there yet or empty.
+def read_lifetimes(folder: Path) -> Lifetimes:
+    """What `lifetimes.toml` in the CA's folder says; the defaults, if there is none.
 
     Raises:
-        VaultError: reason `exists` or `locked`. IdentityError: reason `bad-realm`.
-        OSError: the disk is full, and so on. Nothing is left in `folder` in any of these cases.
+        VaultError: reason `bad-lifetimes` or `unreadable-file`.
     """
-    check_realm(realm)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(folder.with_name(f".{folder.name}.lock")):
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise VaultError("exists", f"There is something in {folder} already: name another folder with --dir.")
-        part = folder.with_name(f".{folder.name}.part")
-        shutil.rmtree(part, ignore_errors=True)  # of a killed run
-        part.mkdir(mode=0o700)
-        try:
-            _fill(part, realm, key_type, passphrase, now)
-            part.rename(folder)
-        except BaseException:
-            shutil.rmtree(part)
-            raise
-        sync_folder(folder.parent)
+    path = folder / "lifetimes.toml"
+    raw = read_file(path, max_bytes=MAX_LIFETIMES, refusal=VaultError) if path.exists() else b""
+    return parse_lifetimes(raw, source=str(path), refusal=VaultError)
 
 
 def describe(subject: Subject, profile: Profile) -> tuple[str, str]:
@@ -191,28 +226,6 @@ def describe(subject: Subject, profile: Profile) -> tuple[str, str]:
             return name, ", ".join((*dns, *addresses))
         case authority:
             return profile.name, authority.realm
-
-
-def _fill(folder: Path, realm: str, key_type: KeyType, passphrase: str, now: datetime) -> None:
-    for name in ("crl", "issued"):
-        (folder / name).mkdir(mode=0o700)
-    with Ledger(folder / "ledger.sqlite", create=True) as ledger:
-        (folder / "ledger.sqlite").chmod(PRIVATE)
-        vault = Vault(folder, ledger)
-        root_key, issuing_key = new_key(key_type), new_key(key_type)
-        root = vault.issue(Authority(realm), root_key.public_key(), ROOT, Issuer(root_key, None), now)
-        signer = Issuer(root_key, root)
-        issuing = vault.issue(Authority(realm), issuing_key.public_key(), ISSUING, signer, now)
-        for profile, key, certificate in ((ROOT, root_key, root), (ISSUING, issuing_key, issuing)):
-            _write_authority(folder, profile.name, key, certificate, passphrase)
-            vault.sign_crl(profile.name, Issuer(key, certificate), now)
-
-
-def _write_authority(
-    folder: Path, name: str, key: CertificateIssuerPrivateKeyTypes, certificate: x509.Certificate, passphrase: str
-) -> None:
-    write_new(folder / f"{name}.key", seal(key, passphrase, secrets.token_bytes(SALT_BYTES)), PRIVATE)
-    write_new(folder / f"{name}.crt", certificate.public_bytes(Encoding.PEM))
 
 
 def _entry(certificate: x509.Certificate, subject: Subject, profile: Profile, now: datetime) -> Entry:
@@ -263,12 +276,3 @@ def _hex(serials: Iterable[int]) -> str:
 
 def _subject_key(certificate: x509.Certificate) -> str:
     return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest.hex()
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    try:
-        with FileLock(path, timeout=_LOCK_SECONDS):
-            yield
-    except Timeout as error:
-        raise VaultError("locked", "Another spot-ca works on this CA: try again when it has ended.") from error

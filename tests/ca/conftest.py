@@ -16,6 +16,7 @@ from tests.ca.spot_ca import Spot, certificate
 def houses() -> dict[KeyType, House]:
     return {
         KeyType.RSA2048: make_house(lambda: rsa.generate_private_key(65537, 2048)),
+        KeyType.RSA3072: make_house(lambda: rsa.generate_private_key(65537, 3072)),
         KeyType.ECDSA_P256: make_house(lambda: ec.generate_private_key(ec.SECP256R1())),
     }
 

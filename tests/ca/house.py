@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from ca.errors import CaError
 from ca.identity import Identity, Role
 from ca.issue import Issuer, Request, issue
 from ca.ledger import Entry
@@ -36,6 +37,15 @@ def der_of(certificate: x509.Certificate) -> bytes:
 
 def key_pem(key: Key) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def reason_of(call: Callable[[], object]) -> str | None:
+    """The reason for which a call is refused; None if it is not. Anything but a refusal of ours is a failure."""
+    try:
+        call()
+    except CaError as error:
+        return error.reason
+    return None
 
 
 class PairFiles(TypedDict):

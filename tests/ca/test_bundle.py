@@ -6,13 +6,15 @@ from typing import Any
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ca.bundle import MAX_BUNDLE, Bundle, MirrorPins, check, check_vendor_side, decode, encode
 from ca.errors import BundleError
 from ca.identity import Role, make
-from ca.profiles import CLIENT, SERVER, KeyType
+from ca.profiles import CA_OPERATOR, CLIENT, MIRROR, SERVER, SUPPORT, KeyType, Profile
 from ca.subjects import Hosts
-from tests.ca.house import HOSTS, REALM, House, key_pem, pem_of
+from tests.ca.house import HOSTS, REALM, House, key_pem, pem_of, reason_of
 
 URL = "https://localhost:8443"
 ROOT_JSON = '{\n "signed": {"_type": "root", "version": 1},\n "signatures": []\n}\n'
@@ -106,6 +108,62 @@ def test_the_client_certificate_is_one(bundle: Bundle, house: House) -> None:
     assert "unusable" in mismatch(bundle, client_certificate="none")
     assert "wrong-usage" in mismatch(bundle, client_certificate=pem_of(house.server.certificate).decode())
     assert "is-a-ca" in mismatch(bundle, client_certificate=pem_of(house.issuing.certificate).decode())
+    chain = pem_of(house.client.certificate) + pem_of(house.issuing.certificate)
+    assert "more than the leaf" in mismatch(bundle, client_certificate=chain.decode())
+
+
+@pytest.mark.parametrize("profile", [MIRROR, SUPPORT, CA_OPERATOR])
+def test_another_role_is_no_client(bundle: Bundle, house: House, profile: Profile) -> None:
+    assert profile.role is not None
+    party = house.leaf(make(REALM, profile.role, "acme"), profile)
+    message = mismatch(bundle, client_certificate=pem_of(party.certificate).decode())
+    assert f"spiffe://{REALM}/{profile.name}/acme, not of" in message
+
+
+def test_parts_of_another_ca_of_the_same_realm_do_not_fit(bundle: Bundle, other_house: House) -> None:
+    other = bundle_of(other_house)
+    assert "not that of the client certificate" in mismatch(bundle, client_key=other.client_key)
+    assert "not that of the client certificate" in mismatch(bundle, client_certificate=other.client_certificate)
+
+
+@pytest.mark.parametrize("value", [b"NaN", b"Infinity", b"1e400", b"[" * 300_000, b'{"a":' * 150_000])
+def test_hostile_json_is_no_bundle(bundle: Bundle, value: bytes) -> None:
+    assert bad(b'{"format":1,"realm":' + value) == "bad-bundle"
+    assert bad(encode(bundle).replace(b'"format":1', b'"format":' + value)) == "bad-bundle"
+    assert bad(b"[" * 10_000_000) == "bad-bundle"
+
+
+def test_what_the_parser_says_is_not_told(bundle: Bundle) -> None:
+    with pytest.raises(
+        BundleError, match=r"^This is not a bundle, or a damaged one \(not-json\): get a new one"
+    ) as refused:
+        decode(encode(bundle)[:-1])
+    assert "line 1" not in str(refused.value)
+
+
+@given(st.binary(max_size=80) | st.text(max_size=60).map(str.encode))
+def test_any_bytes_are_refused(raw: bytes) -> None:
+    for spelled in (raw, b'{"format":1,' + raw):
+        assert bad(spelled) in {"bad-bundle", "too-new"}
+
+
+@pytest.mark.filterwarnings("ignore:.*:Warning")  # the certificate library's, about what it is given to read
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(position=st.integers(0, 10_000), length=st.integers(0, 30), text=st.binary(max_size=10))
+def test_a_changed_bundle_is_refused_or_still_one_that_fits(
+    house: House, position: int, length: int, text: bytes
+) -> None:
+    raw = encode(bundle_of(house))
+    position %= len(raw)
+    changed: list[Bundle] = []
+
+    def read() -> None:
+        found = decode(raw[:position] + text + raw[position + length :])
+        check(found)
+        changed.append(found)
+
+    assert reason_of(read) in {None, "bad-bundle", "bundle-mismatch", "too-new"}
+    assert {(found.realm, found.customer) for found in changed} <= {(REALM, "acme")}
 
 
 def test_an_installations_certificate_serves_its_customer(bundle: Bundle, house: House) -> None:

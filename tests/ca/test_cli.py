@@ -27,6 +27,7 @@ def test_init_makes_a_vault_that_is_private(made: Path) -> None:
     assert set(tree(made)) == {
         ".lock",
         "ledger.sqlite",
+        "lifetimes.toml",
         "root.crt",
         "root.key",
         "issuing.crt",
@@ -44,7 +45,10 @@ def test_init_makes_a_vault_that_is_private(made: Path) -> None:
 def test_init_makes_what_openssl_believes_strictly(spot: Spot, tmp_path: Path) -> None:
     crls = tmp_path / "all.crl"
     crls.write_bytes(b"".join((spot.folder / "crl" / f"{name}.crl").read_bytes() for name in ("root", "issuing")))
-    for leaf in (issue_server(spot), issue_client(spot)):
+    for role in ("mirror", "support", "ca-operator"):
+        spot("issue", role, "eu", "--key-type", "ecdsa-p256")
+    others = [spot.folder / f"issued/eu.{role}.crt" for role in ("mirror", "support", "ca-operator")]
+    for leaf in (issue_server(spot), issue_client(spot), *others):
         authorities = ["-CAfile", spot.folder / "root.crt", "-untrusted", spot.folder / "issuing.crt"]
         revocation = ["-crl_check_all", "-CRLfile", crls]
         command = ["openssl", "verify", "-x509_strict", *authorities, *revocation, leaf]
@@ -275,14 +279,15 @@ def walk(command: click.Command, path: str = "spot-ca") -> Iterator[tuple[str, c
 
 def test_every_command_and_option_is_explained() -> None:
     commands = dict(walk(cli))
-    assert len(commands) == 9
+    assert len(commands) == 14
     for path, command in commands.items():
         assert command.help, path
         for parameter in command.params:
             record = parameter.to_info_dict()
             assert record["param_type_name"] == "argument" or record["help"], f"{path} {parameter.name}"
-    help_text = CliRunner().invoke(cli, ["--help"]).output
-    assert all(f"\n    {code}  " in help_text for code in range(6))
+    for path in commands:
+        help_text = CliRunner().invoke(cli, [*path.split()[1:], "--help"]).output
+        assert all(f"\n    {code}  " in help_text for code in range(7)), path
 
 
 def test_what_is_written_holds_no_secret_in_clear(spot: Spot, tmp_path: Path) -> None:

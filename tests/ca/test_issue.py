@@ -1,19 +1,36 @@
 """What the CA signs, judged by our own reading and by openssl's strict one; and what it never signs."""
 
+import itertools
 import subprocess
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ca.errors import IdentityError, IssueError
-from ca.identity import Identity, Role
+from ca.identity import Identity, Role, make
 from ca.issue import REASONS, Issuer, Request, Revoked, build_crl, issue, realm_of
-from ca.profiles import CLIENT, ISSUING, ROOT, SERVER, KeyType, Profile, is_strong
+from ca.peer import read_peer
+from ca.profiles import (
+    CA_OPERATOR,
+    CLIENT,
+    ISSUING,
+    MIRROR,
+    ROOT,
+    SERVER,
+    SUPPORT,
+    KeyType,
+    Profile,
+    is_strong,
+    key_kind,
+)
 from ca.subjects import Authority, Hosts
 from tests.ca.house import HOSTS, NOW, REALM, House, client, pem_of, sign
 
@@ -50,6 +67,47 @@ def test_every_profile_passes_openssls_strict_checks_with_crls(
         assert strict_verify(tmp_path, party.certificate, purpose).strip().endswith(": OK")
     assert "error" in strict_verify(tmp_path, house.server.certificate, "sslclient")
     assert "error" in strict_verify(tmp_path, house.client.certificate, "sslserver")
+
+
+@pytest.mark.parametrize("key_type", KeyType)
+@pytest.mark.parametrize("profile", [MIRROR, SUPPORT, CA_OPERATOR])
+def test_every_role_passes_openssls_strict_checks_as_a_client_only(
+    houses: dict[KeyType, House], key_type: KeyType, profile: Profile, tmp_path: Path
+) -> None:
+    house, role = houses[key_type], profile.role
+    assert role is not None
+    write_authorities(house, tmp_path)
+    certificate = house.leaf(make(REALM, role, "eu-1"), profile).certificate
+    assert strict_verify(tmp_path, certificate, "sslclient").strip().endswith(": OK")
+    assert "error" in strict_verify(tmp_path, certificate, "sslserver")
+    peer = read_peer(certificate.public_bytes(Encoding.DER))
+    assert (peer.identity, peer.problems) == (make(REALM, role, "eu-1"), ())
+    assert certificate.not_valid_after_utc == NOW + profile.lifetime
+
+
+def test_no_profile_is_made_for_the_role_of_another(house: House) -> None:
+    profiles = [CLIENT, MIRROR, SUPPORT, CA_OPERATOR]
+    for profile, role in itertools.product(profiles, Role):
+        if profile.role is not role:
+            assert refused(house, make(REALM, role, "eu-1"), profile) == "wrong-subject"
+
+
+@given(
+    name=st.text(max_size=5) | st.just("m"),
+    dns=st.lists(st.text(max_size=12) | st.just("localhost"), max_size=3),
+    addresses=st.lists(st.text("0123456789abcdef:.%/", max_size=12), max_size=3),
+)
+@settings(deadline=None)
+def test_any_names_are_certified_as_they_are_or_refused(
+    house: House, name: str, dns: list[str], addresses: list[str]
+) -> None:
+    try:
+        certificate = house.leaf(Hosts(name, tuple(dns), tuple(addresses)), SERVER).certificate
+    except (IssueError, IdentityError):
+        return
+    found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert found.get_values_for_type(x509.DNSName) == dns
+    assert found.get_values_for_type(x509.IPAddress) == [ip_address(text) for text in addresses]
 
 
 def test_openssl_refuses_what_the_crl_names_and_nothing_else(house: House, tmp_path: Path) -> None:
@@ -178,6 +236,18 @@ def test_weak_keys_are_not_certified(house: House) -> None:
     with pytest.raises(IssueError) as error:
         issue(Request(weak, client()), CLIENT, house.issuing.issuer, serial=1, now=NOW)
     assert error.value.reason == "weak-key"
+
+
+def test_a_key_is_told_in_a_word() -> None:
+    for curve, word in (
+        (ec.SECP256R1(), "ecdsa-p256"),
+        (ec.SECP384R1(), "ecdsa-p384"),
+        (ec.SECP521R1(), "ecdsa-secp521r1"),
+    ):
+        assert key_kind(ec.generate_private_key(curve).public_key()) == word
+    assert key_kind(ed25519.Ed25519PrivateKey.generate().public_key()) == "ed25519"
+    assert not is_strong(ed25519.Ed25519PrivateKey.generate().public_key())
+    assert not is_strong(ec.generate_private_key(ec.SECP521R1()).public_key())
 
 
 def test_an_expired_issuer_signs_nothing(house: House) -> None:

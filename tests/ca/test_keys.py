@@ -7,11 +7,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ca.errors import PassphraseError, VaultError
-from ca.keys import load_plain, new_key, plain_pem, seal, unseal
+from ca.keys import is_sealed, load_plain, new_key, plain_pem, seal, unseal
 from ca.profiles import KeyType, is_strong
-from tests.ca.house import House
+from tests.ca.house import House, reason_of
 
 SALT = bytes(range(16))
 
@@ -56,6 +58,12 @@ def test_a_file_cannot_ask_for_other_parameters(house: House, old: bytes, new: b
     assert refused.value.reason == "damaged-key"
 
 
+def test_the_form_of_a_sealed_key_is_told_without_its_passphrase(house: House) -> None:
+    assert is_sealed(seal(house.keys["root"], "correct horse", SALT))
+    for content in (b"", plain_pem(house.keys["root"])):
+        assert not is_sealed(content)
+
+
 def test_an_unencrypted_key_is_no_sealed_one(house: House) -> None:
     for content in (b"", plain_pem(house.keys["root"]), seal(house.keys["root"], "x" * 8, SALT)[:-200]):
         with pytest.raises(VaultError):
@@ -68,3 +76,29 @@ def test_only_plain_keys_of_our_kinds_are_loaded(house: House) -> None:
         with pytest.raises(VaultError) as refused:
             load_plain(content)
         assert refused.value.reason == "bad-key"
+
+
+@given(st.binary(max_size=200) | st.text(max_size=100).map(lambda text: f"-----BEGIN PRIVATE KEY-----{text}".encode()))
+def test_any_bytes_are_no_key(raw: bytes) -> None:
+    assert reason_of(lambda: load_plain(raw)) == "bad-key"
+    assert reason_of(lambda: unseal(raw, "x" * 8)) == "damaged-key"
+
+
+@settings(deadline=None)
+@given(position=st.integers(0, 2000), byte=st.integers(0, 255))
+def test_a_plain_key_with_a_changed_byte_is_read_or_refused(house: House, position: int, byte: int) -> None:
+    raw = bytearray(plain_pem(house.keys["leaf"]))
+    raw[position % len(raw)] = byte
+    assert reason_of(lambda: load_plain(bytes(raw))) in {None, "bad-key"}
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=10)
+@given(position=st.integers(0, 2000), change=st.integers(1, 255))
+def test_a_sealed_key_with_a_changed_byte_is_refused_or_the_same(house: House, position: int, change: int) -> None:
+    """Few examples: each that keeps the form costs what a guess at the passphrase costs."""
+    raw = bytearray(seal(house.keys["root"], "correct horse", SALT))
+    raw[position % len(raw)] ^= change
+    found: list[object] = []
+    reason = reason_of(lambda: found.append(unseal(bytes(raw), "correct horse").public_key()))
+    assert reason in {"damaged-key", "wrong-passphrase"} or found == [house.keys["root"].public_key()]

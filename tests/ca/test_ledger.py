@@ -94,6 +94,24 @@ def test_a_damaged_ledger_is_refused(path: Path) -> None:
     assert refused(path) == "damaged-ledger"
 
 
+@pytest.mark.parametrize("table", ["certificates", "crls"])
+def test_a_ledger_that_lacks_a_table_is_not_an_empty_one(path: Path, table: str) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"drop table {table}")
+    connection.close()
+    assert refused(path) == "damaged-ledger"
+
+
+def test_one_entry_is_found_by_its_serial_and_a_crl_by_its_issuer(path: Path) -> None:
+    with Ledger(path) as ledger:
+        ledger.add(ENTRY)
+        assert ledger.entry("abc0") == ENTRY
+        assert ledger.entry("abc1") is None
+        assert ledger.last_crl("aa") is None
+        ledger.next_crl("aa", NOW)
+        assert ledger.last_crl("aa") == (1, NOW)
+
+
 def test_a_ledger_of_a_newer_program_is_refused_and_not_touched(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute(

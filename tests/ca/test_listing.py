@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from ca.errors import IssueError
-from ca.listing import find_leaf, state, table
+from ca.listing import Filter, find, find_leaf, select, state, table
 from tests.ca.house import ENTRY, NOW
 
 REVOKED = msgspec.structs.replace(ENTRY, serial="d1", revoked_at=NOW, reason="superseded")
@@ -14,10 +14,31 @@ EXPIRED = msgspec.structs.replace(ENTRY, serial="e1", name="old", not_after=NOW 
 ROOT = msgspec.structs.replace(ENTRY, serial="c1", profile="root", name="root")
 
 
-def test_the_table_shows_what_is_valid_or_all() -> None:
-    entries = [ROOT, ENTRY, REVOKED, EXPIRED]
-    assert [line.split()[0] for line in table(entries, NOW, everything=False)] == ["SERIAL", "abc0"]
-    lines = table(entries, NOW, everything=True)
+def serials(wanted: Filter) -> list[str]:
+    return [entry.serial for entry in select([ROOT, ENTRY, REVOKED, EXPIRED], wanted, NOW)]
+
+
+def test_valid_leaves_are_listed_unless_more_or_less_is_wanted() -> None:
+    assert serials(Filter()) == ["abc0"]
+    assert serials(Filter(everything=True)) == ["c1", "abc0", "d1", "e1"]
+    assert serials(Filter(profile="root")) == ["c1"]
+    assert serials(Filter(profile="server")) == []
+    assert serials(Filter(name="globex")) == []
+    assert serials(Filter(name="old")) == []
+    assert serials(Filter(name="old", everything=True)) == ["e1"]
+    assert serials(Filter(expiring=0)) == []
+    assert serials(Filter(expiring=1)) == ["abc0"]
+
+
+def test_all_of_a_name_are_found_cas_too() -> None:
+    assert find([ROOT, ENTRY, REVOKED], "acme") == [ENTRY, REVOKED]
+    assert find([ROOT, ENTRY, REVOKED], "D1") == [REVOKED]
+    assert find([ROOT, ENTRY], "root") == [ROOT]
+    assert find([ROOT, ENTRY], "globex") == []
+
+
+def test_a_table_is_aligned() -> None:
+    lines = table([ROOT, ENTRY, REVOKED, EXPIRED], NOW)
     assert [line.split()[5] for line in lines[1:]] == ["valid", "valid", "revoked", "expired"]
     assert lines[0].split()[3:6] == ["ISSUED", "VALID", "UNTIL"]
     assert lines[2].split()[3:5] == [f"{ENTRY.created:%Y-%m-%d}", f"{ENTRY.not_after:%Y-%m-%d}"]

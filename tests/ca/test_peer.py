@@ -120,6 +120,13 @@ def test_bytes_that_are_no_certificate_are_refused(house: House) -> None:
         assert refused.value.reason == "bad-certificate"
 
 
+@given(st.binary(max_size=300))
+def test_any_bytes_are_refused(raw: bytes) -> None:
+    with pytest.raises(IdentityError) as refused:
+        read_peer(raw)
+    assert refused.value.reason == "bad-certificate"
+
+
 @pytest.mark.filterwarnings("ignore:.*:Warning")  # the library's, about what it is given to read
 @settings(deadline=None)
 @given(position=st.integers(0, 2000), byte=st.integers(0, 255))

@@ -166,6 +166,11 @@ def test_the_size_is_looked_at_first(house: House) -> None:
     assert refused(house, b"\0" * (MAX_CRL + 1)) == "too-large"
 
 
+@given(st.binary(max_size=300) | st.binary(max_size=100).map(b"-----BEGIN X509 CRL-----\n".__add__))
+def test_any_bytes_are_refused(house: House, raw: bytes) -> None:
+    assert refused(house, raw) == "not-a-crl"
+
+
 @pytest.fixture(scope="module")
 def signed(house: House) -> bytes:
     """Signed once: an ECDSA signature differs each time, and a failure must be repeatable."""

@@ -1,0 +1,130 @@
+"""What `spot-ca check` finds, and how it judges what ends. Pure: values and the clock in, findings out.
+
+What has a third of its life left is a warning, so that there is time to act; what has ended is a problem. A leaf that
+has a successor (same profile, same name, longer) needs nobody's attention, nor does one that was revoked.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Final, Literal
+
+import msgspec
+
+from ca.ledger import Entry, certificate_of
+from ca.listing import is_authority, state
+from ca.profiles import is_strong
+from ca.revocation import SKEW, Revocations
+
+Severity = Literal["ok", "advice", "warning", "problem"]
+SEVERITIES: Final[tuple[Severity, ...]] = ("ok", "advice", "warning", "problem")
+"""From the mildest to the worst."""
+
+_SIGN_AGAIN: Final = "Run spot-ca crl, and bring crl/issuing.crl to the mirrors."
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that was looked at.
+
+    code: a stable kebab-case word; `good` for all that is ok.
+    what: one sentence. next: what to do about it; empty for what is ok.
+    """
+
+    severity: Severity
+    code: str
+    what: str
+    next: str = ""
+
+
+def good(what: str) -> Finding:
+    """Something that is as it should be."""
+    return Finding("ok", "good", what)
+
+
+def judge_end(what: str, start: datetime, end: datetime, now: datetime, step: str) -> Finding:
+    """Whether something with an end is good, ends soon, or has ended."""
+    if now > end:
+        return Finding("problem", "expired", f"{what} ended on {end:%Y-%m-%d}.", step)
+    if end - now < (end - start) / 3:
+        return Finding("warning", "expires-soon", f"{what} ends on {end:%Y-%m-%d}, in {(end - now).days} days.", step)
+    return good(f"{what} is good until {end:%Y-%m-%d}.")
+
+
+def judge_leaves(entries: Iterable[Entry], now: datetime) -> Iterator[Finding]:
+    """What ends among the leaf certificates of the ledger, and which have weak keys; one line for all that are good."""
+    newest: dict[tuple[str, str], Entry] = {}
+    for entry in entries:
+        if is_authority(entry) or entry.revoked_at is not None:
+            continue
+        if state(entry, now) == "valid" and not is_strong(certificate_of(entry).public_key()):
+            step = f"Issue another, bring it there, and run spot-ca revoke {entry.serial}."
+            yield Finding("problem", "weak-key", f"The key of {_named(entry)} is too weak.", step)
+        key = (entry.profile, entry.name)
+        if key not in newest or newest[key].not_after <= entry.not_after:
+            newest[key] = entry
+    fine = []
+    for entry in newest.values():
+        step = f"Issue another; if nobody needs it any more, run spot-ca revoke {entry.serial}."
+        found = judge_end(_named(entry), entry.not_before, entry.not_after, now, step)
+        if found.severity == "ok":
+            fine.append(entry)
+        else:
+            yield found
+    if fine:
+        first = min(fine, key=lambda entry: entry.not_after)
+        yield good(f"{len(fine)} leaf certificates are good; the first to end is {_named(first)}, {_day(first)}.")
+
+
+def judge_crl(
+    name: str,
+    crl: Revocations,
+    now: datetime,
+    *,
+    last: tuple[int, datetime] | None,
+    revoked: frozenset[int],
+    step: str,
+) -> Iterator[Finding]:
+    """How the CRL that lies in the folder fits what the ledger knows.
+
+    Args:
+        name: of its file.
+        last: number and thisUpdate that the ledger has given out last.
+        revoked: serial numbers that the ledger knows as revoked.
+        step: how that CRL is signed again.
+    """
+    number, this_update = last or (0, crl.this_update)
+    yield judge_end(name, crl.this_update, crl.next_update, now, step)
+    if revoked - crl.serials:
+        yield Finding("problem", "unpublished", f"{name} does not yet revoke {_hex(revoked - crl.serials)}.", step)
+    if crl.serials - revoked:
+        what = f"{name} revokes what the ledger does not know as revoked: {_hex(crl.serials - revoked)}."
+        yield Finding("problem", "ledger-behind", what, "Restore a newer ledger.sqlite; spot-ca crl tells more.")
+    if crl.number < number:
+        what = f"{name} has number {crl.number}, and the ledger has given out {number}: it is an old one."
+        yield Finding("warning", "crl-behind", what, step)
+    if crl.number > number:
+        what = f"{name} has number {crl.number}, and the ledger only knows {number}: it is older than that CRL."
+        yield Finding("warning", "ledger-behind", what, "Restore a newer ledger.sqlite, if there is one.")
+    if this_update > now + SKEW:
+        what = (
+            f"The ledger's last CRL is of {this_update:%Y-%m-%d %H:%M} UTC, which this host's clock has yet to reach."
+        )
+        yield Finding("problem", "clock-behind", what, "Set the clock right.")
+
+
+def sign_again(authority: str, *, has_key: bool) -> str:
+    """How a CRL of `root` or `issuing` is signed again."""
+    if authority == "root" and not has_key:
+        return "Bring root.key back for a moment, and run spot-ca crl."
+    return _SIGN_AGAIN if authority == "issuing" else "Run spot-ca crl."
+
+
+def _named(entry: Entry) -> str:
+    return f"{entry.profile} {entry.name} ({entry.serial})"
+
+
+def _day(entry: Entry) -> str:
+    return f"on {entry.not_after:%Y-%m-%d}"
+
+
+def _hex(serials: frozenset[int]) -> str:
+    return ", ".join(f"{serial:x}" for serial in sorted(serials)[:10]) + (" …" if len(serials) > 10 else "")
