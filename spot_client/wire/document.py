@@ -20,6 +20,10 @@ FORMAT: Final = 1
 MIN_SPOT: Final = "0.1"
 """The oldest SPOT that reads what this version writes."""
 
+MAX_VALUES: Final = 12_000_000
+"""Most values in a document. A million entries of a manifest have eight million; a frame of 3 KB can unpack to ten
+million empty lists, and those to a gigabyte of memory. Counted by what separates them, commas in text included."""
+
 D = TypeVar("D", bound="Document")
 
 
@@ -35,20 +39,24 @@ def encode(document: Document) -> bytes:
 
     Raises:
         FormatError: reason `wrong-shape`. Constructors check nothing, and what is written here must be read there.
+            Reason `too-large`: more than `MAX_VALUES`.
     """
     try:
         msgspec.convert(msgspec.to_builtins(document), type(document))
-        return strict_json.encode(document)
+        raw = strict_json.encode(document)
     except (msgspec.ValidationError, UnicodeEncodeError) as error:
         raise FormatError("wrong-shape", f"The document cannot be written: {error}.") from error
+    _check_values(raw, MAX_VALUES, "The document")
+    return raw
 
 
-def decode(raw: bytes, shape: type[D], *, max_bytes: int, what: str) -> D:
+def decode(raw: bytes, shape: type[D], *, max_bytes: int, what: str, max_values: int = MAX_VALUES) -> D:
     """Read a document of `shape` from its canonical bytes; `what` names it in errors.
 
     Raises:
-        FormatError: reason `too-new`, or one of `ca.errors.JsonError`.
+        FormatError: reason `too-new`, or one of `ca.errors.JsonError`; `too-large` also for more than `max_values`.
     """
+    _check_values(raw, max_values, what)
 
     def first_look(builtins: Any) -> None:
         _check_header(builtins, what)
@@ -57,6 +65,12 @@ def decode(raw: bytes, shape: type[D], *, max_bytes: int, what: str) -> D:
         return strict_json.decode(raw, shape, max_bytes=max_bytes, first_look=first_look)
     except JsonError as error:
         raise FormatError(error.reason, f"{what}: {error}") from error
+
+
+def _check_values(raw: bytes, max_values: int, what: str) -> None:
+    count = raw.count(b",") + raw.count(b"[") + raw.count(b"{")
+    if count > max_values:
+        raise FormatError("too-large", f"{what} holds some {count} values, more than the {max_values} allowed.")
 
 
 def _check_header(builtins: Any, what: str) -> None:

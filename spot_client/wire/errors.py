@@ -6,12 +6,14 @@ WireError          `reason` for code, one sentence for a person
 └── FormatError    a document is not of its format (`bad-manifest`, ...), or too new for this SPOT
 """
 
+from ca.errors import shown
+
 
 class WireError(Exception):
-    """Root of the tree. `reason`: a stable kebab-case word; `str()`: one sentence."""
+    """Root of the tree. `reason`: a stable kebab-case word; `str()`: one sentence, on one line, fit to be shown."""
 
     def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
+        super().__init__(shown(message))
         self.reason = reason
 
 

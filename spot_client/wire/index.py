@@ -18,6 +18,7 @@ from spot_client.wire.sealed import Seal
 MAX_PACKED_BYTES: Final = 4 * 2**20
 """Longest index that is fetched, in compressed bytes."""
 _MAX_BYTES = 32 * 2**20
+_MAX_VALUES = 2_000_000  # a release has ten in 250 bytes, so the limit above comes first
 _WHAT = "The index"
 
 Moment = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]Z\Z")]
@@ -92,7 +93,7 @@ def decode(packed: bytes) -> Index:
     if len(packed) > MAX_PACKED_BYTES:
         raise FormatError("too-large", f"{_WHAT} has {len(packed)} bytes, more than {MAX_PACKED_BYTES}.")
     raw = frame.decompress(packed, max_size=_MAX_BYTES, what=_WHAT)
-    index = document.decode(raw, Index, max_bytes=_MAX_BYTES, what=_WHAT)
+    index = document.decode(raw, Index, max_bytes=_MAX_BYTES, what=_WHAT, max_values=_MAX_VALUES)
     try:
         check(index)
     except BadName as error:

@@ -5,7 +5,8 @@ by `offset` in that stream. The pack is the stream cut into blocks, each a zstd 
 
 Rules beyond the shape, all checked by `check`: entries are sorted by path and unique; every folder above an entry is
 an entry itself, so nothing ever lies below a file or a link; links stay inside (`names.check_link`); modes give group
-and others no write and nobody set-id; a file lies inside the stream; equal contents have one place. Pure.
+and others no write and nobody set-id; a file lies inside the stream; equal contents have one place; and the tree is
+the same wherever it is laid (`wire.portable`). Pure.
 """
 
 from enum import Enum
@@ -13,7 +14,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from spot_client.wire import document, names, sealed
+from spot_client.wire import document, names, portable, sealed
 from spot_client.wire.digest import Length, Sha256
 from spot_client.wire.errors import BadName, FormatError
 
@@ -140,6 +141,8 @@ def check(manifest: Manifest) -> None:
     names.check_version(manifest.version)
     names.check_platform(manifest.platform)
     _check_paths(manifest.entries)
+    links = {entry.path: entry.target for entry in manifest.entries if isinstance(entry, Symlink)}
+    portable.check((entry.path for entry in manifest.entries), links, manifest.platform)
     _check_contents(manifest)
     commands = {entry.path for entry in manifest.files if entry.mode & 0o100}
     if not all(hook.command[0] in commands for hook in manifest.hooks):

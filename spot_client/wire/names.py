@@ -21,6 +21,7 @@ MAX_PATH_BYTES: Final = 1024
 
 _PLATFORM = re.compile(r"any|(linux|macos|windows)-(x86_64|arm64|x86|armv7|ppc64le|s390x|riscv64)", re.ASCII)
 _MAX_VERSION = 64  # characters
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # categories of Unicode
 
 
 def check_product(name: str) -> str:
@@ -122,6 +123,13 @@ def check_link(path: str, target: str) -> str:
     return target
 
 
+def _is_plain(path: str) -> bool:
+    """Whether people see what is there: U+202E, for one, shows `exe.txt` for what ends in `txt.exe`."""
+    if path.isascii():
+        return path.isprintable()
+    return not any(unicodedata.category(char) in _UNSEEN for char in path)
+
+
 def _path_problem(path: str) -> str:
     try:
         raw = path.encode()
@@ -129,8 +137,8 @@ def _path_problem(path: str) -> str:
         return "it is not Unicode text"
     if not 0 < len(raw) <= MAX_PATH_BYTES:
         return f"it has {len(raw)} bytes, and 1 to {MAX_PATH_BYTES} are allowed"
-    if "\\" in path or any(unicodedata.category(char) in {"Cc", "Cs"} for char in path):
-        return "it has a backslash or a control character"
+    if "\\" in path or not _is_plain(path):
+        return "it has a backslash, or a character that controls, formats or breaks lines"
     if not unicodedata.is_normalized("NFC", path):
         return "it is not in Unicode form NFC"
     for segment in path.split("/"):

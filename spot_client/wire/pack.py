@@ -11,7 +11,7 @@ import msgspec
 from spot_client.wire import frame
 from spot_client.wire.digest import Blob, sha256_hex, verify
 from spot_client.wire.errors import FormatError
-from spot_client.wire.manifest import MAX_BLOCK_SIZE, Block, File, Manifest
+from spot_client.wire.manifest import MAX_BLOCK_SIZE, Block, Manifest
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -62,9 +62,3 @@ def spans(manifest: Manifest) -> tuple[Span, ...]:
     starts = accumulate((block.length for block in manifest.blocks), initial=0)
     offsets = accumulate((block.size for block in manifest.blocks), initial=0)
     return tuple(Span(*place) for place in zip(manifest.blocks, starts, offsets, strict=False))
-
-
-def touched(spans: tuple[Span, ...], file: File) -> tuple[Span, ...]:
-    """The blocks that hold a part of `file`; none for an empty file."""
-    end = file.offset + file.size
-    return tuple(s for s in spans if s.offset < end and file.offset < s.offset + s.block.size) if file.size else ()

@@ -30,6 +30,8 @@ class Reason(Enum):
     REVOCATION_UNKNOWN = "revocation-unknown"
     """The mirror's revocation list is missing or has lapsed; nobody is served until it is renewed."""
     UNKNOWN_CUSTOMER = "unknown-customer"
+    SUSPENDED = "suspended"
+    """The vendor has suspended the customer: nothing is answered until that ends."""
     NOT_LICENSED = "not-licensed"
     """No licence for the product, whether or not it exists."""
     NOT_YOUR_INSTALLATION = "not-your-installation"

@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from spot_client.wire import names
+from spot_client.wire import names, portable
 from spot_client.wire.errors import BadName
 from spot_client.wire.index import Index, Release, Severity, Tombstone
 from spot_client.wire.manifest import Block, Directory, Entry, File, Hook, Kind, Manifest, Symlink
@@ -58,9 +58,23 @@ def trees(draw: st.DrawFn) -> list[Directory | Symlink]:
     return [entries[path] for path in sorted(entries)]
 
 
+def is_portable(entries: list[Directory | Symlink], platform: str) -> bool:
+    links = {entry.path: entry.target for entry in entries if isinstance(entry, Symlink)}
+    try:
+        portable.check([entry.path for entry in entries], links, platform)
+    except BadName:
+        return False
+    return True
+
+
 @st.composite
 def manifests(draw: st.DrawFn) -> Manifest:
-    tree = draw(trees())
+    platform = draw(platforms)
+    tree: list[Directory | Symlink] = []
+    for entry in draw(trees()):
+        above = entry.path.rpartition("/")[0]
+        if (not above or above in {one.path for one in tree}) and is_portable([*tree, entry], platform):
+            tree.append(entry)
     folders = ["", *(entry.path for entry in tree if isinstance(entry, Directory))]
     blocks = tuple(
         Block(draw(st.integers(1, 2**24)), draw(sha256s), draw(st.integers(1, 2**24)))
@@ -80,7 +94,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
         product=draw(products),
         component=draw(ids),
         version=draw(versions()),
-        platform=draw(platforms),
+        platform=platform,
         entries=tuple(entries[path] for path in sorted(entries)),
         blocks=blocks,
         hooks=tuple(Hook(event, (path, *words), draw(st.integers(1, 86_400))) for path in commands[:1]),

@@ -157,6 +157,19 @@ def test_nothing_is_written_that_would_not_be_read(broken: Manifest | Index) -> 
     assert error.value.reason == "wrong-shape"
 
 
+def test_no_document_is_written_that_has_more_values_than_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values are counted by commas and opening brackets: here 3 and 2."""
+    monkeypatch.setattr(document, "MAX_VALUES", 5)
+    raw = thin_snapshot.encode({"sdk/a": "1", "sdk/b": "2"})
+    assert len(document.decode(raw, ThinSnapshot, max_bytes=100, what="It", max_values=5).components) == 2
+    with pytest.raises(FormatError) as error:
+        document.decode(raw, ThinSnapshot, max_bytes=100, what="It", max_values=4)
+    assert error.value.reason == "too-large"
+    with pytest.raises(FormatError) as error:
+        thin_snapshot.encode({"sdk/a": "1", "sdk/b": "2", "sdk/c": "3"})
+    assert error.value.reason == "too-large"
+
+
 def test_an_index_over_its_caps_is_refused_before_it_is_unpacked_or_parsed() -> None:
     for packed in (b"\0" * (index.MAX_PACKED_BYTES + 1), frame.compress(b"[" * (32 * 2**20 + 1), level=1)):
         with pytest.raises(FormatError) as error:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from spot_client.wire import frame, pack
 from spot_client.wire.digest import sha256_hex
 from spot_client.wire.errors import DigestError, FormatError
-from spot_client.wire.manifest import Block, File, Manifest
+from spot_client.wire.manifest import Block, Manifest
 
 sizes = st.lists(st.integers(1, 9), max_size=6)
 
@@ -45,16 +45,6 @@ def test_blocks_lie_one_after_another_in_pack_and_stream(block_sizes: list[int])
     assert [span.offset for span in spans] == [sum(block_sizes[:number]) for number in range(len(block_sizes))]
     assert [span.start for span in spans] == [sum(range(1, number + 1)) for number in range(len(block_sizes))]
     assert [span.block.size for span in spans] == block_sizes
-
-
-@given(sizes, st.data())
-def test_the_blocks_of_a_file_are_those_that_hold_a_byte_of_it(block_sizes: list[int], data: st.DataObject) -> None:
-    spans = pack.spans(manifest_of(block_sizes))
-    owners = [number for number, size in enumerate(block_sizes) for _ in range(size)]
-    offset = data.draw(st.integers(0, len(owners)))
-    size = data.draw(st.integers(0, len(owners) - offset))
-    found = pack.touched(spans, File("f", 0o644, size, "0" * 64, offset if size else 0))
-    assert found == tuple(spans[number] for number in sorted(set(owners[offset : offset + size])))
 
 
 @given(st.binary(min_size=1, max_size=200))

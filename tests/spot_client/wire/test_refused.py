@@ -4,39 +4,14 @@ A case has a `why` for people, the `reason` expected, and the document as `raw` 
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from spot_client.wire import document, frame, index, installation, licences, manifest, sealed, thin_snapshot
 from spot_client.wire.errors import FormatError
+from tests.spot_client.wire.readers import READERS
 from tests.spot_client.wire.samples import VECTORS, vector
-
-
-def read_manifest(raw: bytes) -> object:
-    return manifest.decode(*sealed.seal(raw, level=1))
-
-
-def read_index(raw: bytes) -> object:
-    return index.decode(frame.compress(raw, level=1))
-
-
-def read_minted(raw: bytes) -> object:
-    return document.decode(raw, installation.Minted, max_bytes=installation.MAX_BYTES, what="The answer")
-
-
-def read_licences(raw: bytes) -> object:
-    return document.decode(raw, licences.LicenceList, max_bytes=licences.MAX_BYTES, what="The answer")
-
-
-READERS: dict[str, Callable[[bytes], object]] = {
-    "manifest": read_manifest,
-    "index": read_index,
-    "thin-snapshot": thin_snapshot.decode,
-    "minted": read_minted,
-    "licences": read_licences,
-}
 
 
 def cases() -> Iterator[Any]:

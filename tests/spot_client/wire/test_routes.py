@@ -1,5 +1,7 @@
 """A path has one spelling, and a route one path."""
 
+import tracemalloc
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,3 +60,13 @@ def test_any_other_spelling_leads_nowhere_or_elsewhere(raw: bytes) -> None:
 def test_a_path_is_plain_text_without_a_way_up(route: Route) -> None:
     assert set(route.path) <= set("abcdefghijklmnopqrstuvwxyz0123456789-_.!+/")
     assert not {"", ".", ".."} & set(route.path[1:].split("/"))
+
+
+def test_a_path_beyond_the_limit_is_not_even_taken_apart() -> None:
+    path = "/" * 2**20
+    tracemalloc.start()
+    try:
+        assert parse(path) is None
+        assert tracemalloc.get_traced_memory()[1] < 2**16
+    finally:
+        tracemalloc.stop()
