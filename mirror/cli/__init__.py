@@ -1,12 +1,14 @@
 """spot-mirror: the command line of the vendor's side. Composes the rooms of `mirror`; every rule lives in them."""
 
 import sys
+from pathlib import Path
 
 import click
 
 from ca.errors import CaError, PassphraseError, RevocationError, TlsError
 from mirror import errors
-from mirror.cli import customers, publishing, serving, thin_snapshots
+from mirror.cli import checking, customers, licences, publishing, serving, thin_snapshots
+from mirror.cli.options import program_config_option
 from spot_client import __version__
 from spot_client.wire.errors import WireError
 
@@ -27,6 +29,11 @@ _EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (OSError, 1),
 )
 
+_OF_THE_SYSTEM: tuple[tuple[type[Exception], frozenset[str]], ...] = (
+    (errors.StoreFault, frozenset({"no-permission"})),
+    (errors.PublishError, frozenset({"io", "not-a-folder"})),
+)
+
 EPILOG = """\b
 Exit codes:
   0  done
@@ -38,16 +45,18 @@ Exit codes:
   6  records, catalogue or blobs are damaged or locked
   7  another process is publishing
   8  signing keys are missing, damaged, or not the catalogue's
+  9  check found something to mend
 """
 
 
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="spot-mirror")
-def cli() -> None:
+@program_config_option
+def cli(config_path: Path) -> None:
     """Publish releases, license customers, serve them, and read thin snapshots."""
 
 
-for room in (publishing, customers, serving, thin_snapshots):
+for room in (publishing, customers, licences, serving, checking, thin_snapshots):
     for command in room.COMMANDS:
         cli.add_command(command)
 
@@ -68,6 +77,7 @@ def _sentence(error: Exception) -> str:
 
 
 def _exit_code(error: Exception) -> int:
-    if getattr(error, "reason", None) == "no-space":
+    reason = getattr(error, "reason", None)
+    if reason == "no-space" or any(isinstance(error, kind) and reason in found for kind, found in _OF_THE_SYSTEM):
         return 1
     return next(code for kind, code in _EXIT_CODES if isinstance(error, kind))

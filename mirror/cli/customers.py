@@ -1,23 +1,18 @@
-"""The commands `customer` and `licence`: who may fetch what."""
+"""The commands `customer`: who may be licensed at all."""
 
+import sys
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import closing
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import click
 
-from mirror import config
 from mirror.cli.options import config_option
-from mirror.cli.output import table, utc
-from mirror.errors import CatalogueFault, RecordsError
-from mirror.records.protocol import Licence, Records
-from mirror.records.sqlite import FILE_NAME, open_records
-from mirror.support import fleet
-from spot_client.wire import names
-
-_DAY = click.DateTime(["%Y-%m-%d"])
+from mirror.cli.output import counted, json_document, rfc3339, table, utc, utc_and_age
+from mirror.cli.store import json_option, records, today
+from mirror.errors import RecordsError
+from mirror.records.protocol import Customer, Holdings, Licence, Suspension
 
 
 @click.group()
@@ -29,189 +24,151 @@ def customer() -> None:
 @click.argument("customers", nargs=-1, required=True, metavar="NAME...")
 @config_option
 def _add(customers: tuple[str, ...], config_path: Path) -> None:
-    """Add customers by NAME: lower-case letters, digits and hyphens. Stops at the first that cannot be added."""
-    with _records(config_path) as records:
+    """Add customers by NAME.
+
+    A name has lower-case letters, digits and hyphens. Stops at the first that cannot be added.
+    """
+    with records(config_path) as store:
         for name in customers:
-            records.add_customer(name, datetime.now(UTC))
+            store.add_customer(name, datetime.now(UTC))
             click.echo(f"Added {name}. Next: spot-mirror licence grant {name} PRODUCT")
 
 
 @customer.command("list")
+@json_option
 @config_option
-def _list_customers(config_path: Path) -> None:
-    """List customers: since when, which products they are licensed for today, how many installations they have."""
-    today = datetime.now(UTC).date()
-    with _records(config_path) as records:
-        customers, licences, installations = records.customers(), records.licences(), records.installations()
-    if not customers:
-        click.echo("There is no customer yet. Next: spot-mirror customer add NAME")
-        return
-    counts = Counter(installation.customer for installation in installations)
-    click.echo(
-        table(
-            ("CUSTOMER", "ADDED", "LICENSED FOR", "INSTALLATIONS"),
-            (
-                (line.name, utc(line.added), _products(line.name, licences, today) or "nothing", str(counts[line.name]))
-                for line in customers
-            ),
-        )
-    )
+def _list(*, as_json: bool, config_path: Path) -> None:
+    """List customers.
 
+    Since when they are there, which products they are licensed for today, how many installations they have, and since
+    when and why they are suspended.
 
-@click.group()
-def licence() -> None:
-    """Licences: which products and channels a customer may fetch, and when."""
-
-
-@licence.command("grant")
-@click.argument("customer_name", metavar="CUSTOMER")
-@click.argument("product")
-@click.option(
-    "--channel", "channels", multiple=True, default=("stable",), show_default=True, help="A channel; may be repeated."
-)
-@click.option("--from", "first", type=_DAY, metavar="DAY", help="First day, in UTC.  [default: today]")
-@click.option("--until", "last", type=_DAY, metavar="DAY", help="Last day, in UTC.  [default: open end]")
-@click.option("--installations", default=1, show_default=True, help="How many installations are paid for.")
-@click.option("--replace", is_flag=True, help="Even if a licence in force is cut off until the first day of this one.")
-@config_option
-def _grant(
-    *,
-    customer_name: str,
-    product: str,
-    channels: tuple[str, ...],
-    first: datetime | None,
-    last: datetime | None,
-    installations: int,
-    replace: bool,
-    config_path: Path,
-) -> None:
-    """License CUSTOMER for PRODUCT. Granted again, a licence is replaced as a whole, and what changed is printed."""
-    today = datetime.now(UTC).date()
-    granted = Licence(
-        customer=customer_name,
-        product=product,
-        channels=tuple(sorted(set(channels))),
-        valid_from=today if first is None else first.date(),
-        valid_until=None if last is None else last.date(),
-        installations=installations,
-    )
-    with _records(config_path) as records:
-        if not replace:
-            _check_no_gap(records, granted, today)
-        older = records.grant(granted)
-    terms = ", ".join(f"{term} {value}" for term, value in _terms(granted).items())
-    click.echo(f"{customer_name} is licensed for {product}: {terms}.")
-    if older is not None:
-        click.echo(_changes(older, granted))
-    _note_unpublished(config.load(config_path).data_dir / "catalogue", product)
-
-
-@licence.command("end")
-@click.argument("customer_name", metavar="CUSTOMER")
-@click.argument("product")
-@click.option(
-    "--last-day",
-    type=_DAY,
-    metavar="DAY",
-    help="The last day on which it is in force, in UTC.  [default: yesterday, so that it ends at once]",
-)
-@config_option
-def _end(customer_name: str, product: str, last_day: datetime | None, config_path: Path) -> None:
-    """End the licence of CUSTOMER for PRODUCT. An end that was earlier already stays."""
-    today = datetime.now(UTC).date()
-    day = today - timedelta(days=1) if last_day is None else last_day.date()
-    with _records(config_path) as records:
-        ended = records.end_licence(customer_name, product, day)
-    click.echo(f"{customer_name}'s licence for {product}: {_state(ended, today)}, last day {ended.valid_until}.")
-
-
-@licence.command("list")
-@click.option("--customer", "customer_name", metavar="CUSTOMER", help="Only this customer's.")
-@config_option
-def _list_licences(customer_name: str | None, config_path: Path) -> None:
-    """List licences, ended ones too.
-
-    INSTALLATIONS: how many have the product, as their newest thin snapshots tell / how many are paid for.
+    \b
+    --json: a list of
+      customer, added, licensed_for (products, today), installations (their number),
+      suspended: null, or since and reason
     """
-    if customer_name is not None:
-        names.check_id("customer", customer_name)
-    today = datetime.now(UTC).date()
-    with _records(config_path) as records:
-        licences = records.licences(customer_name)
-        used = fleet.users(records.installations(customer_name), records.newest_thin_snapshots(customer_name))
-    if not licences:
-        click.echo("There is no licence. Next: spot-mirror licence grant CUSTOMER PRODUCT")
-        return
+    now = datetime.now(UTC)
+    with records(config_path) as store:
+        customers, licences, installations = store.customers(), store.licences(), store.installations()
+    counts = Counter(installation.customer for installation in installations)
+    products = _products(licences, now.date())
+    if as_json:
+        click.echo(json_document([_as_json(line, products, counts) for line in customers]))
+    elif not customers:
+        click.echo("There is no customer yet. Next: spot-mirror customer add NAME")
+    else:
+        rows = (_row(line, products, counts, now) for line in customers)
+        click.echo(table(("CUSTOMER", "ADDED", "LICENSED FOR", "INSTALLATIONS", "SUSPENDED"), rows))
+
+
+@customer.command("suspend")
+@click.argument("name")
+@click.option("--reason", default="", metavar="TEXT", help="A note for 'customer list'; the customer never sees it.")
+@config_option
+def _suspend(name: str, reason: str, config_path: Path) -> None:
+    """Refuse a customer everything, until it is resumed.
+
+    That holds for all its installations, whatever it is licensed for. A running mirror takes it over within about a
+    second. Nothing is lost: 'customer resume' undoes it.
+    """
+    with records(config_path) as store:
+        before = store.suspend(name, reason.strip(), datetime.now(UTC))
+    if before.suspended is None:
+        click.echo(f"{name} is suspended. To undo it: spot-mirror customer resume {name}")
+    elif reason.strip() in {"", before.suspended.reason}:
+        click.echo(f"{name} is suspended already, {_since(before.suspended)}; nothing was changed.")
+    else:
+        click.echo(f"{name} is suspended already; the reason was changed to: {reason.strip()}")
+
+
+@customer.command("resume")
+@click.argument("name")
+@config_option
+def _resume(name: str, config_path: Path) -> None:
+    """End a customer's suspension.
+
+    Its licences hold again as they stand.
+    """
+    with records(config_path) as store:
+        before = store.resume(name)
+    if before.suspended is None:
+        click.echo(f"{name} was not suspended; nothing was changed.")
+    else:
+        click.echo(f"{name} is served again; it was suspended {_since(before.suspended)}.")
+
+
+@customer.command("remove")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask; needed where nobody can be asked.")
+@click.option("--dry-run", is_flag=True, help="Only show what would go.")
+@config_option
+def _remove(name: str, *, yes: bool, dry_run: bool, config_path: Path) -> None:
+    """Remove a customer for ever.
+
+    Its licences, its installations and their history go with it. While it holds a licence that has not ended it has to
+    be suspended first, even with --yes: a suspension does to the customer what a removal does, and can be undone when
+    it was the wrong one.
+    """
+    with records(config_path) as store:
+        held = store.remove_customer(name, today(), dry_run=True)
+        click.echo(f"This goes for ever with {name}: {_told(held)}.")
+        if dry_run:
+            click.echo("Nothing was removed: this was a dry run.")
+            return
+        _confirm(name, yes=yes)
+        click.echo(f"Removed {name}: {_told(store.remove_customer(name, today()))}.")
     click.echo(
-        table(
-            ("CUSTOMER", "PRODUCT", "STATE", "FROM", "UNTIL", "INSTALLATIONS", "CHANNELS"),
-            (
-                (
-                    line.customer,
-                    line.product,
-                    _state(line, today),
-                    str(line.valid_from),
-                    str(line.valid_until or "open"),
-                    f"{used[line.customer, line.product]} / {line.installations}",
-                    " ".join(line.channels),
-                )
-                for line in licences
-            ),
-        )
+        f"Next: revoke its certificates ('spot-ca list --name {name}' shows them, then 'spot-ca revoke SERIAL'), or"
+        f" they let their holders in again should a customer {name} ever be added."
     )
 
 
-def _records(config_path: Path) -> closing[Records]:
-    return closing(open_records(config.load(config_path).data_dir / FILE_NAME))
+def _confirm(name: str, *, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("Nothing was removed: nobody can be asked here. Add --yes.")
+    if not click.confirm(f"Remove {name} for ever?", err=True):
+        raise RecordsError("not-confirmed", "Nothing was removed.")
 
 
-def _check_no_gap(records: Records, granted: Licence, today: date) -> None:
-    """Refuse a grant that would leave without a licence, from today on, a customer who has one."""
-    older = (line for line in records.licences(granted.customer) if line.product == granted.product)
-    if granted.valid_from > today and any(line.holds(today) for line in older):
-        raise RecordsError(
-            "would-cut-off",
-            f"{granted.customer}'s licence for {granted.product} is in force today and would be cut off until"
-            f" {granted.valid_from}: leave out --from to extend it, or add --replace.",
-        )
+def _told(held: Holdings) -> str:
+    products = f" ({' '.join(held.products)})" if held.products else ""
+    installations, lines = counted(held.installations, "installation"), counted(held.thin_snapshots, "thin snapshot")
+    return f"{counted(len(held.products), 'licence')}{products}, {installations}, {lines}"
 
 
-def _products(customer_name: str, licences: Sequence[Licence], today: date) -> str:
-    return " ".join(line.product for line in licences if line.customer == customer_name and line.holds(today))
+def _products(licences: Iterable[Licence], day: date) -> dict[str, list[str]]:
+    """Products by customer, of licences in force on `day`."""
+    products: dict[str, list[str]] = {}
+    for line in licences:
+        if line.holds(day):
+            products.setdefault(line.customer, []).append(line.product)
+    return products
 
 
-def _terms(line: Licence) -> dict[str, str]:
+def _row(line: Customer, products: dict[str, list[str]], counts: Counter[str], now: datetime) -> tuple[str, ...]:
+    suspended = ""
+    if line.suspended is not None:
+        suspended = f"{utc_and_age(line.suspended.since, now)} {line.suspended.reason}"
+    licensed = " ".join(products.get(line.name, ())) or "nothing"
+    return line.name, utc(line.added), licensed, str(counts[line.name]), suspended
+
+
+def _as_json(line: Customer, products: dict[str, list[str]], counts: Counter[str]) -> dict[str, object]:
+    suspended = line.suspended
     return {
-        "channels": " ".join(line.channels),
-        "from": str(line.valid_from),
-        "until": str(line.valid_until or "open"),
-        "installations": str(line.installations),
+        "customer": line.name,
+        "added": rfc3339(line.added),
+        "licensed_for": products.get(line.name, []),
+        "installations": counts[line.name],
+        "suspended": suspended and {"since": rfc3339(suspended.since), "reason": suspended.reason},
     }
 
 
-def _changes(older: Licence, newer: Licence) -> str:
-    before, after = _terms(older), _terms(newer)
-    changes = [f"{term} {before[term]} -> {after[term]}" for term in before if before[term] != after[term]]
-    return f"Changed: {', '.join(changes)}." if changes else "Nothing changed: it was granted like this before."
+def _since(suspended: Suspension) -> str:
+    return f"since {utc(suspended.since)}" + (f" ({suspended.reason})" if suspended.reason else "")
 
 
-def _state(line: Licence, today: date) -> str:
-    if line.holds(today):
-        return "in force"
-    return "ended" if line.valid_until is not None and line.valid_until < today else "not yet"
-
-
-def _note_unpublished(folder: Path, product: str) -> None:
-    # Imported here: it loads TUF, which no other command about customers needs.
-    from mirror.catalogue import load
-
-    try:
-        known = any(index.releases for (owner, _), index in load(folder).indexes.items() if owner == product)
-    except CatalogueFault as fault:
-        click.echo(f"Note: whether {product} has releases cannot be told: {fault}", err=True)
-    else:
-        if not known:
-            click.echo(f"Note: no release of {product} is published yet; check the product's name.", err=True)
-
-
-COMMANDS = (customer, licence)
+COMMANDS = (customer,)

@@ -1,8 +1,10 @@
-"""How the commands of spot-mirror print tables, moments and ages. Pure."""
+"""How the commands of spot-mirror print tables, moments and ages, and JSON for programs. Pure."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
+
+import msgspec
 
 _UNITS: Final = (("day", 86400), ("hour", 3600), ("minute", 60))
 
@@ -23,6 +25,21 @@ def utc(moment: datetime) -> str:
 def utc_and_age(moment: datetime | None, now: datetime) -> str:
     """A moment and how long ago it was, in its largest unit: `2026-03-01 12:30:00Z (3 days ago)`; None is `never`."""
     return "never" if moment is None else f"{utc(moment)} ({_age(moment, now)})"
+
+
+def counted(count: int, word: str) -> str:
+    """A number of things: `1 licence`, `2 licences`."""
+    return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+def rfc3339(moment: datetime) -> str:
+    """A moment in UTC for programs: `2026-03-01T12:30:00Z`."""
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def json_document(value: object) -> str:
+    """Builtins, dates and None as one JSON document for programs, in the order given, indented for people."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
 
 def _age(moment: datetime, now: datetime) -> str:

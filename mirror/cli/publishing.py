@@ -1,33 +1,39 @@
-"""The commands `init`, `publish`, `releases` and `resign`."""
+"""The commands `publish` and `resign`; `init`, `releases` and `release show` have modules of their own."""
 
 import os
 import re
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Any, Final, TextIO
 
 import click
 
 from mirror import catalogue, config
-from mirror.blobs import Blobs, LocalBlobs
+from mirror.blobs import LocalBlobs
 from mirror.cli.init import init
-from mirror.cli.options import config_option
-from mirror.cli.output import table, utc
+from mirror.cli.options import config_option, program_config
+from mirror.cli.output import json_document, rfc3339, utc
 from mirror.cli.passphrase import passphrase_option, reader
 from mirror.cli.progress import progress_bar, size
-from mirror.errors import BlobFault
+from mirror.cli.releases import release, releases
+from mirror.cli.store import json_option
 from mirror.publishing import keys
 from mirror.publishing import publish as publishing
 from mirror.publishing.journal import Place
 from mirror.publishing.order import Means, Order, Outcome
-from mirror.publishing.pack import Progress
+from mirror.publishing.tree import Form, Progress
 from spot_client.wire import names
-from spot_client.wire.index import Index, Release, Severity
+from spot_client.wire.index import Severity
 
 _REQUIREMENT = re.compile(r"([^\s<>=!~,;]+)\s*([<>=!~].*)")
 _MAX_NOTES = 8192  # characters
+_FORMS: Final = {
+    Form.FOLDER: "folder",
+    Form.ZIP: "zip file: what is in it is the release (--opaque takes the file itself)",
+    Form.TAR: "tar archive: what is in it is the release (--opaque takes the file itself)",
+    Form.FILE: "one file, as it is",
+}
 
 
 def _requirements(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -38,6 +44,16 @@ def _requirements(_context: click.Context, _option: click.Parameter, values: tup
     if len(dict(pairs)) < len(pairs):
         raise click.BadParameter("name each component once, with all its versions: 'sdk/botocore>=1.40,<2'")
     return dict(pairs)
+
+
+def _patterns(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if Path(value).suffix == ".toml" and Path(value).is_file():
+            raise click.BadParameter(
+                f"{value} is a file here, not a pattern of the release: the mirror's configuration stands before the "
+                "command, as in 'spot-mirror --config FILE publish'. For a pattern of that name, write '/' before it."
+            )
+    return values
 
 
 @click.command()
@@ -70,116 +86,86 @@ def _requirements(_context: click.Context, _option: click.Parameter, values: tup
     metavar="PRODUCT/COMPONENT VERSIONS",
     help="What must be installed beside it, such as 'sdk/botocore>=1.40'; may be given more than once.",
 )
+@click.option(
+    "--config",
+    multiple=True,
+    metavar="PATTERN",
+    callback=_patterns,
+    help="Files that customers change, such as 'etc/*.ini': a changed one stays, the new one is laid beside it.",
+)
+@click.option(
+    "--state",
+    multiple=True,
+    metavar="PATTERN",
+    help="Files that the product writes, such as 'var/': neither update nor rollback touches them.",
+)
+@click.option("--opaque", is_flag=True, help="Publish an archive as one file, as it is.")
 @click.option("--level", type=click.IntRange(1, 22), help="Level of zstd; by default that of the configuration.")
 @click.option("--dry-run", is_flag=True, help="Read and check everything, and publish nothing.")
-@config_option
+@json_option
 @passphrase_option
+@program_config
 def publish(
     *,
     component: str,
-    version: str,
     source: Path,
-    platform: str,
-    channels: tuple[str, ...],
     severity: str,
-    restart: bool,
     notes: str,
     notes_file: TextIO | None,
-    requires: dict[str, str],
     level: int | None,
     dry_run: bool,
+    as_json: bool,
     config_path: Path,
     passphrase_file: Path | None,
+    **details: Any,
 ) -> None:
-    """Publish SOURCE (a folder, a .zip or a .whl) as VERSION of PRODUCT/COMPONENT: visible whole, or not at all.
+    """Publish SOURCE as VERSION of PRODUCT/COMPONENT: visible whole, or not at all.
 
-    A release never changes. The same content again is no error, and may add channels to it.
+    SOURCE is a folder, or an archive, whose content is the release (.zip, .whl, .tar, .tar.gz, .tar.bz2, .tar.xz,
+    .tar.zst), or any other file, which is the release alone. A release never changes. The same content again is no
+    error, and may add channels to it.
+
+    A PATTERN is written as in a .gitignore file: '*.ini' fits that name anywhere, 'etc/*' begins at the top of the
+    release, 'var/' is all below that folder, and '!PATTERN' takes back. Each has to fit a file. --config and
+    --state may be given more than once. The mirror's configuration stands before: spot-mirror --config FILE publish.
+
+    \b
+    --json: component, version, platform, outcome ("published", "promoted", "already" or "dry-run"),
+      read_as ("folder", "zip", "tar" or "file"), channels, files, config_files, state_files (how many),
+      size, pack_length (bytes; 0 for what was not packed), catalogue_version, good_until, seconds, notes
     """
-
     product, name = names.split_component(component)
-    order = Order(
-        product=product,
-        component=name,
-        version=version,
-        platform=platform,
-        channels=channels,
-        severity=Severity(severity),
-        restart=restart,
-        notes=_notes(notes, notes_file),
-        requires=requires,
-    )
+    words = _notes(notes, notes_file)
+    order = Order(product=product, component=name, severity=Severity(severity), notes=words, **details)
     started = time.monotonic()
     with progress_bar() as progress:
         means = _means(config_path, passphrase_file, level, progress)
         outcome = publishing.publish(means, order, source, dry_run=dry_run)
-    _report(order, outcome, time.monotonic() - started)
-    click.echo(f"  {_good_until(means)}")
+    _say(outcome.notes)
+    _report(order, outcome, time.monotonic() - started, _expiry(means), as_json=as_json)
 
 
 @click.command()
-@click.argument("what", metavar="[PRODUCT[/COMPONENT]]", default="")
-@config_option
-def releases(what: str, config_path: Path) -> None:
-    """List what was published: all of it, or of one product or component."""
-    loaded = config.load(config_path)
-    wanted = _wanted(what)
-    known = catalogue.load(loaded.data_dir / "catalogue")
-    blobs = LocalBlobs(loaded.data_dir)
-    rows = [
-        row
-        for key, offered in sorted(known.indexes.items())
-        if key[: len(wanted)] == wanted
-        for row in _rows(offered, blobs)
-    ]
-    if not rows:
-        click.echo(f"Nothing is published{f' of {what}' if what else ''} yet. Next: spot-mirror publish --help")
-        return
-    click.echo(table(_HEAD, rows))
-
-
-@click.command()
+@json_option
 @config_option
 @passphrase_option
-def resign(config_path: Path, passphrase_file: Path | None) -> None:
+def resign(*, as_json: bool, config_path: Path, passphrase_file: Path | None) -> None:
     """Sign the catalogue's snapshot and timestamp anew, so that they do not lapse; publish does so by itself.
 
     The timestamp lapses after 3 days, the snapshot after 7: run this every day.
-    """
 
+    \b
+    --json: catalogue_version, good_until, notes
+    """
     means = _means(config_path, passphrase_file, None, lambda _what, _done, _total: None)
     version, notes = publishing.resign(means)
+    expires = _expiry(means)
     _say(notes)
+    if as_json:
+        click.echo(json_document({"catalogue_version": version, "good_until": rfc3339(expires), "notes": notes}))
+        return
     click.echo(f"The catalogue is signed anew: version {version}.")
-    click.echo(_good_until(means))
-
-
-_HEAD = ("COMPONENT", "VERSION", "PLATFORM", "CHANNELS", "PUBLISHED", "SEVERITY", "MANIFEST", "PACK", "STATE")
-
-
-def _rows(offered: Index, blobs: Blobs) -> Iterator[tuple[str, ...]]:
-    name = f"{offered.product}/{offered.component}"
-    for line in offered.releases:
-        pack, state = _stored(offered, line, blobs)
-        sizes = (size(line.manifest.length), pack)
-        channels, when = ",".join(line.channels), _moment(line.published)
-        yield (name, line.version, line.platform, channels, when, line.severity.value, *sizes, state)
-    for gone in offered.tombstones:
-        yield (name, gone.version, gone.platform, "", "", "", "", "", f"withdrawn {_moment(gone.withdrawn)}")
-
-
-def _stored(offered: Index, line: Release, blobs: Blobs) -> tuple[str, str]:
-    key = f"releases/{offered.product}/{offered.component}/{line.version}/{line.platform}"
-    try:
-        whole = blobs.length(f"{key}/manifest") == line.manifest.length
-        return size(blobs.length(f"{key}/pack")), "on offer" if whole else "damaged"
-    except BlobFault:
-        return "", "missing"
-
-
-def _wanted(what: str) -> tuple[str, ...]:
-    if "/" in what:
-        return names.split_component(what)
-    return (names.check_product(what),) if what else ()
+    click.echo(_good_until(expires))
 
 
 def _notes(notes: str, file: TextIO | None) -> str:
@@ -208,18 +194,50 @@ def _means(config_path: Path, passphrase_file: Path | None, level: int | None, p
     )
 
 
-def _report(order: Order, outcome: Outcome, seconds: float) -> None:
-    _say(outcome.notes)
+def _report(order: Order, outcome: Outcome, seconds: float, expires: datetime, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json_document(_document(order, outcome, seconds, expires)))
+        return
     click.echo(f"{order.name}: {outcome.state.value}.")
-    sizes = f"{outcome.files} file{'' if outcome.files == 1 else 's'}, {size(outcome.size)}"
+    click.echo(f"  read as   {_FORMS[outcome.form]}")
     packed = f", pack {size(outcome.stored)}" if outcome.stored else ""
-    click.echo(f"  content   {sizes}{packed}, {seconds:.1f} s")
+    click.echo(f"  content   {_count(outcome.files)}, {size(outcome.size)}{packed}, {seconds:.1f} s")
+    if outcome.config or outcome.state_files:
+        click.echo(f"  kinds     config: {_count(outcome.config)}, state: {_count(outcome.state_files)}")
     click.echo(f"  channels  {', '.join(outcome.channels)}")
     click.echo(f"  catalogue version {outcome.version}")
+    click.echo(f"  {_good_until(expires)}")
 
 
-def _good_until(means: Means) -> str:
-    expires = catalogue.read_chain(means.place.catalogue).timestamp.expires
+def _document(order: Order, outcome: Outcome, seconds: float, expires: datetime) -> dict[str, Any]:
+    return {
+        "component": f"{order.product}/{order.component}",
+        "version": order.version,
+        "platform": order.platform,
+        "outcome": outcome.state.name.lower().replace("_", "-"),
+        "read_as": outcome.form.name.lower(),
+        "channels": [*outcome.channels],
+        "files": outcome.files,
+        "config_files": outcome.config,
+        "state_files": outcome.state_files,
+        "size": outcome.size,
+        "pack_length": outcome.stored,
+        "catalogue_version": outcome.version,
+        "good_until": rfc3339(expires),
+        "seconds": round(seconds, 1),
+        "notes": [*outcome.notes],
+    }
+
+
+def _count(files: int) -> str:
+    return f"{files} file{'' if files == 1 else 's'}"
+
+
+def _expiry(means: Means) -> datetime:
+    return catalogue.read_chain(means.place.catalogue).timestamp.expires
+
+
+def _good_until(expires: datetime) -> str:
     return f"catalogue good until {utc(expires)} (timestamp), then: spot-mirror resign"
 
 
@@ -228,8 +246,4 @@ def _say(notes: tuple[str, ...]) -> None:
         click.echo(f"Note: {note}", err=True)
 
 
-def _moment(text: str) -> str:
-    return text.replace("T", " ")
-
-
-COMMANDS: tuple[click.Command, ...] = (init, publish, releases, resign)
+COMMANDS: tuple[click.Command, ...] = (init, publish, releases, release, resign)

@@ -2,7 +2,7 @@
 
     publishing/publish.lock     held while one publishes; names the holder's process id
     publishing/journal.json     what is in progress, the blobs and the catalogue files made for it
-    publishing/staging/         the pack and the manifest in the making
+    publishing/staging/         the pack and the manifest in the making; an unpacked archive, which has no name
 
 The one step that counts is the replacing of timestamp.json. A killed run before it left files that nothing names: they
 go. After it, the release stands, and only the journal goes. What the catalogue names is never removed.

@@ -8,14 +8,18 @@ import msgspec
 
 from mirror.publishing.journal import Place
 from mirror.publishing.keys import Ring
-from mirror.publishing.pack import Progress
-from mirror.publishing.tree import Limits
+from mirror.publishing.limits import Limits
+from mirror.publishing.tree import Form, Progress
 from spot_client.wire.index import Release, Severity
 from spot_client.wire.sealed import Seal
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be published. `requires`: version specifiers by `PRODUCT/COMPONENT`."""
+    """What is to be published.
+
+    `requires`: version specifiers by `PRODUCT/COMPONENT`. `config`, `state`: patterns of the files of these kinds
+    (`mirror.publishing.kinds`). `opaque`: an archive is taken as one file, too.
+    """
 
     product: str
     component: str
@@ -26,6 +30,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     restart: bool = False
     notes: str = ""
     requires: dict[str, str] = {}
+    config: tuple[str, ...] = ()
+    state: tuple[str, ...] = ()
+    opaque: bool = False
 
     @property
     def name(self) -> str:
@@ -62,11 +69,18 @@ class State(Enum):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of an order. Sizes in bytes; `stored`: the pack's; `version`: the catalogue's; `notes`: for people."""
+    """What came of an order.
+
+    `form`: what the source was read as. `files`, `config`, `state_files`: how many files there are, and of the kinds.
+    Sizes in bytes; `stored`: the pack's. `version`: the catalogue's. `notes`: for people.
+    """
 
     state: State
     channels: tuple[str, ...]
+    form: Form
     files: int
+    config: int
+    state_files: int
     size: int
     stored: int
     version: int

@@ -8,26 +8,31 @@ The same tree always gives the same entries; the same level and zstd the same pa
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 import msgspec
 
 from mirror.errors import SourceError
-from mirror.publishing.tree import FOLDER_MODE, SourceFile, SourceFolder, SourceLink, Tree
+from mirror.publishing.native import is_native
+from mirror.publishing.tree import FOLDER_MODE, Form, Progress, SourceFile, SourceFolder, SourceLink, Tree
 from spot_client.wire import manifest, pack
 from spot_client.wire.manifest import Block, Entry
 
-Progress = Callable[[str, int, int], None]
-"""Told what is going on ("reading", "packing"), how many bytes are done, and how many there are."""
+_HEAD_BYTES = 2**16
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """The entries of a manifest, and the files whose contents are the stream, in order, with their SHA-256."""
+    """The entries of a manifest, and the files whose contents are the stream, in order, with their SHA-256.
+
+    `native`: the paths of machine code of one system. `form`: what the source was read as.
+    """
 
     entries: tuple[Entry, ...]
     stream: tuple[tuple[SourceFile, str], ...]
+    native: tuple[str, ...]
+    form: Form
 
     @property
     def size(self) -> int:
@@ -45,16 +50,19 @@ def lay_out(tree: Tree, progress: Progress) -> Layout:
     places: dict[str, int] = {}
     lines: dict[str, manifest.File] = {}
     stream: list[tuple[SourceFile, str]] = []
+    native = []
     for file in sorted(tree.files, key=_neighbours):
-        digest = _digest(file)
+        digest, head = _digest(file)
+        if is_native(head):
+            native.append(file.path)
         if file.size and digest not in places:
             places[digest] = end
             end += file.size
             stream.append((file, digest))
-        lines[file.path] = manifest.File(file.path, file.mode, file.size, digest, places.get(digest, 0))
+        lines[file.path] = manifest.File(file.path, file.mode, file.size, digest, places.get(digest, 0), file.kind)
         done += file.size
         progress("reading", done, total)
-    return Layout(tuple(_entries(tree, lines)), tuple(stream))
+    return Layout(tuple(_entries(tree, lines)), tuple(stream), tuple(sorted(native)), tree.form)
 
 
 def write(layout: Layout, target: Path, *, level: int, workers: int, progress: Progress) -> tuple[Block, ...]:
@@ -80,11 +88,14 @@ def _neighbours(file: SourceFile) -> tuple[str, str, str]:
     return path.suffix, path.name, file.path
 
 
-def _digest(file: SourceFile) -> str:
+def _digest(file: SourceFile) -> tuple[str, bytes]:
+    """The SHA-256 of a file, and how it begins."""
     sha256 = hashlib.sha256()
+    head = b""
     for chunk in file.read():
         sha256.update(chunk)
-    return sha256.hexdigest()
+        head = head or chunk[:_HEAD_BYTES]
+    return sha256.hexdigest(), head
 
 
 def _entries(tree: Tree, lines: dict[str, manifest.File]) -> Iterator[Entry]:

@@ -9,7 +9,6 @@ A release is immutable. The same content again is no error: it may add channels,
 """
 
 import contextlib
-import errno
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -20,40 +19,47 @@ from ca import files
 from mirror import catalogue
 from mirror.blobs import make_folder
 from mirror.catalogue import Catalogue
-from mirror.errors import BlobFault, Conflict, MirrorError, PublishError
-from mirror.publishing import journal, pack, signing, source
+from mirror.errors import BlobFault, Conflict, PublishError
+from mirror.publishing import hints, journal, kinds, pack, signing, source, stored, tree
 from mirror.publishing.journal import Journal, Place
 from mirror.publishing.keys import Ring
 from mirror.publishing.order import Means, Order, Outcome, State
 from mirror.publishing.pack import Layout
+from mirror.publishing.turn import turn
 from spot_client.wire import index, manifest, names
+from spot_client.wire.errors import WireError
 from spot_client.wire.index import Index, Release
-from spot_client.wire.manifest import Entry, File, Manifest
+from spot_client.wire.manifest import Block, File, Kind, Manifest
 from spot_client.wire.sealed import Seal
 
 
 def publish(means: Means, order: Order, origin: Path, *, dry_run: bool = False) -> Outcome:
-    """Publish what lies in `origin`: a folder, a .zip or a .whl file.
+    """Publish what lies in `origin`: a folder, an archive, or any other file (`mirror.publishing.source`).
 
     Raises:
         Conflict: reason `other-content`, `other-spelling` or `withdrawn`.
         SourceError: the source cannot be used.
-        PublishError: reason `requires-itself`, `too-large`, `no-space` or `io`; nothing was published.
+        PublishError: reason `requires-itself`, `too-large`, `no-space`, `not-a-folder` or `io`; nothing was published.
         Busy, SigningError, PassphraseError, CatalogueFault, BlobFault, BadName, FormatError: as they say.
     """
     _check(order, means.clock())
-    with _turn(means.place) as undone, source.read(origin, means.limits) as tree:
+    with turn(means.place) as undone:
         known = catalogue.load(means.place.catalogue)
         present = _present(known, order)
-        layout = pack.lay_out(tree, means.progress)
-        if present is not None:
-            outcome = _again(means, order, layout, present, dry_run=dry_run)
-        elif dry_run:
-            outcome = _outcome(State.DRY_RUN, order.channels, layout, 0, known.version)
-        else:
-            outcome = _new(means, order, layout)
+        if not dry_run and _signs(means, order, present):
+            means.ring.signers("timestamp")  # a wrong passphrase shows now, not after an hour of reading
+        scratch = means.place.staging
+        with source.read(origin, means.limits, scratch, means.progress, opaque=order.opaque) as found:
+            tree.check_platform(found, order.platform)
+            layout = pack.lay_out(kinds.assign(found, order.config, order.state), means.progress)
+            if present is not None:
+                outcome = _again(means, order, layout, present, dry_run=dry_run)
+            else:
+                outcome = _new(means, order, layout, known, dry_run=dry_run)
+        said = hints.hints(order, origin.name, layout, known)
         reminders = signing.reminders(catalogue.read_chain(means.place.catalogue), means.clock())
-        return msgspec.structs.replace(outcome, notes=(*undone, *outcome.notes, *reminders))
+        notes = (*undone, *outcome.notes, *said, *reminders)
+        return msgspec.structs.replace(outcome, notes=notes)
 
 
 def start(place: Place, ring: Ring, now: datetime) -> None:
@@ -72,39 +78,10 @@ def start(place: Place, ring: Ring, now: datetime) -> None:
 
 def resign(means: Means) -> tuple[int, tuple[str, ...]]:
     """Sign snapshot and timestamp anew; the catalogue's new version, and notes for people. Raises as `publish`."""
-    with _turn(means.place) as undone:
+    with turn(means.place) as undone:
         chain = catalogue.read_chain(means.place.catalogue)
         _switch(means.place, Journal(what="The new signing"), signing.resign(chain, means.ring, means.clock()))
         return chain.timestamp.version + 1, (*undone, *signing.reminders(chain, means.clock()))
-
-
-@contextlib.contextmanager
-def _turn(place: Place) -> Iterator[tuple[str, ...]]:
-    """One run under the lock, that clears up before and after itself; gives what it had to clear up before."""
-    try:
-        with journal.locked(place):
-            note = journal.recover(place)
-            try:
-                yield (note,) if note else ()
-            except BaseException:
-                with contextlib.suppress(OSError, MirrorError):  # else the next run clears up
-                    journal.recover(place)
-                raise
-            journal.end(place)
-    except BlobFault as error:
-        if error.reason == "no-space":
-            raise _full(place) from error
-        raise
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise _full(place) from error
-        hint = "Put that right, then run the same command again: it clears up first."
-        raise PublishError("io", f"{place.data} cannot be used: {error.strerror}. {hint}") from error
-
-
-def _full(place: Place) -> PublishError:
-    hint = "Free some space, then run the same command again."
-    return PublishError("no-space", f"The disk of {place.data} is full: nothing was published. {hint}")
 
 
 def _check(order: Order, now: datetime) -> None:
@@ -127,14 +104,38 @@ def _present(known: Catalogue, order: Order) -> Release | None:
     return known.release(order.product, order.component, order.version, order.platform)
 
 
-def _new(means: Means, order: Order, layout: Layout) -> Outcome:
-    means.ring.signers("timestamp")  # a wrong passphrase shows now, not after an hour of compressing
+def _signs(means: Means, order: Order, present: Release | None) -> bool:
+    """Whether anything will be signed for an order, if its source is what it has to be."""
+    if present is None or not set(order.channels) <= set(present.channels):
+        return True
+    roles = catalogue.read_chain(means.place.catalogue).roles
+    return any(
+        signing.due(role, roles[role].expires, means.clock()) for role in (*signing.TOP_ROLES[1:], order.product)
+    )
+
+
+def _new(means: Means, order: Order, layout: Layout, known: Catalogue, *, dry_run: bool) -> Outcome:
+    notes = tuple(_changes(means.place, order, layout, known))
+    if dry_run:
+        outcome = _outcome(State.DRY_RUN, order.channels, layout, 0, known.version)
+        return msgspec.structs.replace(outcome, notes=notes)
     keys = {name: f"{order.key}/{name}" for name in ("pack", "manifest")}
     line = Journal(what=f"The publish of {order.name}", blobs=tuple(keys.values()))
     journal.begin(means.place, line)
     staging = means.place.staging
     make_folder(staging)
     blocks = pack.write(layout, staging / "pack", level=means.level, workers=means.workers, progress=means.progress)
+    seal = _seal(means, order, layout, blocks)
+    for name, key in keys.items():
+        means.place.blobs.put(key, staging / name)
+    release = order.release(seal, means.clock())
+    version = _offer(means, order, line, release)
+    outcome = _outcome(State.PUBLISHED, release.channels, layout, sum(block.length for block in blocks), version)
+    return msgspec.structs.replace(outcome, notes=notes)
+
+
+def _seal(means: Means, order: Order, layout: Layout, blocks: tuple[Block, ...]) -> Seal:
+    """Write the manifest to the staging folder; what to sign for it."""
     entries = Manifest(
         product=order.product,
         component=order.component,
@@ -146,52 +147,33 @@ def _new(means: Means, order: Order, layout: Layout) -> Outcome:
     sealed, seal = manifest.encode(entries, level=means.level)
     if len(sealed) > manifest.MAX_SEALED_BYTES:
         raise PublishError("too-large", f"{order.name} has too many files: its manifest is longer than clients accept.")
-    (staging / "manifest").write_bytes(sealed)
-    for name, key in keys.items():
-        means.place.blobs.put(key, staging / name)
-    release = order.release(seal, means.clock())
-    version = _offer(means, order, line, release)
-    return _outcome(State.PUBLISHED, release.channels, layout, sum(block.length for block in blocks), version)
+    (means.place.staging / "manifest").write_bytes(sealed)
+    return seal
+
+
+def _changes(place: Place, order: Order, layout: Layout, known: Catalogue) -> Iterator[str]:
+    """What is worth a note when compared with the release before."""
+    line = hints.previous(order, known)
+    if line is not None:
+        key = msgspec.structs.replace(order, version=line.version).key
+        with contextlib.suppress(BlobFault, WireError):  # a note is not worth a refusal: `release show` tells of it
+            yield from hints.changed_kinds(stored.read_manifest(place.blobs, key, line), layout)
 
 
 def _again(means: Means, order: Order, layout: Layout, present: Release, *, dry_run: bool) -> Outcome:
     """The release is on offer: hold the source to it, and add the channels that it lacks."""
-    stored = _compare(means.place, order, layout, present)
+    length = stored.compare(means.place.blobs, order, layout, present)
     known = catalogue.read_chain(means.place.catalogue)
     channels = tuple(sorted({*present.channels, *order.channels}))
     notes = () if _same_words(order, present) else ("Severity, restart, notes and requirements stay as published.",)
-    outcome = _outcome(State.ALREADY, channels, layout, stored, known.timestamp.version)
+    outcome = _outcome(State.ALREADY, channels, layout, length, known.timestamp.version)
     outcome = msgspec.structs.replace(outcome, notes=notes)
-    due = any(
-        signing.due(role, known.roles[role].expires, means.clock()) for role in (*signing.TOP_ROLES[1:], order.product)
-    )
-    promoted = channels != present.channels
-    if dry_run or not (promoted or due):
+    if dry_run or not _signs(means, order, present):
         return msgspec.structs.replace(outcome, state=State.DRY_RUN) if dry_run else outcome
     line = Journal(what=f"The change of channels of {order.name}")
     version = _offer(means, order, line, msgspec.structs.replace(present, channels=channels))
-    state = State.PROMOTED if promoted else State.ALREADY
+    state = State.PROMOTED if channels != present.channels else State.ALREADY
     return msgspec.structs.replace(outcome, state=state, version=version)
-
-
-def _compare(place: Place, order: Order, layout: Layout, present: Release) -> int:
-    """Raise unless the source has the content of the release; returns the length of its pack."""
-    reader = place.blobs.open(f"{order.key}/manifest")
-    try:
-        published = manifest.decode(bytes(reader.view(0, reader.length)), present.manifest)
-    finally:
-        reader.close()
-    if [*map(_content, published.entries)] != [*map(_content, layout.entries)]:
-        hint = "A release never changes: give what you have a new version."
-        raise Conflict("other-content", f"{order.name} is published with other content. {hint}")
-    stored = sum(block.length for block in published.blocks)
-    if place.blobs.length(f"{order.key}/pack") != stored:
-        raise BlobFault("damaged", f"The stored pack of {order.name} is damaged: restore it from a backup.")
-    return stored
-
-
-def _content(entry: Entry) -> Entry:
-    return msgspec.structs.replace(entry, offset=0) if isinstance(entry, File) else entry
 
 
 def _same_words(order: Order, present: Release) -> bool:
@@ -226,6 +208,16 @@ def _switch(place: Place, line: Journal, signed: signing.Files) -> None:
         files.replace(path, signed[name])
 
 
-def _outcome(state: State, channels: tuple[str, ...], layout: Layout, stored: int, version: int) -> Outcome:
-    sizes = [entry.size for entry in layout.entries if isinstance(entry, File)]
-    return Outcome(state=state, channels=channels, files=len(sizes), size=sum(sizes), stored=stored, version=version)
+def _outcome(state: State, channels: tuple[str, ...], layout: Layout, length: int, version: int) -> Outcome:
+    lines = [entry for entry in layout.entries if isinstance(entry, File)]
+    return Outcome(
+        state=state,
+        channels=channels,
+        form=layout.form,
+        files=len(lines),
+        config=sum(line.kind is Kind.CONFIG for line in lines),
+        state_files=sum(line.kind is Kind.STATE for line in lines),
+        size=sum(line.size for line in lines),
+        stored=length,
+        version=version,
+    )

@@ -4,8 +4,12 @@ Nothing is ever unpacked to disk: a file is read from where it lies, by its list
 an archive chose. What a tree may hold: folders, regular files, and relative links that stay inside. All else is
 refused by name, with a `SourceError`:
 
-    bad-path        absolute, `..`, a backslash, a drive letter, not NFC, ... (`wire.names`)
+    bad-path        absolute, `..`, a backslash, a drive letter, not NFC, unseen characters, ... (`wire.names`)
     bad-link        a link that leaves the tree, or has a target that cannot be used
+    link-loop       links in a circle, or too many one after another (`wire.portable`, and the next three)
+    reserved-name   a name that SPOT needs itself
+    case-clash      two paths that are one on a system without case; not asked of `linux-*`
+    not-portable    a name that Windows cannot hold; asked of `any` and `windows-*`
     below-a-file    something that lies below a file or a link
     duplicate       the same path twice
     special-file    a socket, a device, a named pipe
@@ -19,28 +23,34 @@ that their owner may execute, 0644 for all others.
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
 from pathlib import PurePosixPath
 from typing import Final
 
 import msgspec
 
 from mirror.errors import SourceError
-from spot_client.wire import names
+from mirror.publishing.limits import Limits
+from spot_client.wire import names, portable
 from spot_client.wire.errors import BadName
-from spot_client.wire.manifest import MAX_ENTRIES
+from spot_client.wire.manifest import Kind
 
 FOLDER_MODE: Final = 0o755
 CHUNK: Final = 2**20
 """Most bytes that are read at once."""
-_DRIVE = re.compile(r"[A-Za-z]:")
+_DRIVE = re.compile(r"[A-Za-z]:(?!:)")  # `B::Deparse.3pm` is a page of Perl's manual
+
+Progress = Callable[[str, int, int], None]
+"""Told what is going on ("unpacking", "reading", "packing"), how many bytes are done, and how many there are."""
 
 
-class Limits(msgspec.Struct, frozen=True):
-    """How much is accepted: entries, bytes of content, and bytes of content for each byte of an archive."""
+class Form(Enum):
+    """What a source was read as."""
 
-    entries: int = MAX_ENTRIES
-    total_bytes: int = 64 * 2**30
-    ratio: int = 250
+    FOLDER = "folder"
+    ZIP = "zip file"
+    TAR = "tar archive"
+    FILE = "one file"
 
 
 class SourceFile(msgspec.Struct, frozen=True):
@@ -53,6 +63,7 @@ class SourceFile(msgspec.Struct, frozen=True):
     executable: bool
     size: int
     read: Callable[[], Iterator[bytes]]
+    kind: Kind = Kind.FILE
 
     @property
     def mode(self) -> int:
@@ -65,6 +76,11 @@ class SourceLink(msgspec.Struct, frozen=True):
 
     path: str
     target: str
+
+    @classmethod
+    def packed(cls, path: str, target: str) -> "SourceLink":
+        """The link of an archive, with its target in the one spelling: `./lib.so` is `lib.so`, as in a folder."""
+        return cls(path, str(PurePosixPath(target)))
 
 
 class SourceFolder(msgspec.Struct, frozen=True):
@@ -80,6 +96,7 @@ class Tree(msgspec.Struct, frozen=True):
     """A checked tree: entries sorted by path, every folder among them; `size` of all files together, in bytes."""
 
     entries: tuple[SourceEntry, ...]
+    form: Form = Form.FOLDER
 
     @property
     def files(self) -> tuple[SourceFile, ...]:
@@ -92,7 +109,7 @@ class Tree(msgspec.Struct, frozen=True):
         return sum(file.size for file in self.files)
 
 
-def build(found: Iterable[SourceEntry], limits: Limits) -> Tree:
+def build(found: Iterable[SourceEntry], limits: Limits, form: Form = Form.FOLDER) -> Tree:
     """Check what was found in a source, and add the folders that it only implies.
 
     Raises:
@@ -106,13 +123,31 @@ def build(found: Iterable[SourceEntry], limits: Limits) -> Tree:
             raise SourceError("duplicate", f"The source has {entry.path!r} twice: make it anew without duplicates.")
         entries[entry.path] = entry
         total += entry.size if isinstance(entry, SourceFile) else 0
-        _check_limits(len(entries), total, limits)
+        limits.check(len(entries), total)
     for path in list(entries):
         _add_folders(entries, path)
-        _check_limits(len(entries), total, limits)
+        limits.check(len(entries), total)
     if not entries:
         raise SourceError("empty", "The source is empty: there is nothing to publish.")
-    return Tree(tuple(entries[path] for path in sorted(entries)))
+    return Tree(tuple(entries[path] for path in sorted(entries)), form)
+
+
+def check_platform(tree: Tree, platform: str) -> None:
+    """Refuse a tree that cannot be laid out as it is on every machine of `platform`.
+
+    Raises:
+        SourceError: reason `link-loop`, `reserved-name`, `case-clash` or `not-portable`.
+    """
+    links = {entry.path: entry.target for entry in tree.entries if isinstance(entry, SourceLink)}
+    try:
+        portable.check((entry.path for entry in tree.entries), links, platform)
+    except BadName as error:
+        hint = "Rename it in the source"
+        if error.reason == "link-loop":
+            hint = "Mend it in the source"
+        elif error.reason != "reserved-name":
+            hint += ", or publish it for one platform by --platform"
+        raise SourceError(error.reason, f"{error} {hint}.") from error
 
 
 def special(path: str) -> SourceError:
@@ -134,16 +169,13 @@ def _check_name(entry: SourceEntry) -> None:
             raise SourceError("bad-link", f"{error} A release holds relative links that stay inside.") from error
 
 
-def _check_limits(count: int, total: int, limits: Limits) -> None:
-    if count > limits.entries:
-        raise SourceError("too-many", f"The source has more than the {limits.entries} entries a release may have.")
-    if total > limits.total_bytes:
-        raise SourceError("too-large", f"The source has more than the {limits.total_bytes} bytes a release may have.")
-
-
 def _add_folders(entries: dict[str, SourceEntry], path: str) -> None:
-    for parent in PurePosixPath(path).parents[:-1]:
-        folder = str(parent)
-        above = entries.setdefault(folder, SourceFolder(folder))
-        if not isinstance(above, SourceFolder):
+    folder = path.rpartition("/")[0]
+    while folder:
+        above = entries.get(folder)
+        if isinstance(above, SourceFolder):
+            return  # those above it are added, or will be in its own turn
+        if above is not None:
             raise SourceError("below-a-file", f"{path!r} lies below {folder!r}, which is a file or a link.")
+        entries[folder] = SourceFolder(folder)
+        folder = folder.rpartition("/")[0]

@@ -51,3 +51,8 @@ def new_desk(folder: Path) -> Desk:
     (folder / "data").mkdir(mode=0o700)
     open_records(folder / "data" / FILE_NAME, create=True).close()
     return Desk(folder)
+
+
+def cells(table: str) -> list[list[str]]:
+    """The rows of a printed table, without its head."""
+    return [line.split() for line in table.splitlines()[1:]]

@@ -1,15 +1,16 @@
-"""`spot-mirror customer` and `spot-mirror licence`, as a person sees them."""
+"""`spot-mirror customer`, as a person sees it."""
 
-from datetime import date
-from functools import partial
+import json
+import os
+import pty
+import subprocess
+import sysconfig
 from pathlib import Path
 
 import pytest
 
 from mirror.cli import main
-from mirror.errors import RecordsError
-from mirror.records.protocol import Licence
-from tests.mirror.cli.desk import NOW, Desk, new_desk
+from tests.mirror.cli.desk import NOW, Desk, cells, new_desk
 
 
 @pytest.fixture
@@ -23,16 +24,6 @@ def acme(desk: Desk) -> Desk:
     return desk
 
 
-def licences(desk: Desk) -> list[Licence]:
-    with desk.store() as records:
-        return list(records.licences())
-
-
-def cells(table: str) -> list[list[str]]:
-    """The rows of a printed table, without its head."""
-    return [line.split() for line in table.splitlines()[1:]]
-
-
 def test_customers_are_added_and_listed_with_what_they_have(desk: Desk) -> None:
     assert "customer add NAME" in desk.says("customer", "list")
     assert "licence grant globex PRODUCT" in desk.says("customer", "add", "globex", "acme")
@@ -41,7 +32,7 @@ def test_customers_are_added_and_listed_with_what_they_have(desk: Desk) -> None:
     with desk.store() as records:
         records.mint("globex", b"", lambda: "7k2m9xq40gct31vz", NOW)
     assert desk.says("customer", "list").splitlines() == [
-        "CUSTOMER  ADDED                 LICENSED FOR  INSTALLATIONS",
+        "CUSTOMER  ADDED                 LICENSED FOR  INSTALLATIONS  SUSPENDED",
         "acme      2026-03-01 12:00:00Z  sdk           0",
         "globex    2026-03-01 12:00:00Z  nothing       1",
     ]
@@ -53,124 +44,112 @@ def test_a_customer_who_is_there_or_no_id_stops_the_adding(acme: Desk) -> None:
     assert [row[0] for row in cells(acme.says("customer", "list"))] == ["acme", "globex"]
 
 
-def test_a_licence_is_granted_for_stable_from_today_on_for_one_installation_unless_said_otherwise(acme: Desk) -> None:
-    said = acme.says("licence", "grant", "acme", "sdk")
-    assert said == "acme is licensed for sdk: channels stable, from 2026-03-01, until open, installations 1.\n"
-    assert licences(acme) == [Licence("acme", "sdk", ("stable",), date(2026, 3, 1), None, 1)]
+def test_a_suspended_customer_is_shown_with_the_reason_until_it_is_resumed(acme: Desk) -> None:
+    acme.says("licence", "grant", "acme", "sdk")
+    assert "customer resume acme" in acme.says("customer", "suspend", "acme", "--reason", " invoice 17 is unpaid ")
+    (line,) = acme.says("customer", "list").splitlines()[1:]
+    assert line.endswith("  sdk           0              2026-03-01 12:00:00Z (just now) invoice 17 is unpaid")
+    assert acme.says("customer", "resume", "acme") == (
+        "acme is served again; it was suspended since 2026-03-01 12:00:00Z (invoice 17 is unpaid).\n"
+    )
+    assert len(acme.says("customer", "list").splitlines()[1].split()) == 5
 
 
-def test_a_licence_granted_again_is_replaced_and_what_changed_is_told(acme: Desk) -> None:
-    acme.says("licence", "grant", "acme", "sdk", "--from", "2026-01-01")
-    again = ("licence", "grant", "acme", "sdk", "--from", "2026-01-01", "--until", "2026-12-31", "--installations", "7")
-    channels = ("--channel", "stable", "--channel", "beta", "--channel", "beta")
-    assert acme.says(*again, *channels).splitlines()[1:] == [
-        "Changed: channels stable -> beta stable, until open -> 2026-12-31, installations 1 -> 7."
-    ]
-    assert acme.says(*again, *channels).splitlines()[1:] == ["Nothing changed: it was granted like this before."]
-    expected = Licence("acme", "sdk", ("beta", "stable"), date(2026, 1, 1), date(2026, 12, 31), 7)
-    assert licences(acme) == [expected]
+def test_suspending_and_resuming_twice_says_that_nothing_changed(acme: Desk) -> None:
+    assert "was not suspended; nothing was changed" in acme.says("customer", "resume", "acme")
+    acme.says("customer", "suspend", "acme", "--reason", "unpaid")
+    for again in ((), ("--reason", "unpaid")):
+        said = acme.says("customer", "suspend", "acme", *again)
+        assert said == "acme is suspended already, since 2026-03-01 12:00:00Z (unpaid); nothing was changed.\n"
+    assert "the reason was changed to: left" in acme.says("customer", "suspend", "acme", "--reason", "left")
 
 
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (("globex", "sdk"), "no-customer"),
-        (("acme", "SDK"), "bad-name"),
-        (("acme", "timestamp"), "bad-name"),
-        (("acme", "sdk", "--channel", "a b"), "bad-name"),
-        (("acme", "sdk", "--until", "2026-02-28"), "bad-licence"),
-        (("acme", "sdk", "--installations", "0"), "bad-licence"),
+        (("suspend", "globex"), "no-customer"),
+        (("resume", "globex"), "no-customer"),
+        (("remove", "globex", "--yes"), "no-customer"),
+        (("suspend", "a\x1b[2J"), "bad-name"),
+        (("remove", "a\x1b[2J", "--yes"), "bad-name"),
+        (("suspend", "acme", "--reason", "a\x1b[2J"), "bad-reason"),
+        (("suspend", "acme", "--reason", "x" * 201), "bad-reason"),
     ],
 )
-def test_a_licence_that_cannot_be_is_refused(acme: Desk, words: tuple[str, ...], reason: str) -> None:
-    assert acme.refusal("licence", "grant", *words) == reason
-    assert licences(acme) == []
+def test_what_cannot_be_suspended_resumed_or_removed_is_refused(acme: Desk, words: list[str], reason: str) -> None:
+    assert acme.refusal("customer", *words) == reason
+    assert [row[0] for row in cells(acme.says("customer", "list"))] == ["acme"]
 
 
-def test_a_later_first_day_does_not_cut_off_a_licence_in_force_unless_it_is_to_be_replaced(acme: Desk) -> None:
-    acme.says("licence", "grant", "acme", "sdk", "--from", "2026-01-01", "--until", "2026-03-31")
-    later = ("licence", "grant", "acme", "sdk", "--from", "2026-04-01")
-    result = acme.run(*later)
-    assert isinstance(result.exception, RecordsError)
-    assert result.exception.reason == "would-cut-off"
-    assert "leave out --from" in str(result.exception)
-    assert "--replace" in str(result.exception)
-    assert [line.valid_from for line in licences(acme)] == [date(2026, 1, 1)]
-    acme.says(*later, "--replace")
-    assert [line.valid_from for line in licences(acme)] == [date(2026, 4, 1)]
-
-
-def test_a_later_first_day_is_granted_where_nothing_in_force_is_cut_off(acme: Desk) -> None:
-    acme.says("licence", "grant", "acme", "other")
-    acme.says("licence", "grant", "acme", "sdk", "--from", "2026-01-01", "--until", "2026-02-28")
-    for day in ("2026-03-02", "2026-03-05", "2026-03-01"):
-        acme.says("licence", "grant", "acme", "sdk", "--from", day)
-    assert [line.valid_from for line in licences(acme) if line.product == "sdk"] == [date(2026, 3, 1)]
-
-
-@pytest.mark.parametrize("day", ["tomorrow", "2026-02-30", "01.03.2026"])
-def test_a_day_that_is_none_is_a_mistake_of_the_command_line(acme: Desk, day: str) -> None:
-    assert acme.run("licence", "grant", "acme", "sdk", "--until", day).exit_code == 2
-    assert licences(acme) == []
-
-
-def test_a_licence_ends_at_once_or_with_a_last_day_and_never_later_than_before(acme: Desk) -> None:
-    for product in ("now", "soon", "over"):
-        acme.says("licence", "grant", "acme", product, "--from", "2026-01-01")
-    assert acme.says("licence", "end", "acme", "now") == "acme's licence for now: ended, last day 2026-02-28.\n"
-    said = acme.says("licence", "end", "acme", "soon", "--last-day", "2026-03-01")
-    assert said == "acme's licence for soon: in force, last day 2026-03-01.\n"
-    acme.says("licence", "end", "acme", "over", "--last-day", "2026-01-31")
-    assert "2026-01-31" in acme.says("licence", "end", "acme", "over")
-    assert acme.refusal("licence", "end", "acme", "never") == "no-licence"
-    assert acme.refusal("licence", "end", "globex", "now") == "no-customer"
-
-
-def test_licences_are_listed_with_their_state_and_the_installations_that_use_them(acme: Desk) -> None:
-    assert "licence grant CUSTOMER PRODUCT" in acme.says("licence", "list")
-    acme.says("customer", "add", "globex")
-    acme.says("licence", "grant", "globex", "sdk", "--from", "2026-03-02", "--until", "2026-03-03")
-    acme.says("licence", "grant", "acme", "sdk", "--installations", "2")
-    acme.says("licence", "grant", "acme", "science", "--from", "2026-01-01", "--until", "2026-02-28")
+@pytest.fixture
+def leaving(acme: Desk) -> Desk:
+    """acme with a licence, an installation and two thin snapshots."""
+    acme.says("licence", "grant", "acme", "sdk")
     with acme.store() as records:
-        for number, name in enumerate(("7k2m9xq40gct31vz", "8k2m9xq40gct31vz", "9k2m9xq40gct31vz")):
-            records.mint("acme", bytes([number]), partial(str, name), NOW)
-            records.put_thin_snapshot(name, {"sdk/a": "1.0", "sdk/b": "1.0"}, NOW)
-        records.put_thin_snapshot("9k2m9xq40gct31vz", {"science/numpy": "2.2.5"}, NOW)
-    rows = [
-        ["acme", "science", "ended", "2026-01-01", "2026-02-28", "1", "/", "1", "stable"],
-        ["acme", "sdk", "in", "force", "2026-03-01", "open", "2", "/", "2", "stable"],
-        ["globex", "sdk", "not", "yet", "2026-03-02", "2026-03-03", "0", "/", "1", "stable"],
-    ]
-    assert cells(acme.says("licence", "list")) == rows
-    assert cells(acme.says("licence", "list", "--customer", "globex")) == rows[2:]
-    assert acme.refusal("licence", "list", "--customer", "a\udcffb") == "bad-name"
+        minted = records.mint("acme", b"", lambda: "7k2m9xq40gct31vz", NOW)
+        for version in ("1.0", "2.0"):
+            records.put_thin_snapshot(minted.id, {"sdk/botocore": version}, NOW)
+    return acme
 
 
-def test_a_product_without_a_release_is_licensed_with_a_note_beside_it(tmp_path: Path) -> None:
-    desk = Desk(tmp_path / "mirror")
-    (tmp_path / "passphrase").write_text("correct horse battery staple\n")
-    (tmp_path / "passphrase").chmod(0o600)
-    source = tmp_path / "source"
-    source.mkdir()
-    (source / "tool").write_bytes(b"1")
-    secret = ("--passphrase-file", str(tmp_path / "passphrase"))
-    desk.folder.mkdir()
-    desk.says("init", "--realm", "build.example.com", *secret)
-    desk.says("customer", "add", "acme")
-    before = desk.run("licence", "grant", "acme", "sdk")
-    assert (before.exit_code, len(licences(desk))) == (0, 1)
-    assert "no release of sdk is published yet" in before.stderr
-    desk.says("publish", "sdk/tool", "1.0", str(source), *secret)
-    assert desk.run("licence", "grant", "acme", "sdk").stderr == ""
-    assert "no release of skd is published yet" in desk.run("licence", "grant", "acme", "skd").stderr
+GOES = "1 licence (sdk), 1 installation, 2 thin snapshots"
 
 
-def test_a_catalogue_that_cannot_be_read_keeps_nobody_from_granting(acme: Desk) -> None:
-    result = acme.run("licence", "grant", "acme", "sdk")
-    assert result.exit_code == 0
-    assert result.stderr.startswith("Note: whether sdk has releases cannot be told")
-    assert len(licences(acme)) == 1
+def test_a_licensed_customer_has_to_be_suspended_before_it_is_removed(leaving: Desk) -> None:
+    for options in ((), ("--yes",), ("--dry-run",)):
+        assert leaving.refusal("customer", "remove", "acme", *options) == "in-force"
+    leaving.says("customer", "suspend", "acme")
+    dry = leaving.says("customer", "remove", "acme", "--dry-run")
+    assert dry == f"This goes for ever with acme: {GOES}.\nNothing was removed: this was a dry run.\n"
+    assert len(cells(leaving.says("customer", "list"))) == 1
+    gone = leaving.says("customer", "remove", "acme", "--yes").splitlines()
+    assert gone[1] == f"Removed acme: {GOES}."
+    assert "spot-ca list --name acme" in gone[2]
+    assert "spot-ca revoke" in gone[2]
+    assert leaving.says("customer", "list").startswith("There is no customer yet")
+
+
+def test_where_nobody_can_be_asked_only_yes_removes(leaving: Desk) -> None:
+    leaving.says("customer", "suspend", "acme")
+    result = leaving.run("customer", "remove", "acme")
+    assert (result.exit_code, "--yes" in result.stderr) == (2, True)
+    assert len(cells(leaving.says("customer", "list"))) == 1
+
+
+@pytest.mark.parametrize(("answer", "code", "left"), [("y\n", 0, 0), ("n\n", 3, 1), ("\n", 3, 1)])
+def test_on_a_terminal_a_person_is_asked(leaving: Desk, answer: str, code: int, left: int) -> None:
+    leaving.says("customer", "suspend", "acme")
+    ours, theirs = pty.openpty()
+    program = Path(sysconfig.get_path("scripts")) / "spot-mirror"
+    command = [str(program), "customer", "remove", "acme", "--config", str(leaving.folder / "mirror.toml")]
+    os.write(ours, answer.encode())
+    done = subprocess.run(command, stdin=theirs, capture_output=True, text=True, timeout=30, check=False)
+    os.close(ours)
+    os.close(theirs)
+    assert done.returncode == code, done.stderr
+    assert "Remove acme for ever? [y/N]" in done.stderr
+    assert ("Nothing was removed" in done.stderr) == bool(code)
+    with leaving.store() as records:
+        assert len(records.customers()) == left
+
+
+def test_customers_for_programs(leaving: Desk) -> None:
+    leaving.says("customer", "add", "globex")
+    leaving.says("customer", "suspend", "globex", "--reason", "ünpaid")
+    acme, globex = json.loads(leaving.says("customer", "list", "--json"))
+    assert acme == {
+        "customer": "acme",
+        "added": "2026-03-01T12:00:00Z",
+        "licensed_for": ["sdk"],
+        "installations": 1,
+        "suspended": None,
+    }
+    assert globex["suspended"] == {"since": "2026-03-01T12:00:00Z", "reason": "ünpaid"}
+    assert (globex["licensed_for"], globex["installations"]) == ([], 0)
+
+
+def test_no_customer_is_an_empty_list_for_programs(desk: Desk) -> None:
+    assert desk.says("customer", "list", "--json") == "[]\n"
 
 
 @pytest.mark.parametrize(

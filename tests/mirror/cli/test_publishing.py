@@ -1,69 +1,20 @@
 """The commands init, publish, releases and resign, as a person runs them."""
 
-import io
 import os
 import pty
 import subprocess
 import sys
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from mirror import catalogue, cli, config
 from mirror.cli import init as init_module
 from mirror.cli.progress import size
 from mirror.records.sqlite import FILE_NAME, open_records
+from tests.mirror.cli.shell import PASSPHRASE, Shell
+from tests.mirror.publishing import tarring
 from tests.mirror.publishing.rig import folder_of
-
-PASSPHRASE = "correct horse battery"
-
-
-class Result(msgspec.Struct, frozen=True):
-    """What a command gave back."""
-
-    code: int
-    out: str
-    err: str
-
-
-class Shell:
-    """Runs `spot-mirror` in this process, in a folder of its own."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder = folder
-        self._monkeypatch = monkeypatch
-        self._capsys = capsys
-        monkeypatch.chdir(folder)
-        monkeypatch.setenv("SPOT_MIRROR_PASSPHRASE", PASSPHRASE)
-        monkeypatch.setattr(sys, "stdin", io.StringIO())
-
-    def __call__(self, *arguments: str) -> Result:
-        self._monkeypatch.setattr(sys, "argv", ["spot-mirror", *arguments])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        out, err = self._capsys.readouterr()
-        assert "Traceback" not in err
-        assert PASSPHRASE not in out + err
-        return Result(int(end.value.code or 0), out, err)
-
-    def done(self, *arguments: str) -> Result:
-        result = self(*arguments)
-        assert result.code == 0, result.err
-        return result
-
-
-@pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
-    folder_of(tmp_path / "source", {"bin/tool": b"#!/bin/sh\n", "lib/a.txt": b"a" * 5000})
-    return Shell(tmp_path, monkeypatch, capsys)
-
-
-@pytest.fixture
-def made(shell: Shell) -> Shell:
-    """After init."""
-    shell.done("init", "--realm", "build.example.com")
-    return shell
 
 
 def test_init_makes_configuration_keys_store_and_catalogue(shell: Shell) -> None:
@@ -151,9 +102,32 @@ def test_publish_says_what_is_visible_now(made: Shell) -> None:
     result = made.done("publish", "sdk/tool", "1.0", "source", "--level", "1")
     lines = result.out.splitlines()
     assert lines[0] == "sdk/tool 1.0 (any): published."
-    assert lines[1].startswith("  content   2 files, 4.9 KiB, pack ")
-    assert lines[2:] == ["  channels  stable", "  catalogue version 2", f"  {good_until(made)}"]
+    assert lines[1] == "  read as   folder"
+    assert lines[2].startswith("  content   2 files, 4.9 KiB, pack ")
+    assert lines[3:] == ["  channels  stable", "  catalogue version 2", f"  {good_until(made)}"]
     assert result.err.splitlines() == ["Reading 4.9 KiB ...", "Packing 4.9 KiB ..."]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("source", (), "folder"),
+        ("x.tar.gz", (), "tar archive: what is in it is the release (--opaque takes the file itself)"),
+        ("x.tar.gz", ("--opaque",), "one file, as it is"),
+        ("source/bin/tool", (), "one file, as it is"),
+    ],
+)
+def test_publish_says_what_the_source_was_read_as(made: Shell, name: str, options: tuple[str, ...], said: str) -> None:
+    tarring.write(made.folder, tarring.honest({"a": b"1"}), "tar.gz")
+    result = made.done("publish", "sdk/tool", "1.0", name, "--dry-run", *options)
+    assert result.out.splitlines()[1] == f"  read as   {said}"
+
+
+def test_publish_says_how_many_files_are_of_which_kind(made: Shell) -> None:
+    kinds = ("--config", "lib/", "--config", "!*.txt", "--state", "*.txt")
+    folder_of(made.folder / "source", {"lib/b": b"1", "lib/c": b"2"})
+    result = made.done("publish", "sdk/tool", "1.0", "source", *kinds, "--level", "1")
+    assert "  kinds     config: 2 files, state: 1 file" in result.out.splitlines()
 
 
 def test_publishing_again_is_no_error_and_other_content_is_a_refusal(made: Shell) -> None:
@@ -202,7 +176,15 @@ def test_every_option_reaches_the_index(made: Shell) -> None:
         (("sdk/tool", "1.0", "source", "--requires", "a/b>1", "--requires", "a/b<2"), 2, "once"),
         (("sdk/tool", "1.0", "source", "--notes", "x", "--notes-file", "mirror.toml"), 2, "once"),
         (("sdk/tool", "1.0", "source", "--level", "23"), 2, "level"),
-        (("sdk/tool", "1.0", "source", "--config", "none.toml"), 5, "none.toml"),
+        (("sdk/tool", "1.0", "source", "--config", "mirror.toml"), 2, "spot-mirror --config FILE publish"),
+        (("sdk/tool", "1.0", "source", "--opaque"), 3, "leave --opaque out"),
+        (("sdk/tool", "1.0", "source", "--config", "*.ini"), 3, "No file of the source fits"),
+        (
+            ("sdk/tool", "1.0", "source", "--config", "lib/", "--state", "*.txt"),
+            3,
+            "as config and as state",
+        ),
+        (("sdk/tool", "1.0", "mirror.toml", "--requires", "a/b>1", "--level", "0"), 2, "level"),
     ],
 )
 def test_what_cannot_be_published_is_said_with_its_own_code(
@@ -212,6 +194,20 @@ def test_what_cannot_be_published_is_said_with_its_own_code(
     assert result.code == code
     assert text in result.err
     assert not (made.folder / "data/releases").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--config", "none.toml", "publish", "sdk/tool", "1.0", "source"),
+        ("--config", "none.toml", "releases"),
+        ("releases", "--config", "none.toml"),
+        ("--config", "mirror.toml", "releases", "--config", "none.toml"),
+    ],
+)
+def test_the_configuration_is_named_before_the_command_or_after_it(made: Shell, arguments: tuple[str, ...]) -> None:
+    result = made(*arguments)
+    assert (result.code, "none.toml" in result.err) == (5, True)
 
 
 def test_missing_and_wrong_passphrases_have_a_code_of_their_own(made: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

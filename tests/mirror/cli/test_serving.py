@@ -1,6 +1,7 @@
 """`spot-mirror serve`: the real command, from the line that it is ready to its exit code."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sysconfig
@@ -80,6 +81,43 @@ def test_a_configuration_that_cannot_be_used_ends_with_5(mirror: Mirror, text: s
     config.write_text(text)
     code, _, err = serve(config)
     assert (code, "Traceback" in err) == (5, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("data", 5),
+        ("server.crt", 5),
+        ("server.key", 5),
+        ("issuing.crt", 5),
+        ("issuing.crl", 5),
+        ("data/catalogue", 6),
+        ("data/catalogue/timestamp.json", 6),
+        ("data/records.sqlite", 6),
+    ],
+)
+def test_a_file_where_a_folder_must_be_or_the_reverse_is_named_in_one_sentence(
+    mirror: Mirror, name: str, code: int
+) -> None:
+    mirror.publish()
+    path = mirror.folder / name
+    if path.is_dir():
+        shutil.rmtree(path)
+        path.touch(0o600)
+    else:
+        path.unlink()
+        path.mkdir(0o700)
+    found, out, err = serve(mirror.config())
+    assert (found, out, err.count("\n")) == (code, "", 1)
+    assert str(path) in err
+
+
+def test_without_its_data_folder_it_says_how_to_make_one(mirror: Mirror) -> None:
+    for name in ("nowhere", "server.crt/data"):
+        config = mirror.config()
+        config.write_text(config.read_text().replace('"data"', f'"{name}"'))
+        code, _, err = serve(config)
+        assert (code, "spot-mirror init" in err, err.count("\n")) == (5, True, 1)
 
 
 def test_its_help_names_the_signals() -> None:

@@ -1,5 +1,6 @@
 """`spot-mirror thin-snapshots`, as support sees it."""
 
+import json
 import re
 from datetime import timedelta
 from functools import partial
@@ -194,3 +195,62 @@ def test_diff_refuses_to_compare_with_versions_it_does_not_know(desk: Desk, word
 )
 def test_diff_refuses_points_in_time_that_make_no_sense(desk: Desk, words: tuple[str, ...]) -> None:
     assert desk.run("thin-snapshots", "diff", *words).exit_code == 2
+
+
+def test_the_list_for_programs(desk: Desk) -> None:
+    ours, theirs, silent = json.loads(desk.says("thin-snapshots", "list", "--json"))
+    assert ours == {
+        "installation": OURS,
+        "short_form": "7K2M-9XQ4-AE",
+        "customer": "acme",
+        "enrolled": "2026-02-20T12:00:00Z",
+        "last_seen": "2026-03-01T11:58:30Z",
+        "versions_as_of": "2026-02-27T12:00:00Z",
+        "components": {"science/numpy": "2.2.5", "sdk/botocore": "1.40.1"},
+    }
+    assert theirs["components"] == {"sdk/botocore": "1.40.0"}
+    assert (silent["installation"], silent["versions_as_of"], silent["components"]) == (SILENT, None, None)
+
+
+def test_an_empty_fleet_is_an_empty_list_for_programs(desk: Desk) -> None:
+    desk.says("customer", "add", "initech")
+    assert desk.says("thin-snapshots", "list", "--customer", "initech", "--json") == "[]\n"
+
+
+def test_one_installation_for_programs(desk: Desk) -> None:
+    told = json.loads(desk.says("thin-snapshots", "show", OURS, "--history", "--json"))
+    assert (told["installation"], told["customer"]) == (OURS, "acme")
+    assert told["thin_snapshots"] == [
+        {
+            "from": "2026-02-27T12:00:00Z",
+            "to": "2026-02-27T12:00:00Z",
+            "components": {"science/numpy": "2.2.5", "sdk/botocore": "1.40.1"},
+        },
+        {
+            "from": "2026-02-21T12:00:00Z",
+            "to": "2026-02-23T12:00:00Z",
+            "components": {"sdk/botocore": "1.40.0", "sdk/docs": "1.0"},
+        },
+    ]
+    newest = json.loads(desk.says("thin-snapshots", "show", OURS, "--json"))
+    assert newest == {**told, "thin_snapshots": told["thin_snapshots"][:1]}
+    assert json.loads(desk.says("thin-snapshots", "show", SILENT, "--json"))["thin_snapshots"] == []
+
+
+def test_a_comparison_for_programs(desk: Desk) -> None:
+    told = json.loads(desk.says("thin-snapshots", "diff", OURS, "--json"))
+    assert told["from"] == {
+        "installation": OURS,
+        "short_form": "7K2M-9XQ4-AE",
+        "customer": "acme",
+        "from": "2026-02-21T12:00:00Z",
+        "to": "2026-02-23T12:00:00Z",
+    }
+    assert told["to"]["from"] == "2026-02-27T12:00:00Z"
+    assert told["changes"] == [
+        {"component": "science/numpy", "change": "added", "from": None, "to": "2.2.5"},
+        {"component": "sdk/botocore", "change": "up", "from": "1.40.0", "to": "1.40.1"},
+        {"component": "sdk/docs", "change": "removed", "from": "1.0", "to": None},
+    ]
+    same = json.loads(desk.says("thin-snapshots", "diff", THEIRS, THEIRS, "--json"))
+    assert same["changes"] == []

@@ -1,10 +1,14 @@
 """What the tests of publishing share: a mirror in a temporary folder, sources, and a client's view of the catalogue."""
 
+import atexit
 import os
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -13,14 +17,18 @@ from tuf.api.exceptions import DownloadHTTPError
 from tuf.ngclient import FetcherInterface, Updater
 
 from mirror.blobs import LocalBlobs
-from mirror.publishing import keys, publish, signing
+from mirror.publishing import keys, publish, signing, source
 from mirror.publishing.journal import Place
+from mirror.publishing.limits import Limits
 from mirror.publishing.order import Means, Order, Outcome
+from mirror.publishing.tree import Tree
 from spot_client.wire import index, manifest, pack
 from spot_client.wire.index import Index
 from spot_client.wire.manifest import File
 
 PASSPHRASE = "correct horse battery"
+_STRETCHED: dict[bytes, bytes] = {}
+"""PKCS#8 passwords of `PASSPHRASE` by salt: stretching one again would only cost time."""
 
 
 def real_time() -> datetime:
@@ -45,6 +53,7 @@ class Mirror(msgspec.Struct, frozen=True):
 
     def means(self, clock: Callable[[], datetime] = real_time) -> Means:
         ring = keys.read(self.keys, lambda: PASSPHRASE)
+        ring._unlock._known = _STRETCHED
         return Means(place=self.place, ring=ring, clock=clock, level=1, workers=2)
 
     def publish(
@@ -58,17 +67,32 @@ class Mirror(msgspec.Struct, frozen=True):
 
 
 def new_mirror(folder: Path, clock: Callable[[], datetime] = real_time) -> Mirror:
-    """A mirror in `folder` that offers nothing yet."""
+    """A mirror in `folder` that offers nothing yet, with the keys that the others of this run have, too."""
     mirror = Mirror(folder / "data", folder / "keys", folder.with_name(f"{folder.name}-client"))
-    ring = keys.create(mirror.keys, signing.TOP_ROLES, lambda: PASSPHRASE)
-    publish.start(mirror.place, ring, clock())
+    shutil.copytree(_made_keys(), mirror.keys)
+    publish.start(mirror.place, mirror.means().ring, clock())
     return mirror
+
+
+@cache
+def _made_keys() -> Path:
+    """Keys of the real kind, made once: each takes 0.4 s of stretching."""
+    folder = Path(tempfile.mkdtemp(prefix="keys-"))
+    atexit.register(shutil.rmtree, folder)
+    keys.create(folder / "keys", signing.TOP_ROLES, lambda: PASSPHRASE)
+    return folder / "keys"
 
 
 def order(version: str = "1.0", component: str = "sdk/tool", channels: tuple[str, ...] = ("stable",)) -> Order:
     """An order for a release of any platform."""
     product, name = component.split("/")
     return Order(product=product, component=name, version=version, platform="any", channels=channels)
+
+
+def opened(path: Path, limits: Limits | None = None, *, opaque: bool = False) -> AbstractContextManager[Tree]:
+    """The tree in the source `path`, with a folder of its own for what is unpacked."""
+    scratch = path.with_name(f"{path.name}.scratch")
+    return source.read(path, limits or Limits(), scratch, lambda *_: None, opaque=opaque)
 
 
 def folder_of(folder: Path, files: dict[str, bytes]) -> Path:

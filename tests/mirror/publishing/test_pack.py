@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirror.errors import SourceError
-from mirror.publishing import pack, source, tree
-from mirror.publishing.tree import Limits, SourceFile, Tree
+from mirror.publishing import pack, tree
+from mirror.publishing.limits import Limits
+from mirror.publishing.tree import SourceFile, Tree
 from spot_client.wire import manifest
 from spot_client.wire import pack as wire
 from spot_client.wire.manifest import Block, Directory, File, Manifest, Symlink
-from tests.mirror.publishing.rig import folder_of
+from tests.mirror.publishing.rig import folder_of, opened
 
 
 def quiet(_what: str, _done: int, _total: int) -> None:
@@ -59,7 +60,7 @@ def test_entries_have_the_modes_and_targets_of_the_tree(tmp_path: Path) -> None:
     top = folder_of(tmp_path / "top", {"d/run": b"1"})
     (top / "d" / "run").chmod(0o700)
     (top / "link").symlink_to("d")
-    with source.read(top, Limits()) as found:
+    with opened(top) as found:
         whole, _ = packed(found, tmp_path / "pack")
     digest = "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"
     assert whole.entries == (
@@ -79,7 +80,7 @@ def test_similar_files_are_neighbours_in_the_stream(tmp_path: Path) -> None:
 def test_a_large_file_spans_blocks_and_the_pack_does_not_depend_on_workers(tmp_path: Path) -> None:
     large = os.urandom(2**20) * 33 + b"end"
     top = folder_of(tmp_path / "top", {"a": b"first", "large": large, "z": b"last"})
-    with source.read(top, Limits()) as found:
+    with opened(top) as found:
         whole, raw = packed(found, tmp_path / "pack", workers=1)
         again, same = packed(found, tmp_path / "pack", workers=3)
     assert [block.size for block in whole.blocks] == [2**24, 2**24, len(large) + 9 - 2**25]
@@ -92,7 +93,7 @@ def test_the_same_tree_gives_the_same_bytes_wherever_it_lies(tmp_path: Path) -> 
     results = []
     for name, order in (("one", 1), ("two", -1)):
         top = folder_of(tmp_path / name, dict([*files.items()][::order]))
-        with source.read(top, Limits()) as found:
+        with opened(top) as found:
             whole, raw = packed(found, tmp_path / "pack")
         results.append((manifest.encode(whole, level=3), raw))
     assert results[0] == results[1]
@@ -100,7 +101,7 @@ def test_the_same_tree_gives_the_same_bytes_wherever_it_lies(tmp_path: Path) -> 
 
 def test_a_file_that_changed_between_the_two_passes_is_noticed(tmp_path: Path) -> None:
     top = folder_of(tmp_path / "top", {"a": b"before"})
-    with source.read(top, Limits()) as found:
+    with opened(top) as found:
         layout = pack.lay_out(found, quiet)
         (top / "a").write_bytes(b"after!")
         with pytest.raises(SourceError) as error:

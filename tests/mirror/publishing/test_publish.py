@@ -14,12 +14,14 @@ import pytest
 from ca.errors import PassphraseError
 from mirror import catalogue
 from mirror.errors import BlobFault, Busy, CatalogueFault, Conflict, MirrorError, PublishError, SourceError
-from mirror.publishing import journal, keys, publish
+from mirror.publishing import journal, keys, publish, stored
 from mirror.publishing.journal import Journal
 from mirror.publishing.order import Order, Outcome, State
+from mirror.publishing.tree import Form
 from spot_client.wire.errors import WireError
 from spot_client.wire.index import Index, Severity, Tombstone
-from tests.mirror.publishing import rig
+from spot_client.wire.manifest import Kind
+from tests.mirror.publishing import rig, tarring
 from tests.mirror.publishing.rig import Mirror, order
 
 CONTENT = {"bin/tool": b"#!/bin/sh\n", "lib/a.txt": b"a" * 5000, "empty": b""}
@@ -196,13 +198,13 @@ def test_a_dry_run_reads_all_and_changes_nothing(mirror: Mirror, source: Path) -
     assert mirror.files() == before
 
 
-def test_a_wrong_passphrase_is_noticed_before_anything_is_compressed(mirror: Mirror, source: Path) -> None:
+def test_a_wrong_passphrase_is_noticed_before_the_source_is_read(mirror: Mirror, source: Path) -> None:
     told: list[str] = []
     ring = keys.read(mirror.keys, lambda: "wrong")
     means = msgspec.structs.replace(mirror.means(), ring=ring, progress=lambda what, *_: told.append(what))
     with pytest.raises(PassphraseError):
         publish.publish(means, order(), source)
-    assert set(told) == {"reading"}
+    assert told == []
     assert [name for name in mirror.files() if name.startswith("releases")] == []
 
 
@@ -361,3 +363,125 @@ def test_the_pack_is_written_block_by_block_as_it_is_made(mirror: Mirror, tmp_pa
     outcome: Outcome = publish.publish(means, order(), top)
     assert told == [2**24 * number for number in range(1, 6)]
     assert outcome.size == 5 * 2**24
+
+
+def test_kinds_reach_the_manifest_and_count_as_content(mirror: Mirror, source: Path) -> None:
+    means = mirror.means()
+    wanted = msgspec.structs.replace(order(), config=("lib/*",), state=("empty",))
+    outcome = publish.publish(means, wanted, source)
+    assert (outcome.files, outcome.config, outcome.state_files) == (3, 1, 1)
+    line = rig.client_view(mirror).releases[0]
+    kinds = {file.path: file.kind for file in stored.read_manifest(mirror.place.blobs, order().key, line).files}
+    assert kinds == {"bin/tool": Kind.FILE, "empty": Kind.STATE, "lib/a.txt": Kind.CONFIG}
+    assert publish.publish(means, wanted, source).state is State.ALREADY
+    with pytest.raises(Conflict, match="other kinds of files") as error:
+        publish.publish(means, order(), source)
+    assert error.value.reason == "other-content"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"config": ("*.ini",)}, "no-match"),
+        ({"config": ("lib/",), "state": ("*.txt",)}, "two-kinds"),
+        ({"state": ("",)}, "bad-pattern"),
+        ({"opaque": True}, "not-a-file"),
+    ],
+)
+def test_a_slip_in_the_order_leaves_nothing(
+    mirror: Mirror, source: Path, change: dict[str, object], reason: str
+) -> None:
+    assert refused(mirror, source, msgspec.structs.replace(order(), **change)) == reason
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (["A", "a"], "case-clash"),
+        (["aux.h"], "not-portable"),
+        (["File::Find.3pm"], "not-portable"),
+        (["a.spot-new"], "reserved-name"),
+    ],
+)
+def test_names_that_are_not_portable_are_refused_for_any_and_most_are_fine_on_linux(
+    mirror: Mirror, tmp_path: Path, names: list[str], reason: str
+) -> None:
+    top = rig.folder_of(tmp_path / "top", dict.fromkeys(names, b"1"))
+    assert refused(mirror, top, order()) == reason
+    on_linux = msgspec.structs.replace(order(), platform="linux-x86_64")
+    if reason == "reserved-name":
+        assert refused(mirror, top, on_linux) == reason
+    else:
+        assert publish.publish(mirror.means(), on_linux, top, dry_run=True).state is State.DRY_RUN
+
+
+def test_links_in_a_ring_are_refused(mirror: Mirror, source: Path) -> None:
+    (source / "one").symlink_to("two")
+    (source / "two").symlink_to("one")
+    assert refused(mirror, source, order()) == "link-loop"
+
+
+def test_every_form_of_a_source_is_the_same_release(mirror: Mirror, source: Path, tmp_path: Path) -> None:
+    means = mirror.means()
+    assert publish.publish(means, order(), source).form is Form.FOLDER
+    with zipfile.ZipFile(tmp_path / "source.zip", "w") as file:
+        for name, content in CONTENT.items():
+            file.writestr(name, content)
+    assert publish.publish(means, order(), tmp_path / "source.zip").form is Form.ZIP
+    for ending in tarring.PACKERS:
+        outcome = publish.publish(means, order(), tarring.write(tmp_path, tarring.honest(CONTENT), ending))
+        assert (outcome.state, outcome.form) == (State.ALREADY, Form.TAR)
+    assert not mirror.place.staging.exists()
+
+
+def test_a_file_or_an_opaque_archive_is_a_release_of_one_file(mirror: Mirror, tmp_path: Path) -> None:
+    path = tarring.write(tmp_path, tarring.honest(CONTENT), "tar.gz")
+    outcome = publish.publish(mirror.means(), msgspec.structs.replace(order(), opaque=True), path)
+    assert (outcome.form, outcome.files, outcome.size) == (Form.FILE, 1, path.stat().st_size)
+    assert rig.contents(mirror, order()) == {"x.tar.gz": path.read_bytes()}
+
+
+def test_a_wrong_passphrase_does_not_matter_where_nothing_is_signed(mirror: Mirror, source: Path) -> None:
+    mirror.publish(source)
+    means = msgspec.structs.replace(mirror.means(), ring=keys.read(mirror.keys, lambda: "wrong"))
+    assert publish.publish(means, order(), source).state is State.ALREADY
+    assert publish.publish(means, order("2.0"), source, dry_run=True).state is State.DRY_RUN
+    with pytest.raises(PassphraseError):
+        publish.publish(means, order(channels=("beta",)), source)
+
+
+@pytest.mark.parametrize("name", ["publishing", "publishing/staging", "releases", "releases/sdk", "catalogue/targets"])
+def test_a_file_where_a_folder_must_be_is_one_sentence(mirror: Mirror, tmp_path: Path, name: str) -> None:
+    in_the_way = mirror.data / name
+    in_the_way.parent.mkdir(exist_ok=True)
+    in_the_way.write_bytes(b"in the way")
+    packed = tarring.write(tmp_path, tarring.honest(CONTENT), "tar.gz")
+    with pytest.raises(PublishError) as error:
+        mirror.publish(packed)
+    assert error.value.reason == "not-a-folder"
+    assert f"{in_the_way} is a file" in str(error.value)
+    assert "\n" not in str(error.value)
+    in_the_way.unlink()
+    assert mirror.publish(packed).state is State.PUBLISHED
+
+
+def test_a_disk_that_may_only_be_read_is_one_sentence(tmp_path: Path, source: Path) -> None:
+    with rig.small_disk(tmp_path / "disk", 2**20) as disk:
+        mirror = rig.new_mirror(disk)
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        with pytest.raises(PublishError) as error:
+            mirror.publish(source)
+        assert error.value.reason == "io"
+        assert "Read-only file system" in str(error.value)
+        subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+        assert mirror.publish(source).state is State.PUBLISHED
+
+
+def test_a_disk_too_small_for_an_unpacked_archive_is_full(tmp_path: Path) -> None:
+    packed = tarring.write(tmp_path, tarring.honest({"a": bytes(4 * 2**20)}), "tar.gz")
+    with rig.small_disk(tmp_path / "disk", 2**20) as disk:
+        mirror = rig.new_mirror(disk)
+        with pytest.raises(PublishError) as error:
+            mirror.publish(packed)
+        assert error.value.reason == "no-space"
+        assert not mirror.place.staging.exists()

@@ -16,9 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror.errors import SourceError
-from mirror.publishing import source, tree
-from mirror.publishing.tree import Limits, SourceEntry, SourceFile, SourceFolder, SourceLink, Tree
+from mirror.publishing import tree
+from mirror.publishing.limits import Limits
+from mirror.publishing.tree import Form, SourceEntry, SourceFile, SourceFolder, SourceLink, Tree
 from spot_client.wire import names
+from tests.mirror.publishing import tarring
+from tests.mirror.publishing.rig import opened
 
 LIMITS = Limits(entries=100, total_bytes=10_000_000, ratio=250)
 SYMLINK = stat.S_IFLNK | 0o777
@@ -33,7 +36,7 @@ def described(found: Tree) -> list[object]:
 
 
 def listed(path: Path, limits: Limits = LIMITS) -> list[object]:
-    with source.read(path, limits) as found:
+    with opened(path, limits) as found:
         return described(found)
 
 
@@ -279,8 +282,8 @@ def test_what_is_no_source_is_refused(tmp_path: Path) -> None:
     (tmp_path / "top").mkdir()
     cases = {
         "none": "missing",
-        "none.zip": "unreadable",
-        "x.tar": "unknown-kind",
+        "none.zip": "missing",
+        "x.tar": "bad-archive",
         "x.zip": "bad-archive",
         "top": "empty",
     }
@@ -298,7 +301,7 @@ def test_a_truncated_archive_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("change", [b"", b"shorter", b"longer than it was"])
 def test_a_file_of_another_length_than_listed_is_noticed(tmp_path: Path, change: bytes) -> None:
     (tmp_path / "a").write_bytes(b"as listed.")
-    with source.read(tmp_path, LIMITS) as found:
+    with opened(tmp_path, LIMITS) as found:
         (tmp_path / "a").write_bytes(change)
         with pytest.raises(SourceError) as error:
             b"".join(found.files[0].read())
@@ -308,7 +311,7 @@ def test_a_file_of_another_length_than_listed_is_noticed(tmp_path: Path, change:
 def test_a_file_that_became_a_link_or_a_pipe_is_neither_followed_nor_waited_for(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"1")
     (tmp_path / "b").write_bytes(b"1")
-    with source.read(tmp_path, LIMITS) as found:
+    with opened(tmp_path, LIMITS) as found:
         (tmp_path / "a").unlink()
         (tmp_path / "a").symlink_to("b")
         (tmp_path / "b").unlink()
@@ -362,3 +365,73 @@ def test_a_tree_is_refused_or_keeps_every_rule_of_a_manifest(entries: list[Sourc
         assert "/" not in entry.path or entry.path.rpartition("/")[0] in folders
         if isinstance(entry, SourceLink):
             names.check_link(entry.path, entry.target)
+
+
+@pytest.mark.parametrize("name", ["installer.bin", "app.jar", "x.7z", "tar", "x.tar.lz", "no suffix"])
+def test_any_other_file_is_a_tree_of_one_file_under_its_own_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"content")
+    assert listed(tmp_path / name) == [(name, "0o644", b"content")]
+    (tmp_path / name).chmod(0o700)
+    with opened(tmp_path / name) as found:
+        assert found.form is Form.FILE
+        assert described(found) == [(name, "0o755", b"content")]
+
+
+def test_a_file_is_published_under_the_name_it_was_given_by(tmp_path: Path) -> None:
+    (tmp_path / "installer-1.0.bin").write_bytes(b"1")
+    (tmp_path / "installer.bin").symlink_to("installer-1.0.bin")
+    assert listed(tmp_path / "installer.bin") == [("installer.bin", "0o644", b"1")]
+
+
+@pytest.mark.parametrize(("name", "form"), [("X.ZIP", Form.ZIP), ("x.WHL", Form.ZIP), ("x.Tar.Gz", Form.TAR)])
+def test_the_name_says_what_a_file_is_read_as_and_opaque_overrides_it(tmp_path: Path, name: str, form: Form) -> None:
+    if form is Form.ZIP:
+        archive(tmp_path / name, [("a", b"1")])
+    else:
+        tarring.write(tmp_path, tarring.honest({"a": b"1"}), "tar.gz").rename(tmp_path / name)
+    with opened(tmp_path / name) as found:
+        assert (found.form, [entry.path for entry in found.entries]) == (form, ["a"])
+    with opened(tmp_path / name, opaque=True) as found:
+        assert (found.form, [entry.path for entry in found.entries]) == (Form.FILE, [name])
+
+
+def test_a_folder_cannot_be_one_file_and_a_name_must_be_one(tmp_path: Path) -> None:
+    with pytest.raises(SourceError) as error, opened(tmp_path, opaque=True):
+        pass
+    assert error.value.reason == "not-a-file"
+    (tmp_path / "C:x").write_bytes(b"1")
+    assert refusal(tmp_path / "C:x").reason == "bad-path"
+    assert refusal(tmp_path / "a\0b").reason in {"missing", "unreadable"}
+    (tmp_path / "ring").symlink_to("ring")
+    assert refusal(tmp_path / "ring").reason in {"missing", "unreadable"}
+
+
+def test_a_page_of_perls_manual_begins_like_no_drive(tmp_path: Path) -> None:
+    (tmp_path / "B::Deparse.3pm").write_bytes(b"1")
+    assert len(listed(tmp_path)) == 1
+
+
+def lines_of_a_zip(count: int, said: int) -> bytes:
+    """The directory of a zip file of `count` members that says of itself that they are `said`."""
+    line = b"PK\x01\x02" + bytes(24) + struct.pack("<HHH", 1, 0, 0) + bytes(12) + b"a"
+    assert len(line) == 47
+    end = b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, said, said, len(line) * count, 0, 0)
+    return line * count + end
+
+
+@pytest.mark.parametrize("said", [1, 100, 60_000])
+def test_too_many_members_of_a_zip_are_noticed_before_they_are_listed(
+    tmp_path: Path, said: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x.zip").write_bytes(lines_of_a_zip(60_000, said))
+    monkeypatch.setattr(zipfile, "ZipFile", None)  # were it reached, it would make an object of each
+    assert refusal(tmp_path / "x.zip").reason == "too-many"
+
+
+@pytest.mark.slow
+def test_a_gigabyte_from_a_megabyte_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
+        for number in range(16):
+            file.writestr(f"{number}", bytes(2**26))
+    assert (tmp_path / "x.zip").stat().st_size < 1_100_000
+    assert refusal(tmp_path / "x.zip", Limits()).reason == "bomb"

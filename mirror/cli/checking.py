@@ -1,0 +1,68 @@
+"""`spot-mirror check`: the mirror on this host, looked over."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import click
+import msgspec
+
+from mirror.checking.findings import SEVERITIES, Finding
+from mirror.cli.options import config_option
+from mirror.cli.output import json_document
+from mirror.cli.progress import progress_bar
+from mirror.cli.store import json_option
+
+FOUND_SOMETHING: Final = 9
+
+
+@click.command()
+@click.option("--deep", is_flag=True, help="Also compute the digests of all releases, and walk through the records.")
+@click.option("--quiet", is_flag=True, help="Print warnings and problems only; nothing, if there are none.")
+@json_option
+@config_option
+def check(config_path: Path, *, deep: bool, quiet: bool, as_json: bool) -> None:
+    """Look the mirror over: configuration, certificates, what lapses when, file modes, room, records, releases.
+
+    Changes nothing, opens no signing key, and may run while the mirror serves. A warning comes when about a third of a
+    lifetime is left. Exits with 9 if there is any warning or problem, so that cron can tell somebody: spot-mirror check
+    --quiet says nothing while all is well.
+
+    \b
+    --json prints:
+      worst      ok, advice, warning or problem
+      findings   a list of: severity, code (good, bad-mode, expired,
+                 expires-soon, …), what, next
+    """
+    from mirror.checking.look import look
+
+    with _progress(shown=deep and not quiet) as progress:
+        found = list(look(config_path, datetime.now(UTC), deep=deep, progress=progress))
+    worst = max(SEVERITIES.index(finding.severity) for finding in found)
+    told = [finding for finding in found if not quiet or finding.severity in {"warning", "problem"}]
+    if as_json:
+        findings = [msgspec.structs.asdict(finding) for finding in told]
+        click.echo(json_document({"worst": SEVERITIES[worst], "findings": findings}))
+    elif told:
+        click.echo("\n".join(line for finding in told for line in _lines(finding)))
+    if worst >= SEVERITIES.index("warning"):
+        raise click.exceptions.Exit(FOUND_SOMETHING)
+
+
+def _lines(finding: Finding) -> list[str]:
+    lines = [f"{finding.severity:7}  {finding.what}"]
+    return [*lines, f"         {finding.next}"] if finding.next else lines
+
+
+@contextmanager
+def _progress(*, shown: bool) -> Iterator[Callable[[str, int, int], None]]:
+    if shown:
+        with progress_bar() as show:
+            yield show
+    else:
+        yield lambda _what, _done, _total: None
+
+
+COMMANDS: tuple[click.Command, ...] = (check,)

@@ -1,0 +1,73 @@
+"""What a publisher may have overlooked: sentences, and never a refusal. Pure."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+from mirror.catalogue import Catalogue
+from mirror.publishing.order import Order
+from mirror.publishing.pack import Layout
+from mirror.publishing.tree import Form
+from spot_client.wire import names
+from spot_client.wire.index import Release
+from spot_client.wire.manifest import Entry, File, Kind, Manifest
+
+_OTHER_ARCHIVES: Final = (".7z", ".rar", ".tar.lz", ".tar.lz4", ".tar.lzma", ".tar.z", ".tlz", ".zipx", ".cpio")
+_CHANNEL: Final = "stable"  # that of everybody
+
+
+def hints(order: Order, name: str, layout: Layout, known: Catalogue) -> Iterator[str]:
+    """What may be wrong with `order`; `name`: the source's, `known`: what is on offer before it."""
+    if order.platform == "any":
+        yield from _one_platform(name, layout)
+    if names.check_version(order.version).is_prerelease and _CHANNEL in order.channels:
+        yield f"{order.version} is a pre-release, and is offered in {_CHANNEL}."
+    for needed in sorted(order.requires):
+        if not known.ever_published(*names.split_component(needed)):
+            yield f"{needed}, which it requires, is not published: nobody can install this before it is."
+    if layout.form is Form.FILE and not order.opaque and name.lower().endswith(_OTHER_ARCHIVES):
+        yield f"{name} was published as one file: archives of this kind are not read."
+
+
+def changed_kinds(before: Manifest, layout: Layout) -> Iterator[str]:
+    """A sentence if files of the release `before` are of another kind now."""
+    kinds = _kinds(before.entries)
+    changed = [
+        (path, kinds[path], kind) for path, kind in _kinds(layout.entries).items() if kinds.get(path, kind) != kind
+    ]
+    if changed:
+        path, old, new = changed[0]
+        more = f", and {len(changed) - 1} more changed" if len(changed) > 1 else ""
+        yield f"{path!r} is of kind {new.value}, and was {old.value} in {before.version}{more}: is that meant?"
+
+
+def previous(order: Order, known: Catalogue) -> Release | None:
+    """The newest other release of the component for the same platform."""
+    offered = known.indexes.get((order.product, order.component))
+    lines = [line for line in offered.releases if line.platform == order.platform] if offered else []
+    others = [line for line in lines if line.version != order.version]
+    return max(others, key=lambda line: names.check_version(line.version), default=None)
+
+
+def _one_platform(name: str, layout: Layout) -> Iterator[str]:
+    hint = "and every system is offered it: is --platform missing?"
+    tags = _wheel_platforms(name) if layout.form is not Form.FOLDER else []
+    if tags:
+        yield f"{name} is for {tags[0]} only, {hint}"
+    elif layout.native:
+        more = f" and {len(layout.native) - 1} more are" if len(layout.native) > 1 else " is"
+        yield f"{layout.native[0]!r}{more} machine code of one system, {hint}"
+
+
+def _wheel_platforms(name: str) -> list[str]:
+    """The platforms that the name of a wheel says; none if it is for any, or no wheel."""
+    try:
+        tags = parse_wheel_filename(name)[3]
+    except InvalidWheelFilename:
+        return []
+    return sorted({tag.platform for tag in tags} - {"any"})
+
+
+def _kinds(entries: tuple[Entry, ...]) -> dict[str, Kind]:
+    return {entry.path: entry.kind for entry in entries if isinstance(entry, File)}

@@ -1,0 +1,64 @@
+"""Which files of a tree are `config` and which are `state`: said by patterns, as in a .gitignore file.
+
+A pattern without a slash fits a name anywhere, one with a slash begins at the top; `*` stays within a folder, `**` does
+not; a folder stands for all below it; `!PATTERN` takes back what those before it named. So that a slip is noticed,
+each pattern has to fit a file, and no file may be of two kinds. Reasons:
+
+    bad-pattern   no pattern, or a comment
+    no-match      a pattern that fits no file of the source
+    two-kinds     a file that is named as both
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+from pathspec import GitIgnoreSpec
+from pathspec.patterns.gitignore.base import GitIgnorePatternError
+
+from mirror.errors import SourceError
+from mirror.publishing.tree import SourceEntry, SourceFile, Tree
+from spot_client.wire.manifest import Kind
+
+
+def assign(tree: Tree, config: Sequence[str], state: Sequence[str]) -> Tree:
+    """`tree`, its files of the kinds that the patterns give them.
+
+    Raises:
+        SourceError: a reason of the module's docstring.
+    """
+    if not (config or state):
+        return tree
+    named = {kind: _named(tree, patterns, kind) for kind, patterns in ((Kind.CONFIG, config), (Kind.STATE, state))}
+    both = sorted(named[Kind.CONFIG] & named[Kind.STATE])
+    if both:
+        hint = "Narrow one of the patterns, or take the file back with '!PATTERN'."
+        raise SourceError("two-kinds", f"{both[0]!r} is named as config and as state. {hint}")
+    kinds = {path: kind for kind, paths in named.items() for path in paths}
+    entries = tuple(_of_kind(entry, kinds.get(entry.path, Kind.FILE)) for entry in tree.entries)
+    return msgspec.structs.replace(tree, entries=entries)
+
+
+def _named(tree: Tree, patterns: Sequence[str], kind: Kind) -> set[str]:
+    paths = [file.path for file in tree.files]
+    for pattern in patterns:
+        spec = _spec([pattern.removeprefix("!")], pattern)
+        if next(spec.match_files(paths), None) is None:
+            raise SourceError(
+                "no-match", f"No file of the source fits the {kind.value} pattern {pattern!r}: look at it again."
+            )
+    return set(_spec(patterns, " ".join(patterns)).match_files(paths))
+
+
+def _spec(patterns: Sequence[str], said: str) -> GitIgnoreSpec:
+    refusal = SourceError("bad-pattern", f"{said!r} is no pattern: write one as in a .gitignore file, such as 'etc/*'.")
+    try:
+        spec = GitIgnoreSpec.from_lines(patterns, backend="simple")  # one engine: the same answer on every machine
+    except (GitIgnorePatternError, ValueError) as error:
+        raise refusal from error
+    if len(spec.patterns) < len(patterns) or any(pattern.include is None for pattern in spec.patterns):
+        raise refusal
+    return spec
+
+
+def _of_kind(entry: SourceEntry, kind: Kind) -> SourceEntry:
+    return msgspec.structs.replace(entry, kind=kind) if isinstance(entry, SourceFile) else entry

@@ -1,0 +1,21 @@
+"""Fixtures of the tests of publishing's commands."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.mirror.cli.shell import Shell
+from tests.mirror.publishing.rig import folder_of
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    folder_of(tmp_path / "source", {"bin/tool": b"#!/bin/sh\n", "lib/a.txt": b"a" * 5000})
+    return Shell(tmp_path, monkeypatch, capsys)
+
+
+@pytest.fixture
+def made(shell: Shell) -> Shell:
+    """After init."""
+    shell.done("init", "--realm", "build.example.com")
+    return shell

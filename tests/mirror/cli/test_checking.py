@@ -1,0 +1,76 @@
+"""`spot-mirror check`: the real command, its lines, its document and its exit codes."""
+
+import json
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.ca.house import make_house
+from tests.mirror.content.rig import Mirror
+
+SPOT_MIRROR = str(Path(sysconfig.get_path("scripts")) / "spot-mirror")
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Mirror:
+    mirror = Mirror(tmp_path, make_house(lambda: ec.generate_private_key(ec.SECP256R1())))
+    mirror.publish()
+    mirror.config()
+    return mirror
+
+
+def check(mirror: Mirror, *words: str) -> tuple[int, str, str]:
+    """Exit code, standard output, standard error."""
+    command = [SPOT_MIRROR, "check", "--config", str(mirror.folder / "mirror.toml"), *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_mirror_in_order_is_told_line_by_line_and_exits_with_0(mirror: Mirror) -> None:
+    code, out, err = check(mirror)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert all(line.startswith(("ok       ", "advice   ", "         ")) for line in lines)
+    assert len(lines) > 15
+
+
+def test_a_mirror_in_order_is_passed_over_in_silence_for_cron(mirror: Mirror) -> None:
+    assert check(mirror, "--quiet") == (0, "", "")
+    assert check(mirror, "--quiet", "--deep") == (0, "", "")
+
+
+def test_what_is_to_be_mended_is_told_with_the_next_step_and_exits_with_9(mirror: Mirror) -> None:
+    mirror.server["key"].chmod(0o644)
+    code, out, _ = check(mirror, "--quiet")
+    assert code == 9
+    assert out.startswith("problem  Others may read ")
+    assert "chmod 600" in out
+
+
+def test_the_document_has_all_findings_and_the_worst(mirror: Mirror) -> None:
+    (mirror.data / "releases/sdk/botocore/1.40.0/any/pack").unlink()
+    code, out, err = check(mirror, "--json")
+    document = json.loads(out)
+    assert (code, err, document["worst"]) == (9, "", "problem")
+    assert all(one.keys() == {"severity", "code", "what", "next"} for one in document["findings"])
+    assert {one["severity"] for one in document["findings"]} == {"ok", "advice", "problem"}
+    quiet = json.loads(check(mirror, "--json", "--quiet")[1])
+    assert [one["code"] for one in quiet["findings"]] == ["missing"]
+
+
+def test_how_far_it_has_come_is_told_beside_the_document(mirror: Mirror) -> None:
+    code, out, err = check(mirror, "--json", "--deep")
+    assert (code, json.loads(out)["worst"]) == (0, "advice")
+    assert "Checking sdk/botocore 1.40.0" in err
+
+
+def test_without_a_configuration_it_says_how_to_make_one(mirror: Mirror) -> None:
+    (mirror.folder / "mirror.toml").unlink()
+    code, out, _ = check(mirror)
+    assert code == 9
+    assert out.startswith("problem  ")
+    assert "spot-mirror init" in out

@@ -1,0 +1,87 @@
+"""Patterns say which files are config and which are state; a slip is noticed."""
+
+import pytest
+
+from mirror.errors import SourceError
+from mirror.publishing import kinds, tree
+from mirror.publishing.limits import Limits
+from mirror.publishing.tree import SourceEntry, SourceFile, SourceLink
+from spot_client.wire.manifest import Kind
+
+PATHS = [
+    "app.ini",
+    "bin/tool",
+    "etc/app.ini",
+    "etc/d/app.ini",
+    "etc/default.ini",
+    "var/a.db",
+    "var/log/x",
+    "#odd",
+    "[x]",
+]
+
+
+def assigned(config: list[str], state: list[str]) -> dict[str, set[str]]:
+    """Files by kind; plain ones are left out."""
+    entries: list[SourceEntry] = [SourceFile(path, False, 0, lambda: iter(())) for path in PATHS]
+    found = kinds.assign(tree.build([*entries, SourceLink("link.ini", "app.ini")], Limits()), config, state)
+    named: dict[str, set[str]] = {}
+    for file in found.files:
+        if file.kind is not Kind.FILE:
+            named.setdefault(file.kind.value, set()).add(file.path)
+    assert len(found.files) == len(PATHS)
+    return named
+
+
+@pytest.mark.parametrize(
+    ("patterns", "expected"),
+    [
+        ([], None),
+        (["*.ini"], {"app.ini", "etc/app.ini", "etc/d/app.ini", "etc/default.ini"}),
+        (["app.ini"], {"app.ini", "etc/app.ini", "etc/d/app.ini"}),
+        (["/app.ini"], {"app.ini"}),
+        (["etc/*.ini"], {"etc/app.ini", "etc/default.ini"}),
+        (["etc/**/app.ini"], {"etc/app.ini", "etc/d/app.ini"}),
+        (["etc/"], {"etc/app.ini", "etc/d/app.ini", "etc/default.ini"}),
+        (["etc/?pp.ini"], {"etc/app.ini"}),
+        (["var/[ab].db"], {"var/a.db"}),
+        (["etc/", "!default.ini"], {"etc/app.ini", "etc/d/app.ini"}),
+        (["/app.ini", "bin/*"], {"app.ini", "bin/tool"}),
+        ([r"\#odd"], {"#odd"}),
+        ([r"\[x\]"], {"[x]"}),
+    ],
+)
+def test_patterns_are_those_of_gitignore(patterns: list[str], expected: set[str] | None) -> None:
+    assert assigned(patterns, []) == ({"config": expected} if expected else {})
+    assert assigned([], patterns) == ({"state": expected} if expected else {})
+
+
+def test_both_kinds_stand_side_by_side() -> None:
+    assert assigned(["/etc/app.ini"], ["var/"]) == {"config": {"etc/app.ini"}, "state": {"var/a.db", "var/log/x"}}
+
+
+@pytest.mark.parametrize(
+    ("config", "state", "reason"),
+    [
+        (["*.cfg"], [], "no-match"),
+        (["*.ini", "*.cfg"], [], "no-match"),
+        (["*.ini", "!*.cfg"], [], "no-match"),
+        (["link.ini"], [], "no-match"),
+        (["/etc"], ["etc/d"], "two-kinds"),
+        (["*"], ["var/a.db"], "two-kinds"),
+        ([""], [], "bad-pattern"),
+        (["# a comment"], [], "bad-pattern"),
+        ([], ["   "], "bad-pattern"),
+        (["!"], [], "bad-pattern"),
+        (["/"], [], "bad-pattern"),
+        (["a\0b"], [], "no-match"),
+        (["\\"], [], "bad-pattern"),
+        (["../etc"], [], "no-match"),
+        (["\udcff"], [], "no-match"),
+    ],
+)
+def test_a_slip_is_refused_by_name(config: list[str], state: list[str], reason: str) -> None:
+    with pytest.raises(SourceError) as error:
+        assigned(config, state)
+    assert error.value.reason == reason
+    str(error.value).encode()
