@@ -2,8 +2,8 @@
 
 A key is segments joined by `/`, each of `[a-z0-9._+!-]` and `_`, beginning with a letter or digit: so no key climbs,
 is absolute, or hides a file. `put` is durable on return and whole or not at all; a reader never sees a part of a blob.
-Whether a blob may be replaced is the caller's rule, not the store's. `tests/mirror/test_blobs.py` is the protocol as
-tests: every adapter passes it.
+Whether a blob may be replaced is the caller's rule, not the store's. `tests/mirror/blobs_contract.py` is the protocol
+as tests: every adapter passes it.
 """
 
 import contextlib

@@ -6,16 +6,24 @@ day. `tests/mirror/records/contract.py` is this protocol as tests: every adapter
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
 
+class Suspension(msgspec.Struct, frozen=True):
+    """Since when a customer is refused everything, and why, as ops wrote it down (may be empty)."""
+
+    since: datetime
+    reason: str
+
+
 class Customer(msgspec.Struct, frozen=True):
-    """A customer, and since when."""
+    """A customer, and since when; `suspended` while it is refused everything, whatever it is licensed for."""
 
     name: str
     added: datetime
+    suspended: Suspension | None = None
 
 
 class Licence(msgspec.Struct, frozen=True):
@@ -31,6 +39,10 @@ class Licence(msgspec.Struct, frozen=True):
     def holds(self, today: date) -> bool:
         """Whether the licence is in force on the day `today`, in UTC."""
         return self.valid_from <= today and (self.valid_until is None or today <= self.valid_until)
+
+    def is_over(self, today: date) -> bool:
+        """Whether it is not in force on `today`, and will not be again; also one that ended before it began."""
+        return self.valid_until is not None and self.valid_until < max(today, self.valid_from)
 
 
 class Installation(msgspec.Struct, frozen=True):
@@ -52,10 +64,36 @@ class ThinSnapshot(msgspec.Struct, frozen=True):
     last: datetime
 
 
+class Holdings(msgspec.Struct, frozen=True):
+    """What goes with a customer: products it has or had licences for (sorted), and how many of the rest.
+
+    thin_snapshots: lines of history, of all its installations.
+    """
+
+    products: tuple[str, ...]
+    installations: int
+    thin_snapshots: int
+
+
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be done to customers and licences, in this order.
+
+    add: names of customers. grant: as `Records.grant`. end: licences, each with the `valid_until` it is to get.
+    """
+
+    add: tuple[str, ...] = ()
+    grant: tuple[Licence, ...] = ()
+    end: tuple[Licence, ...] = ()
+
+
+C = TypeVar("C", bound=Changes)
+
+
 class Records(Protocol):
     """The store. All calls are synchronous and may come from any thread; each is one transaction, durable on return.
 
-    Raises (every call): `StoreFault`.
+    Raises (every call): `StoreFault`; and `RecordsError` (`bad-name`) for a customer or product that no id names, where
+    one that is not there is `NotThere`.
     """
 
     def add_customer(self, name: str, now: datetime) -> Customer:
@@ -64,6 +102,46 @@ class Records(Protocol):
 
     def customers(self) -> Sequence[Customer]:
         """All customers, by name."""
+        ...
+
+    def suspend(self, name: str, reason: str, now: datetime) -> Customer:
+        """Suspend a customer; returns what it was before. Installations, licences and history stay as they are.
+
+        One that is suspended stays so since it was; a `reason` that is not empty replaces the older one.
+
+        Raises:
+            NotThere: no such customer.
+            RecordsError: reason `bad-reason`: over 200 characters, or some that cannot be printed.
+        """
+        ...
+
+    def resume(self, name: str) -> Customer:
+        """End a suspension, if there is one; returns what the customer was before. Raises `NotThere`."""
+        ...
+
+    def remove_customer(self, name: str, today: date, *, dry_run: bool = False) -> Holdings:
+        """Remove a customer for ever, with licences, installations and their history; returns what went.
+
+        The lists of versions themselves stay: they are stored once for all customers, and name none.
+
+        Args:
+            today: in UTC.
+            dry_run: only tell what would go.
+
+        Raises:
+            NotThere: no such customer.
+            RecordsError: reason `in-force`: it is not suspended, and holds a licence that is in force or to come.
+        """
+        ...
+
+    def change(self, decide: Callable[[Sequence[Customer], Sequence[Licence]], C], now: datetime) -> C:
+        """Carry out what `decide` makes of all customers and all licences: all of it, or nothing. Returns it.
+
+        Nobody else writes between the moment that `decide` is shown and the end; what it raises is passed on.
+
+        Raises:
+            AlreadyThere, NotThere, RecordsError: as `add_customer`, `grant` and `end_licence`.
+        """
         ...
 
     def grant(self, licence: Licence) -> Licence | None:
@@ -101,8 +179,13 @@ class Records(Protocol):
         """One installation by its whole id."""
         ...
 
-    def installations(self, customer: str | None = None, prefix: str = "") -> Sequence[Installation]:
-        """Installations by customer and id; `prefix`: only ids that begin so."""
+    def installations(
+        self, customer: str | None = None, prefix: str = "", *, after: str = "", limit: int | None = None
+    ) -> Sequence[Installation]:
+        """Installations by customer and id; `prefix`: only ids that begin so.
+
+        after, limit: pages of one customer's: ids behind that one only, and so many at most.
+        """
         ...
 
     def seen(self, moments: Mapping[str, datetime]) -> None:
@@ -129,7 +212,10 @@ class Records(Protocol):
         ...
 
     def marker(self) -> int:
-        """A number that changes whenever customers, licences or the set of installations change; cheap to ask."""
+        """A number that changes whenever customers, licences or the set of installations change; cheap to ask.
+
+        Suspensions are among it.
+        """
         ...
 
     def close(self) -> None:

@@ -1,54 +1,22 @@
-"""What the protocol speaks of, as values of SQL, both directions; and what is refused before it gets that far. Pure."""
+"""What the protocol speaks of, as values of SQL, both directions. Pure.
+
+A row that none of our calls can have written is a damaged file: `StoreFault`, reason `damaged`.
+"""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
-from typing import Any, Final
+from typing import Annotated, Any, TypeVar
 
-from mirror.errors import RecordsError
-from mirror.records.protocol import Installation, Licence, ThinSnapshot
-from spot_client.wire import names
-from spot_client.wire.errors import BadName, FormatError
+import msgspec
+
+from mirror.errors import StoreFault
+from mirror.records.protocol import Customer, Installation, Licence, Suspension, ThinSnapshot
 
 Row = Sequence[Any]
+T = TypeVar("T")
 
-_MAX_INSTALLATIONS: Final = 10**9
-
-
-@contextmanager
-def checking() -> Iterator[None]:
-    """Around checks of `spot_client.wire`.
-
-    Raises:
-        RecordsError: reason `bad-name` for a `BadName`, that of the error for a `FormatError`.
-    """
-    try:
-        yield
-    except BadName as error:
-        raise RecordsError("bad-name", str(error)) from error
-    except FormatError as error:
-        raise RecordsError(error.reason, str(error)) from error
-
-
-def check_licence(licence: Licence) -> None:
-    """Refuse a licence that cannot be.
-
-    Raises:
-        RecordsError: reason `bad-name` or `bad-licence`.
-    """
-    with checking():
-        names.check_id("customer", licence.customer)
-        names.check_product(licence.product)
-        for channel in licence.channels:
-            names.check_id("channel", channel)
-    if not licence.channels:
-        raise RecordsError("bad-licence", "A licence without a channel lets nobody fetch anything: name one.")
-    if licence.valid_until is not None and licence.valid_until < licence.valid_from:
-        ends, begins = licence.valid_until, licence.valid_from
-        raise RecordsError("bad-licence", f"The licence would end on {ends}, before it begins on {begins}.")
-    if not 1 <= licence.installations <= _MAX_INSTALLATIONS:
-        raise RecordsError("bad-licence", f"A licence is for 1 to {_MAX_INSTALLATIONS} installations.")
+_Seconds = Annotated[int, msgspec.Meta(ge=0, le=253402300799)]  # to the end of the year 9999
 
 
 def seconds(moment: datetime) -> int:
@@ -68,25 +36,51 @@ def licence_values(licence: Licence) -> tuple[str, str, str, str | None, int]:
     return licence.product, channels, licence.valid_from.isoformat(), until, licence.installations
 
 
+def customer(row: Row) -> Customer:
+    """From name, added, suspended since (or None), why."""
+    name, added, since, why = _typed(row, tuple[str, _Seconds, _Seconds | None, str])
+    return Customer(name, moment(added), None if since is None else Suspension(moment(since), why))
+
+
 def licence(row: Row) -> Licence:
     """From the customer's name and `licence_values`."""
-    customer, product, channels, first, last, installations = row
-    until = None if last is None else date.fromisoformat(last)
-    return Licence(customer, product, tuple(channels.split()), date.fromisoformat(first), until, installations)
+    name, product, channels, first, last, installations = _typed(row, tuple[str, str, str, date, date | None, int])
+    return Licence(name, product, tuple(channels.split()), first, last, installations)
 
 
 def installation(row: Row) -> Installation:
     """From id, customer, enrolled, last seen, versions as of."""
-    name, customer, enrolled, last_seen, as_of = row
-    return Installation(name, customer, moment(enrolled), moment(last_seen), None if as_of is None else moment(as_of))
+    name, owner, enrolled, last_seen, as_of = _typed(row, tuple[str, str, _Seconds, _Seconds, _Seconds | None])
+    return Installation(name, owner, moment(enrolled), moment(last_seen), None if as_of is None else moment(as_of))
 
 
 def thin_snapshots(rows: Iterable[Row]) -> list[ThinSnapshot]:
     """From installation, key of the content, content, first, last; lines of the same content share its dictionary."""
     contents: dict[int, dict[str, str]] = {}
     lines = []
-    for name, key, content, first, last in rows:
+    for row in rows:
+        name, key, content, first, last = _typed(row, tuple[str, int, str, _Seconds, _Seconds])
         if key not in contents:
-            contents[key] = json.loads(content)
+            contents[key] = _typed(_parsed(content), dict[str, str])
         lines.append(ThinSnapshot(name, contents[key], moment(first), moment(last)))
     return lines
+
+
+def _parsed(content: str) -> object:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise _damaged() from error
+
+
+def _typed(value: object, shape: type[T]) -> T:
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError as error:
+        raise _damaged() from error
+
+
+def _damaged() -> StoreFault:
+    return StoreFault(
+        "damaged", "The records hold a line that cannot be read: stop the mirror and restore them from a backup."
+    )

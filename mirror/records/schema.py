@@ -56,12 +56,24 @@ CREATE TABLE marker (number INTEGER NOT NULL) STRICT;
 INSERT INTO marker VALUES (0);
 """
 
+_SUSPENSION = """
+ALTER TABLE customer ADD COLUMN suspended INTEGER;
+ALTER TABLE customer ADD COLUMN suspended_why TEXT NOT NULL DEFAULT '';
+CREATE UNIQUE INDEX installation_customer ON installation (customer, id);
+"""
+
 
 def _tables(db: Database) -> None:
     db.executescript(_TABLES)
 
 
-_STEPS: Final = {"0001-tables": _tables}
+def _suspension(db: Database) -> None:
+    db.executescript(_SUSPENSION)
+
+
+_STEPS: Final = {"0001-tables": _tables, "0002-suspension": _suspension}
+
+_NO_RECORDS: Final = "The records' file holds no records: restore it from a backup."
 
 _migrations = Migrations("records")
 for _name, _step in _STEPS.items():
@@ -78,10 +90,13 @@ def migrate(connection: sqlite3.Connection, *, new: bool) -> None:
         StoreFault: reason `newer` or `damaged`; the file stays as it was.
     """
     db = Database(connection, execute_plugins=False)
-    applied = {step.name for step in _migrations.applied(db)}
+    try:
+        applied = {step.name for step in _migrations.applied(db)}
+    except KeyError as error:  # its own table has other columns
+        raise StoreFault("damaged", _NO_RECORDS) from error
     if applied - _STEPS.keys():
         raise StoreFault("newer", "The records were written by a newer spot-mirror: update this one, then try again.")
     if not applied and not new:
-        raise StoreFault("damaged", "The records' file holds no records: restore it from a backup.")
+        raise StoreFault("damaged", _NO_RECORDS)
     db.enable_wal()
     _migrations.apply(db)

@@ -4,7 +4,8 @@ The identical thin snapshot is stored once, whoever sends it: a line of history 
 the SHA-256 of its canonical bytes. No call that serving a request makes looks at more rows than it returns or writes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -12,11 +13,11 @@ from sqlite3 import Connection
 from typing import Final
 
 from ca import strict_json
-from mirror.errors import AlreadyThere, NotThere, RecordsError
-from mirror.records import rows
-from mirror.records.protocol import Customer, Installation, Licence, Records, ThinSnapshot
+from mirror.errors import NotThere, RecordsError
+from mirror.records import checks, licensing, rows
+from mirror.records.protocol import C, Customer, Holdings, Installation, Licence, Records, ThinSnapshot
 from mirror.records.sqlite_file import SqliteFile, open_file
-from spot_client.wire import names, thin_snapshot
+from spot_client.wire import thin_snapshot
 from spot_client.wire.installation import INSTALLATION_ID
 
 FILE_NAME: Final = "records.sqlite"
@@ -26,8 +27,6 @@ _WAIT_SECONDS = 10
 _MAX_DRAWS = 100  # of a million installations, one draw in a million is taken: a hundred in a row are a broken source
 _AFTER_IDS = "~"  # sorts behind every character of an id
 
-_LICENCES = """SELECT c.name, l.product, l.channels, l.valid_from, l.valid_until, l.installations
-    FROM licence l JOIN customer c ON c.key = l.customer"""
 _INSTALLATIONS = """SELECT i.id, c.name, i.enrolled, i.last_seen,
         (SELECT last FROM line WHERE installation = i.key ORDER BY key DESC LIMIT 1)
     FROM installation i JOIN customer c ON c.key = i.customer"""
@@ -57,60 +56,58 @@ class _SqliteRecords(Records):
         self._file = file
 
     def add_customer(self, name: str, now: datetime) -> Customer:
-        with rows.checking():
-            names.check_id("customer", name)
-        added = rows.seconds(now)
-        with self._file.writing() as db:
-            if db.execute("SELECT 1 FROM customer WHERE name = ?", (name,)).fetchone():
-                raise AlreadyThere("customer-exists", f"There is a customer {name} already; nothing was changed.")
-            db.execute("INSERT INTO customer (name, added) VALUES (?, ?)", (name, added))
-            _mark(db)
-        return Customer(name, rows.moment(added))
+        with self._changing() as db:
+            return licensing.add(db, name, rows.seconds(now))
 
     def customers(self) -> Sequence[Customer]:
         with self._file.reading() as db:
-            found = db.execute("SELECT name, added FROM customer ORDER BY name").fetchall()
-        return [Customer(name, rows.moment(added)) for name, added in found]
+            return licensing.customers(db)
+
+    def suspend(self, name: str, reason: str, now: datetime) -> Customer:
+        checks.check_reason(reason)
+        with self._changing() as db:
+            return licensing.set_suspended(db, name, rows.seconds(now), reason)
+
+    def resume(self, name: str) -> Customer:
+        with self._changing() as db:
+            return licensing.set_suspended(db, name, None, "")
+
+    def remove_customer(self, name: str, today: date, *, dry_run: bool = False) -> Holdings:
+        with self._file.writing() as db:
+            held = licensing.remove(db, name, today, dry_run=dry_run)
+            if not dry_run:
+                _mark(db)
+        return held
+
+    def change(self, decide: Callable[[Sequence[Customer], Sequence[Licence]], C], now: datetime) -> C:
+        with self._file.writing() as db:
+            changes = decide(licensing.customers(db), licensing.licences(db))
+            for name in changes.add:
+                licensing.add(db, name, rows.seconds(now))
+            for licence in changes.grant:
+                licensing.grant(db, licence)
+            for licence in changes.end:
+                licensing.end(db, licence.customer, licence.product, licence.valid_until or date.max)
+            if changes.add or changes.grant or changes.end:
+                _mark(db)
+        return changes
 
     def grant(self, licence: Licence) -> Licence | None:
-        rows.check_licence(licence)
-        with self._file.writing() as db:
-            customer = _customer_key(db, licence.customer)
-            older = _licence_of(db, customer, licence.product)
-            db.execute(
-                "INSERT OR REPLACE INTO licence"
-                " (customer, product, channels, valid_from, valid_until, installations) VALUES (?, ?, ?, ?, ?, ?)",
-                (customer, *rows.licence_values(licence)),
-            )
-            _mark(db)
-        return older
+        with self._changing() as db:
+            return licensing.grant(db, licence)
 
     def end_licence(self, customer: str, product: str, last_day: date) -> Licence:
-        with self._file.writing() as db:
-            key = _customer_key(db, customer)
-            db.execute(
-                "UPDATE licence SET valid_until = min(coalesce(valid_until, ?1), ?1)"
-                " WHERE customer = ?2 AND product = ?3",
-                (last_day.isoformat(), key, product),
-            )
-            licence = _licence_of(db, key, product)
-            if licence is None:
-                raise NotThere(
-                    "no-licence", f"{customer} has no licence for {product}: see 'spot-mirror licence list'."
-                )
-            _mark(db)
-        return licence
+        with self._changing() as db:
+            return licensing.end(db, customer, product, last_day)
 
     def licences(self, customer: str | None = None) -> Sequence[Licence]:
-        condition, values = ("", ()) if customer is None else ("WHERE c.name = ?", (customer,))
         with self._file.reading() as db:
-            found = db.execute(f"{_LICENCES} {condition} ORDER BY c.name, l.product", values).fetchall()
-        return [rows.licence(row) for row in found]
+            return licensing.licences(db, customer)
 
     def mint(self, customer: str, request: bytes, draw: Callable[[], str], now: datetime) -> Installation:
         same = f"{_INSTALLATIONS} WHERE i.customer = ? AND i.request = ?"
         with self._file.writing() as db:
-            key = _customer_key(db, customer)
+            key = licensing.customer_key(db, customer)
             row = db.execute(same, (key, request)).fetchone()
             if row is None:
                 db.execute(
@@ -126,12 +123,15 @@ class _SqliteRecords(Records):
             row = db.execute(f"{_INSTALLATIONS} WHERE i.id = ?", (installation,)).fetchone()
         return None if row is None else rows.installation(row)
 
-    def installations(self, customer: str | None = None, prefix: str = "") -> Sequence[Installation]:
-        condition, values = "WHERE i.id BETWEEN ? AND ?", [prefix, prefix + _AFTER_IDS]
+    def installations(
+        self, customer: str | None = None, prefix: str = "", *, after: str = "", limit: int | None = None
+    ) -> Sequence[Installation]:
+        condition, values = "WHERE i.id BETWEEN ? AND ? AND i.id > ?", [prefix, prefix + _AFTER_IDS, after]
         if customer is not None:
             condition, values = f"{condition} AND c.name = ?", [*values, customer]
+        order = f"ORDER BY c.name, i.id LIMIT {-1 if limit is None else limit:d}"
         with self._file.reading() as db:
-            found = db.execute(f"{_INSTALLATIONS} {condition} ORDER BY c.name, i.id", values).fetchall()
+            found = db.execute(f"{_INSTALLATIONS} {condition} {order}", values).fetchall()
         return [rows.installation(row) for row in found]
 
     def seen(self, moments: Mapping[str, datetime]) -> None:
@@ -142,7 +142,7 @@ class _SqliteRecords(Records):
             )
 
     def put_thin_snapshot(self, installation: str, components: Mapping[str, str], now: datetime) -> bool:
-        with rows.checking():
+        with checks.checking():
             thin_snapshot.encode(components)
         content = strict_json.encode(dict(components))  # without the format's number: a new one is no new content
         with self._file.writing() as db:
@@ -170,22 +170,16 @@ class _SqliteRecords(Records):
     def close(self) -> None:
         self._file.close()
 
+    @contextmanager
+    def _changing(self) -> Iterator[Connection]:
+        """One transaction that moves the marker."""
+        with self._file.writing() as db:
+            yield db
+            _mark(db)
+
 
 def _mark(db: Connection) -> None:
     db.execute("UPDATE marker SET number = number + 1")
-
-
-def _customer_key(db: Connection, name: str) -> int:
-    row = db.execute("SELECT key FROM customer WHERE name = ?", (name,)).fetchone()
-    if row is None:
-        raise NotThere("no-customer", f"There is no customer {name}: run 'spot-mirror customer add {name}' first.")
-    key: int = row[0]
-    return key
-
-
-def _licence_of(db: Connection, customer: int, product: str) -> Licence | None:
-    row = db.execute(f"{_LICENCES} WHERE l.customer = ? AND l.product = ?", (customer, product)).fetchone()
-    return None if row is None else rows.licence(row)
 
 
 def _draw_free(db: Connection, draw: Callable[[], str]) -> str:

@@ -3,7 +3,7 @@
 - It comes into being whole: built under another name, then renamed. Readable by its owner only.
 - One connection reads and one writes, each used by one thread at a time: a write that waits holds up no reader.
 - A write takes the file's one write lock at its beginning (BEGIN IMMEDIATE), so it never fails halfway for want of it,
-  and is on the disk when it ends (synchronous=FULL).
+  and is on the disk when it ends (synchronous=FULL). It waits for other threads and processes so long, and no longer.
 - A lock file is held while the file is made, migrated or put into WAL mode, which SQLite itself does not order.
 
 Not for use across a fork: open it in the process that uses it.
@@ -11,6 +11,7 @@ Not for use across a fork: open it in the process that uses it.
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,11 +24,17 @@ from ca.files import sync_folder
 from mirror.errors import NotThere, StoreFault
 from mirror.records.schema import migrate
 
+_LOCKED: Final = ("locked", "another process is writing for long; try again when it is done")
+_DAMAGED: Final = ("damaged", "the file is damaged; stop the mirror and restore it from a backup")
 _FAULTS: Final = {
-    sqlite3.SQLITE_BUSY: ("locked", "another process is writing for long; try again when it is done"),
-    sqlite3.SQLITE_LOCKED: ("locked", "another process is writing for long; try again when it is done"),
-    sqlite3.SQLITE_CORRUPT: ("damaged", "the file is damaged; stop the mirror and restore it from a backup"),
+    sqlite3.SQLITE_BUSY: _LOCKED,
+    sqlite3.SQLITE_LOCKED: _LOCKED,
+    sqlite3.SQLITE_PROTOCOL: _LOCKED,
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_CONSTRAINT: _DAMAGED,  # of ours none is ever tried: an index and its table differ
+    sqlite3.SQLITE_MISMATCH: _DAMAGED,
     sqlite3.SQLITE_NOTADB: ("damaged", "the file is no database; restore it from a backup"),
+    sqlite3.SQLITE_ERROR: ("damaged", "the file does not hold the tables of the records; restore it from a backup"),
     sqlite3.SQLITE_FULL: ("no-space", "the disk is full; make room and try again"),
     sqlite3.SQLITE_READONLY: ("no-permission", "the file cannot be written; run as its owner, on a writable disk"),
     sqlite3.SQLITE_PERM: ("no-permission", "the file cannot be opened; run as its owner"),
@@ -38,8 +45,8 @@ _FAULTS: Final = {
 class SqliteFile:
     """An open file; `open_file` makes one."""
 
-    def __init__(self, path: Path, reader: sqlite3.Connection, writer: sqlite3.Connection) -> None:
-        self._path = path
+    def __init__(self, path: Path, reader: sqlite3.Connection, writer: sqlite3.Connection, wait_seconds: float) -> None:
+        self._path, self._wait_seconds = path, wait_seconds
         self._reader, self._read_lock = reader, Lock()
         self._writer, self._write_lock = writer, Lock()
 
@@ -55,7 +62,8 @@ class SqliteFile:
 
         Raises `StoreFault`.
         """
-        with self._write_lock, _faults(self._path):
+        with self._turn() as left, _faults(self._path):
+            self._writer.execute(f"PRAGMA busy_timeout = {left * 1000:.0f}")
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
@@ -72,6 +80,20 @@ class SqliteFile:
         with self._write_lock:
             self._writer.close()
 
+    @contextmanager
+    def _turn(self) -> Iterator[float]:
+        """This thread's turn to write; the seconds that it may still wait for other processes.
+
+        Else, while one holds the lock, every thread would wait for it anew, one after the other.
+        """
+        end = time.monotonic() + self._wait_seconds
+        if not self._write_lock.acquire(timeout=self._wait_seconds):
+            raise _fault(self._path, *_LOCKED)
+        try:
+            yield max(0.0, end - time.monotonic())
+        finally:
+            self._write_lock.release()
+
 
 def open_file(path: Path, *, create: bool, wait_seconds: float) -> SqliteFile:
     """Open a file of records, and bring it up to date.
@@ -87,6 +109,10 @@ def open_file(path: Path, *, create: bool, wait_seconds: float) -> SqliteFile:
     """
     if not create and not path.exists():
         raise NotThere("no-store", f"There are no records at {path}: run 'spot-mirror init' first.")
+    if path.exists() and not path.is_file():
+        raise _fault(
+            path, "unusable", "something else lies in their place; move it away, and restore them from a backup"
+        )
     try:
         with _faults(path), FileLock(f"{path}.lock", timeout=wait_seconds, mode=0o600):
             if not path.exists():
@@ -94,14 +120,13 @@ def open_file(path: Path, *, create: bool, wait_seconds: float) -> SqliteFile:
             writer = _connect(path, wait_seconds)
             try:
                 migrate(writer, new=False)
-                reader = _connect(path, wait_seconds)
+                reader = _connect(path, wait_seconds, "query_only = ON")
             except BaseException:
                 writer.close()
                 raise
     except Timeout as error:
         raise StoreFault("locked", f"The records {path} are being opened by another process: try again.") from error
-    reader.execute("PRAGMA query_only = ON")
-    return SqliteFile(path, reader, writer)
+    return SqliteFile(path, reader, writer, wait_seconds)
 
 
 def _build(path: Path, wait_seconds: float) -> None:
@@ -122,7 +147,7 @@ def _build(path: Path, wait_seconds: float) -> None:
     sync_folder(path.parent)
 
 
-def _connect(path: Path, wait_seconds: float) -> sqlite3.Connection:
+def _connect(path: Path, wait_seconds: float, *more: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw",  # never made by accident
         uri=True,
@@ -131,7 +156,13 @@ def _connect(path: Path, wait_seconds: float) -> sqlite3.Connection:
         check_same_thread=False,
     )
     try:
-        for setting in ("foreign_keys = ON", "synchronous = FULL", "trusted_schema = OFF"):
+        for setting in (
+            "foreign_keys = ON",
+            "synchronous = FULL",
+            "trusted_schema = OFF",
+            "cell_size_check = ON",
+            *more,
+        ):
             connection.execute(f"PRAGMA {setting}")
     except BaseException:
         connection.close()
@@ -145,7 +176,15 @@ def _faults(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", None)
+        if code is None and isinstance(error, sqlite3.OperationalError):  # a value is text, and not UTF-8
+            raise _fault(path, *_DAMAGED) from error
         if code is None:  # raised by Python's module: a mistake of ours, not of the file
             raise
         reason, sentence = _FAULTS.get(code & 0xFF, ("unusable", f"{error}; check the disk, and the system's log"))
-        raise StoreFault(reason, f"The records {path} cannot be used: {sentence}.") from error
+        raise _fault(path, reason, sentence) from error
+    except UnicodeDecodeError as error:  # Python's module reads SQLite's own message, which quotes the file
+        raise _fault(path, *_DAMAGED) from error
+
+
+def _fault(path: Path, reason: str, sentence: str) -> StoreFault:
+    return StoreFault(reason, f"The records {path} cannot be used: {sentence}.")

@@ -4,8 +4,8 @@ import multiprocessing
 import os
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
@@ -19,7 +19,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mirror.errors import AlreadyThere, NotThere, RecordsError
-from mirror.records.protocol import Customer, Installation, Licence, Records, ThinSnapshot
+from mirror.records.protocol import (
+    Changes,
+    Customer,
+    Holdings,
+    Installation,
+    Licence,
+    Records,
+    Suspension,
+    ThinSnapshot,
+)
 from spot_client.wire import installation
 
 NOW: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -78,6 +87,156 @@ class RecordsContract(ABC):
             records.add_customer(name, NOW)
         assert caught.value.reason == "bad-name"
         assert records.customers() == []
+
+    # suspensions
+
+    def test_a_suspension_is_a_state_of_the_customer_until_it_is_resumed(self, acme: Records) -> None:
+        acme.grant(LICENCE)
+        minted = enrol(acme)
+        assert acme.suspend("acme", "invoice 17", NOW.replace(microsecond=1)) == Customer("acme", NOW)
+        suspended = Customer("acme", NOW, Suspension(NOW, "invoice 17"))
+        assert acme.customers() == [suspended]
+        assert (acme.licences(), acme.installations()) == ([LICENCE], [minted])
+        assert acme.resume("acme") == suspended
+        assert acme.resume("acme") == Customer("acme", NOW)
+        assert acme.customers() == [Customer("acme", NOW)]
+
+    def test_a_customer_suspended_again_stays_so_since_it_was(self, acme: Records) -> None:
+        acme.suspend("acme", "invoice 17", NOW)
+        for reason, kept in (("", "invoice 17"), ("left", "left")):
+            assert acme.suspend("acme", reason, NOW + HOUR).suspended is not None
+            assert acme.customers() == [Customer("acme", NOW, Suspension(NOW, kept))]
+        acme.resume("acme")
+        acme.suspend("acme", "", NOW + HOUR)
+        assert acme.customers() == [Customer("acme", NOW, Suspension(NOW + HOUR, ""))]
+
+    def test_only_a_customer_is_suspended_resumed_or_removed(self, acme: Records) -> None:
+        for call in (
+            lambda: acme.suspend("globex", "", NOW),
+            lambda: acme.resume("globex"),
+            lambda: acme.remove_customer("globex", NOW.date()),
+        ):
+            with pytest.raises(NotThere):
+                call()
+        assert acme.customers() == [Customer("acme", NOW)]
+
+    @pytest.mark.parametrize("reason", ["two\nlines", "\x1b[2J", "x" * 201, "\udc80", "\u202e"])
+    def test_a_reason_is_one_line_that_can_be_printed(self, acme: Records, reason: str) -> None:
+        with pytest.raises(RecordsError) as caught:
+            acme.suspend("acme", reason, NOW)
+        assert caught.value.reason == "bad-reason"
+        assert acme.customers() == [Customer("acme", NOW)]
+
+    # removal
+
+    def test_a_removed_customer_goes_with_all_it_had_and_takes_nothing_of_others(self, acme: Records) -> None:
+        acme.add_customer("globex", NOW)
+        for name in ("acme", "globex"):
+            for product in ("tools", "sdk"):
+                acme.grant(msgspec.structs.replace(LICENCE, customer=name, product=product))
+        ours, theirs = [enrol(acme, number) for number in range(3)], enrol(acme, 9, "globex")
+        for name in (ours[0].id, ours[0].id, ours[1].id, theirs.id):
+            acme.put_thin_snapshot(name, OLD, NOW)
+            acme.put_thin_snapshot(name, NEW, NOW)
+        acme.suspend("acme", "", NOW)
+        before = acme.licences("globex"), acme.installations("globex"), acme.thin_snapshots(theirs.id)
+        gone = Holdings(("sdk", "tools"), 3, 6)
+        assert acme.remove_customer("acme", NOW.date(), dry_run=True) == gone
+        assert len(acme.installations()) == 4
+        assert acme.remove_customer("acme", NOW.date()) == gone
+        assert acme.customers() == [Customer("globex", NOW)]
+        assert (acme.licences(), acme.installations(), acme.thin_snapshots(theirs.id)) == before
+        assert [line.installation for line in acme.newest_thin_snapshots()] == [theirs.id]
+        assert acme.thin_snapshots(ours[0].id) == []
+        with pytest.raises(NotThere):
+            acme.put_thin_snapshot(ours[0].id, OLD, NOW)
+        with pytest.raises(NotThere):
+            enrol(acme)
+
+    def test_one_who_comes_again_under_the_name_of_a_removed_customer_has_nothing_of_its(self, acme: Records) -> None:
+        acme.put_thin_snapshot(enrol(acme).id, OLD, NOW)
+        acme.remove_customer("acme", NOW.date())
+        acme.add_customer("acme", NOW + HOUR)
+        assert (acme.licences("acme"), acme.installations("acme"), acme.newest_thin_snapshots()) == ([], [], [])
+        assert acme.put_thin_snapshot(enrol(acme).id, NEW, NOW)
+
+    @pytest.mark.parametrize("today", [date(2026, 3, 1), date(2025, 12, 31)], ids=["in force", "to come"])
+    def test_a_customer_with_a_licence_is_removed_only_once_it_is_suspended(self, acme: Records, today: date) -> None:
+        acme.grant(LICENCE)
+        for dry_run in (True, False):
+            with pytest.raises(RecordsError) as caught:
+                acme.remove_customer("acme", today, dry_run=dry_run)
+            assert caught.value.reason == "in-force"
+        assert acme.licences() == [LICENCE]
+        acme.suspend("acme", "", NOW)
+        assert acme.remove_customer("acme", today).products == ("sdk",)
+
+    def test_a_customer_whose_licences_have_ended_is_removed_at_once(self, acme: Records) -> None:
+        acme.grant(LICENCE)
+        assert acme.remove_customer("acme", date(2027, 1, 1)) == Holdings(("sdk",), 0, 0)
+        assert acme.customers() == []
+
+    # several changes at once
+
+    def test_what_is_decided_from_all_that_is_there_is_carried_out(self, acme: Records) -> None:
+        acme.grant(LICENCE)
+        acme.grant(msgspec.structs.replace(LICENCE, product="old", valid_until=None))
+        shown: list[object] = []
+        ended = msgspec.structs.replace(LICENCE, product="old", valid_until=date(2026, 2, 28))
+        more = msgspec.structs.replace(LICENCE, installations=7)
+        new = msgspec.structs.replace(LICENCE, customer="globex")
+        wanted = Changes(add=("globex",), grant=(more, new), end=(ended,))
+
+        def decide(customers: object, licences: object) -> Changes:
+            shown.extend((customers, licences))
+            return wanted
+
+        before = acme.customers(), acme.licences()
+        assert acme.change(decide, NOW) is wanted
+        assert tuple(shown) == before
+        assert acme.customers() == [Customer("acme", NOW), Customer("globex", NOW)]
+        assert acme.licences() == [ended, more, new]
+
+    @pytest.mark.parametrize(
+        ("last", "error"),
+        [
+            (Changes(add=("acme",)), AlreadyThere),
+            (Changes(grant=(msgspec.structs.replace(LICENCE, installations=0),)), RecordsError),
+            (Changes(grant=(msgspec.structs.replace(LICENCE, customer="initech"),)), NotThere),
+            (Changes(end=(msgspec.structs.replace(LICENCE, product="tools"),)), NotThere),
+        ],
+    )
+    def test_several_changes_are_all_carried_out_or_none(
+        self, acme: Records, last: Changes, error: type[Exception]
+    ) -> None:
+        before = acme.customers(), acme.licences(), acme.marker()
+        changes = Changes(add=("globex", *last.add), grant=(LICENCE, *last.grant), end=last.end)
+        with pytest.raises(error):
+            acme.change(lambda _customers, _licences: changes, NOW)
+        assert (acme.customers(), acme.licences(), acme.marker()) == before
+
+    def test_one_who_cannot_decide_changes_nothing_and_hinders_nobody(self, acme: Records) -> None:
+        def decide(_customers: object, _licences: object) -> Changes:
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            acme.change(decide, NOW)
+        assert acme.grant(LICENCE) is None
+
+    def test_nobody_writes_between_the_decision_and_the_change(self, acme: Records, opener: Opener) -> None:
+        with closing(opener()) as other, ThreadPoolExecutor(1) as pool:
+            attempts: list[Future[object]] = []
+
+            def decide(_customers: object, licences: Sequence[Licence]) -> Changes:
+                attempts.append(pool.submit(other.grant, msgspec.structs.replace(LICENCE, installations=99)))
+                with suppress(TimeoutError):
+                    attempts[0].result(0.2)
+                assert other.licences() == licences
+                return Changes(grant=(LICENCE,))
+
+            acme.change(decide, NOW)
+            assert attempts[0].result() == LICENCE  # it came after, and replaced what was decided
+        assert [line.installations for line in acme.licences()] == [99]
 
     # licences
 
@@ -208,6 +367,16 @@ class RecordsContract(ABC):
             assert [line.id for line in acme.installations("acme", prefix)] == begin_so
         assert acme.installations(prefix=ours[0] + "0") == []
 
+    def test_installations_of_a_customer_are_read_page_by_page(self, acme: Records) -> None:
+        acme.add_customer("globex", NOW)
+        names = sorted(enrol(acme, number).id for number in range(7))
+        enrol(acme, 9, "globex")
+        pages: list[list[str]] = [[""]]
+        while pages[-1]:
+            pages.append([line.id for line in acme.installations("acme", after=pages[-1][-1], limit=3)])
+        assert pages[1:] == [names[:3], names[3:6], names[6:], []]
+        assert [line.id for line in acme.installations("acme", names[2][:8], after=names[1])] == [names[2]]
+
     def test_last_seen_moves_forward_and_never_back(self, acme: Records) -> None:
         first, second = enrol(acme, 1), enrol(acme, 2)
         acme.seen({first.id: NOW + HOUR, second.id: NOW - HOUR, new_id("unknown"): NOW})
@@ -311,6 +480,11 @@ class RecordsContract(ABC):
             lambda: records.grant(LICENCE),
             lambda: records.end_licence("acme", "sdk", date(2026, 6, 30)),
             lambda: enrol(records),
+            lambda: records.suspend("acme", "", NOW),
+            lambda: records.resume("acme"),
+            lambda: records.remove_customer("acme", date(2026, 7, 1)),
+            lambda: records.change(lambda _customers, _licences: Changes(add=("acme",)), NOW),
+            lambda: enrol(records),
         ]
         for change in changes:
             change()
@@ -319,6 +493,8 @@ class RecordsContract(ABC):
         enrol(records)
         records.seen({new_id(0): NOW + HOUR})
         records.put_thin_snapshot(new_id(0), OLD, NOW)
+        records.change(lambda _customers, _licences: Changes(), NOW)
+        records.remove_customer("acme", NOW.date(), dry_run=True)
         with pytest.raises(AlreadyThere):
             records.add_customer("acme", NOW)
         assert records.marker() == marks[-1]
@@ -339,9 +515,10 @@ class RecordsContract(ABC):
             minted = enrol(records)
             records.put_thin_snapshot(minted.id, OLD, NOW)
             records.seen({minted.id: NOW + HOUR})
+            records.suspend("acme", "invoice 17", NOW)
             marker = records.marker()
         with closing(opener()) as records:
-            assert records.customers() == [Customer("acme", NOW)]
+            assert records.customers() == [Customer("acme", NOW, Suspension(NOW, "invoice 17"))]
             assert records.licences() == [LICENCE]
             assert records.installations() == [Installation(minted.id, "acme", NOW, NOW + HOUR, NOW)]
             assert records.thin_snapshots(minted.id) == [ThinSnapshot(minted.id, OLD, NOW, NOW)]
