@@ -5,12 +5,13 @@ not among what is opened here: this process could not sign if it wanted to.
 """
 
 import asyncio
+import os
 import secrets
 import signal
 import ssl
 import sys
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -21,13 +22,11 @@ import uvloop
 from cryptography import x509
 from structlog.typing import FilteringBoundLogger
 
-from ca.errors import TlsError
-from ca.files import read_file
 from ca.tls import server_context
-from mirror import catalogue
+from mirror import catalogue, expiry
 from mirror.blobs import LocalBlobs
+from mirror.certificates import read_certificate, read_issuer
 from mirror.config import Config, Content
-from mirror.content import expiry
 from mirror.content.app import App, Parts
 from mirror.content.audit import Audit
 from mirror.content.customers import Customers
@@ -38,35 +37,41 @@ from mirror.content.seen import Seen
 from mirror.content.shelf import Shelf
 from mirror.errors import ServeError, StoreFault
 from mirror.records.protocol import Records
-from mirror.records.sqlite import open_records
+from mirror.records.sqlite import FILE_NAME, open_records
 
 _TURN_SECONDS: Final = 1.0
+_WRITERS: Final = 4  # threads; SQLite writes one at a time anyway
 """How often what lies outside is looked at, and last-seen moments are written down."""
-_MAX_CERTIFICATE: Final = 64 * 2**10
 
 
 def serve(config: Config, say: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT; `say` gets the one line that tells that the mirror is ready.
 
     Raises:
-        ServeError: no [content] section, an issuing CA without CRL, an address that cannot be listened on.
+        ServeError: no [content] section, no data folder, an issuing CA without CRL, an address that cannot be
+            listened on.
         CaError, MirrorError: a file, the store or the catalogue cannot be used.
     """
     content = config.content
     if content is None:
         raise ServeError("no-content", "The configuration has no section [content]: add it; 'init' shows an example.")
     log = program_log(sys.stderr)
-    issuers = [_read_issuer(Path(path), config.realm) for path in content.issuing_cas]
+    issuers = [read_issuer(Path(path), config.realm) for path in content.issuing_cas]
     context = server_context(
         certificate=Path(content.certificate), key=Path(content.key), issuing_cas=issuers, min_tls=content.min_tls
     )
-    records = open_records(config.data_dir / "records.sqlite")
+    leaf = read_certificate(Path(content.certificate))
+    _check_folder(config.data_dir)
+    records = open_records(config.data_dir / FILE_NAME)
     try:
         memory = Memory(_sources(config, content, issuers, records), utc_now(), log)
         audit = Audit(config.data_dir / "audit.jsonl", log)
         try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_run(_Running(config, content, context, records, memory, audit, log, say)))
+            with (
+                ThreadPoolExecutor(_WRITERS, "writer") as writers,
+                asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+            ):
+                runner.run(_run(_Running(config, content, context, leaf, records, memory, writers, audit, log, say)))
         finally:
             audit.close()
     finally:
@@ -101,8 +106,10 @@ class _Running(msgspec.Struct, frozen=True):
     config: Config
     content: Content
     context: ssl.SSLContext
+    leaf: x509.Certificate
     records: Records
     memory: Memory
+    writers: Executor
     audit: Audit
     log: FilteringBoundLogger
     say: Callable[[str], None]
@@ -120,18 +127,12 @@ def _sources(config: Config, content: Content, issuers: Sequence[x509.Certificat
     )
 
 
-def _read_issuer(path: Path, realm: str) -> x509.Certificate:
-    raw = read_file(path, max_bytes=_MAX_CERTIFICATE, refusal=TlsError)
-    try:
-        issuer = x509.load_pem_x509_certificate(raw)
-        constraints = issuer.extensions.get_extension_for_class(x509.NameConstraints).value
-    except (ValueError, x509.ExtensionNotFound) as error:
-        raise TlsError("bad-certificate", f"There is no certificate of an issuing CA in {path}: {error}.") from error
-    if realm not in {name.value for name in constraints.permitted_subtrees or ()}:
-        raise ServeError(
-            "wrong-realm", f"The CA in {path} is not one of the realm {realm}: correct 'realm', or the CA."
-        )
-    return issuer
+def _check_folder(data: Path) -> None:
+    hint = "Correct 'data' in the configuration, or make a mirror with 'spot-mirror init'."
+    if not os.path.lexists(data):
+        raise ServeError("missing-folder", f"There is no folder {data}. {hint}")
+    if not data.is_dir():
+        raise ServeError("not-a-folder", f"{data} is a file, where a folder must be. {hint}")
 
 
 async def _run(running: _Running) -> None:
@@ -173,7 +174,7 @@ def _app(running: _Running, seen: Seen) -> App:
         Parts(
             memory=running.memory,
             files=Files(Shelf(data / "catalogue"), LocalBlobs(data), running.log),
-            customers=Customers(running.records, running.memory, secrets.token_bytes),
+            customers=Customers(running.records, running.memory, secrets.token_bytes, running.writers),
             audit=running.audit,
             seen=seen,
             clock=utc_now,
@@ -189,7 +190,7 @@ def _expiry_watch(running: _Running) -> Callable[[], None]:
     told: set[str] = set()
 
     def look() -> None:
-        for sentence in expiry.warnings(running.memory.state, utc_now()):
+        for sentence in expiry.warnings(_lapses(running), utc_now()):
             if sentence not in told:
                 told.add(sentence)
                 running.log.warning("expiry", problem=sentence)
@@ -197,11 +198,28 @@ def _expiry_watch(running: _Running) -> Callable[[], None]:
     return look
 
 
+def _lapses(running: _Running) -> list[expiry.Lapse]:
+    state, leaf = running.memory.state, running.leaf
+    lists, issuers = state.world.revocations.values(), state.world.issuers.values()
+    return [
+        *expiry.of_catalogue(state.catalogue.expires),
+        *(expiry.of_period("A revocation list", crl.this_update, crl.next_update, expiry.NEW_LIST) for crl in lists),
+        *(
+            expiry.of_period("An issuing CA's certificate", one.not_before, one.not_after, expiry.NEW_ISSUER)
+            for one in issuers
+        ),
+        expiry.of_period(
+            "The server's certificate", leaf.not_valid_before_utc, leaf.not_valid_after_utc, expiry.NEW_CERTIFICATE
+        ),
+    ]
+
+
 def _ready(addresses: Sequence[str], running: _Running) -> str:
     state = running.memory.state
     where = ", ".join(f"https://{address}" for address in addresses)
     customers = len(state.world.customers)
-    catalogue_until, list_until = expiry.good_until(state)
+    catalogue_until = min(state.catalogue.expires.values())
+    list_until = min(crl.next_update for crl in state.world.revocations.values())
     return (
         f"spot-mirror: ready on {where}, realm {running.config.realm}, "
         f"catalogue {state.catalogue.version} until {catalogue_until:%Y-%m-%d}, "
@@ -210,19 +228,23 @@ def _ready(addresses: Sequence[str], running: _Running) -> str:
 
 
 async def _every(call: Callable[[], None], log: FilteringBoundLogger) -> None:
-    """Make a call every second, in a thread of its own; no failure ends that, and each is logged.
+    """Make a call every second, in a thread of its own; no failure ends that, and each is logged once while it lasts.
 
     In the pool that requests share, a revocation would wait behind writers whom a locked store holds up.
     """
-    thread = ThreadPoolExecutor(max_workers=1)
+    thread, complaint = ThreadPoolExecutor(max_workers=1), ""
     while True:
         await asyncio.sleep(_TURN_SECONDS)
         try:
             await asyncio.get_running_loop().run_in_executor(thread, call)
         except StoreFault as error:
-            log.warning("the store does not answer", reason=error.reason, problem=str(error))
+            if str(error) != complaint:
+                log.warning("the store does not answer", reason=error.reason, problem=str(error))
+            complaint = str(error)
         except Exception:
             log.exception("a turn failed")
+        else:
+            complaint = ""
 
 
 async def _first(work: Coroutine[Any, Any, None], event: asyncio.Event) -> None:

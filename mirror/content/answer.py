@@ -21,11 +21,14 @@ def _nothing() -> None:
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What to answer. `let_go` is called when the body is not needed any more; `closes` ends the connection."""
+    """What to answer. `body`: pieces, sent one after the other; `closes` ends the connection.
+
+    `let_go` is called when the body is not needed any more.
+    """
 
     status: int
     headers: dict[str, str]
-    body: bytes | memoryview = b""
+    body: tuple[bytes | memoryview, ...] = ()
     closes: bool = False
     let_go: Callable[[], None] = _nothing
 
@@ -40,13 +43,14 @@ async def send(request: web.BaseRequest, answer: Answer, wrote: Callable[[int], 
         ConnectionError: the caller is gone, or stopped reading; the connection is closed.
     """
     response = web.StreamResponse(status=answer.status, headers={"Server": "spot-mirror", **answer.headers})
-    response.content_length = len(answer.body)
+    response.content_length = sum(map(len, answer.body))
     if answer.closes:
         response.force_close()
     try:
         await response.prepare(request)
         if request.method != "HEAD":
-            await _write(response, answer.body, wrote)
+            for piece in answer.body:
+                await _write(response, piece, wrote)
         await response.write_eof()
     except TimeoutError as error:
         if request.transport is not None:
@@ -57,13 +61,13 @@ async def send(request: web.BaseRequest, answer: Answer, wrote: Callable[[int], 
     return response
 
 
-async def _write(response: web.StreamResponse, body: bytes | memoryview, wrote: Callable[[int], None]) -> None:
-    view = memoryview(body)
+async def _write(response: web.StreamResponse, piece: bytes | memoryview, wrote: Callable[[int], None]) -> None:
+    view = memoryview(piece)
     for start in range(0, len(view), SLICE):
-        piece = view[start : start + SLICE]
+        part = view[start : start + SLICE]
         async with asyncio.timeout(STALL_SECONDS):
-            await response.write(piece)
+            await response.write(part)
             # Writing waits only while buffers are full. Without this turn of the loop, a fast reader would starve all
             # others, and a connection that broke would swallow the rest of the body unnoticed.
             await asyncio.sleep(0)
-        wrote(len(piece))
+        wrote(len(part))

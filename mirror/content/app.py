@@ -22,7 +22,7 @@ from ca.peer import Peer, read_peer
 from mirror.content import policy, problems
 from mirror.content.answer import Answer, send
 from mirror.content.audit import Audit, Line
-from mirror.content.bodies import single
+from mirror.content.bodies import check_form, single
 from mirror.content.customers import Customers
 from mirror.content.files import Conditions, Files
 from mirror.content.memory import Memory, State
@@ -85,6 +85,17 @@ class App:
             if not self._running:
                 self._idle.set()
 
+    def refuse(self, request: web.BaseRequest, refused: Refused) -> web.Response:
+        """Answer a request that could not be read, and write its audit line: of it, only who sent it is known."""
+        now = self._parts.clock()
+        line = self._new_line(request, now)
+        _note_peer(line, _peer(request))
+        answer = _refusal(refused, line, now)
+        body = b"".join(answer.body)
+        line.status, line.bytes, line.ms = answer.status, len(body), 0.0
+        self._parts.audit.write(line)
+        return web.Response(status=answer.status, body=body, headers={"Server": "spot-mirror", **answer.headers})
+
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         began, now = time.perf_counter(), self._parts.clock()
         line = self._new_line(request, now)
@@ -122,6 +133,7 @@ class App:
         peer, route = _peer(request), routes.parse(request.raw_path)
         _note_peer(line, peer)
         _note_route(line, route)
+        check_form(request)
         decision = policy.decide(
             peer=peer,
             route=route,
@@ -190,11 +202,10 @@ def _conditions(request: web.BaseRequest) -> Conditions:
 
 
 def _refusal(refused: Refused, line: Line, now: datetime) -> Answer:
-    row = problems.TABLE[refused.reason]
     line.reason, line.detail = refused.reason.value, refused.detail or None
     headers = {"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", **refused.headers}
-    body = problems.body(refused.reason, request=line.request, now=now)
-    return Answer(row.status, headers, body, closes=row.closes)
+    body = problems.body(refused.reason, status=refused.status, request=line.request, now=now)
+    return Answer(refused.status, headers, (body,), closes=problems.TABLE[refused.reason].closes)
 
 
 def _allowed_methods(route: Route | None) -> dict[str, str]:

@@ -3,13 +3,28 @@
 import asyncio
 from typing import Final
 
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
 
 from mirror.content.problems import Refused
 from spot_client.wire.problem import Reason
 
 BODY_SECONDS: Final = 20
 """How long the whole of a body may take."""
+
+
+def check_form(request: web.BaseRequest) -> None:
+    """Refuse what the parser lets pass and we do not speak (RFC 9110 §7.8, §9.3.6 and §15.6.6, RFC 9112 §6.1).
+
+    Raises:
+        Refused: reason `bad-request`, which ends the connection: where the next request on it begins is not certain.
+    """
+    if request.version not in {HttpVersion10, HttpVersion11}:
+        raise Refused(Reason.BAD_REQUEST, "another version of HTTP", status=505)
+    if request.method == "CONNECT" or "Upgrade" in request.headers:
+        raise Refused(Reason.BAD_REQUEST, "another protocol")
+    coding = single(request, "Transfer-Encoding")
+    if coding is not None and (coding.lower() != "chunked" or request.version != HttpVersion11):
+        raise Refused(Reason.BAD_REQUEST, "a Transfer-Encoding")
 
 
 def single(request: web.BaseRequest, name: str) -> str | None:
@@ -28,8 +43,11 @@ async def read_body(request: web.BaseRequest, max_bytes: int, *, seconds: float 
     """The whole body, of at most `max_bytes` bytes.
 
     Raises:
-        Refused: reason `too-large`, or `bad-request` for one that is cut off, malformed or too slow.
+        Refused: reason `too-large`, or `bad-request` for one that is cut off, malformed, too slow, or compressed (415,
+            RFC 9110 §15.5.16): nothing here unpacks what a caller sends.
     """
+    if "Content-Encoding" in request.headers:
+        raise Refused(Reason.BAD_REQUEST, "a Content-Encoding", {"Accept-Encoding": "identity"}, status=415)
     if (request.content_length or 0) > max_bytes:
         raise Refused(Reason.TOO_LARGE, f"announced {request.content_length}")
     body = bytearray()

@@ -8,8 +8,10 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from datetime import UTC, date, datetime
-from typing import Final
+from functools import partial
+from typing import Final, ParamSpec, TypeVar
 
 from aiohttp import web
 
@@ -25,6 +27,9 @@ from spot_client.wire.errors import FormatError
 from spot_client.wire.licences import LicenceLine, LicenceList
 from spot_client.wire.problem import Reason
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 _JSON: Final = {"Content-Type": "application/json", "Cache-Control": "private, no-store"}
 _IDEMPOTENCY_KEY: Final = re.compile(r"[A-Za-z0-9-]{16,64}", re.ASCII)
 _UNIQUE_BYTES: Final = 32
@@ -33,18 +38,23 @@ _UNIQUE_BYTES: Final = 32
 class Customers:
     """Answers `Kind.LICENCES`, `INSTALLATIONS` and `THIN_SNAPSHOT`, for callers that the policy let in."""
 
-    def __init__(self, records: Records, memory: Memory, random: Callable[[int], bytes]) -> None:
-        """`random` gives so many random bytes, fit for secrets."""
+    def __init__(self, records: Records, memory: Memory, random: Callable[[int], bytes], writers: Executor) -> None:
+        """`random` gives so many random bytes, fit for secrets.
+
+        `writers`: threads for nothing else, since those that wait for a locked store must not keep files from being
+        read.
+        """
         self._records = records
         self._memory = memory
         self._random = random
+        self._writers = writers
 
     def licences(self, allowed: Allow, state: State) -> Answer:
         """The customer's licences, ended ones too: SPOT tells an ended one from none."""
         customer = allowed.identity.name
         lines = sorted(map(_line, state.world.licences.get(customer, ())), key=lambda line: line.product)
         body = document.encode(LicenceList(customer=customer, licences=tuple(lines)))
-        return Answer(200, dict(_JSON), body)
+        return Answer(200, dict(_JSON), (body,))
 
     async def mint(self, allowed: Allow, request: web.BaseRequest, now: datetime) -> Answer:
         """A new installation id; the same one for a repeated `Idempotency-Key`, of which only the digest is kept.
@@ -58,11 +68,11 @@ class Customers:
         await read_body(request, 0)
         digest = self._random(_UNIQUE_BYTES) if key is None else hashlib.sha256(key.encode()).digest()
         try:
-            minted = await asyncio.to_thread(self._records.mint, allowed.identity.name, digest, self._draw, now)
+            minted = await self._write(self._records.mint, allowed.identity.name, digest, self._draw, now)
         except NotThere as error:
             raise Refused(Reason.UNKNOWN_CUSTOMER, str(error)) from error
         self._memory.minted(minted)
-        return Answer(201, dict(_JSON), document.encode(installation.Minted(installation=minted.id)))
+        return Answer(201, dict(_JSON), (document.encode(installation.Minted(installation=minted.id)),))
 
     async def put_thin_snapshot(self, allowed: Allow, request: web.BaseRequest, state: State, now: datetime) -> Answer:
         """Store what an installation has; 204 once it is durable.
@@ -77,10 +87,14 @@ class Customers:
             raise Refused(Reason.BAD_THIN_SNAPSHOT, error.reason) from error
         _check_published(components, allowed.identity.name, state, now.astimezone(UTC).date())
         try:
-            await asyncio.to_thread(self._records.put_thin_snapshot, allowed.installation or "", components, now)
+            await self._write(self._records.put_thin_snapshot, allowed.installation or "", components, now)
         except NotThere as error:
             raise Refused(Reason.NOT_YOUR_INSTALLATION, str(error)) from error
         return Answer(204, {"Cache-Control": "private, no-store"})
+
+    async def _write(self, call: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
+        run = partial(call, *arguments, **keywords)
+        return await asyncio.get_running_loop().run_in_executor(self._writers, run)
 
     def _draw(self) -> str:
         return installation.mint(self._random(installation.ID_BYTES))

@@ -9,24 +9,31 @@ import errno
 import logging
 import ssl
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from structlog.typing import FilteringBoundLogger
 
 from ca.errors import TlsError
 from ca.tls import check_cipher
-from mirror.content import problems
 from mirror.content.app import App
+from mirror.content.problems import Refused
 from mirror.errors import ServeError
-from spot_client.wire.problem import MEDIA_TYPE, Reason
+from spot_client.wire.problem import Reason
 
 HANDSHAKE_SECONDS: Final = 10
 HEADER_SECONDS: Final = 30
 """How long a connection may be without a whole request, new or between two requests."""
 CLOSE_SECONDS: Final = 5
 """How long a connection that is being closed has for its last bytes, and the caller for its part of TLS's farewell."""
+MAX_TARGET: Final = 4096
+"""Longest path on a request line, in bytes. Not `MAX_HEADER`: which limit was passed is told by its number."""
+MAX_HEADER: Final = 8190
+"""Longest value of a header, and longest name of one, in bytes."""
+MAX_HEADERS: Final = 64
+"""Most headers: with `MAX_HEADER`, a connection holds half a MiB of them at most."""
+_TOO_MANY = "Too many headers received"  # as aiohttp says it; a test holds that
 _LINGER_SECONDS = 5.0  # how long a body that nobody asked for is read and thrown away
 _BACKLOG = 1024
 _POLL_SECONDS = 0.02
@@ -49,10 +56,13 @@ class Listener:
         self._log = log
         self._sockets: list[asyncio.Server] = []
         self._http = _Server(
-            app.handle,
+            app,
             keepalive_timeout=HEADER_SECONDS,
             lingering_time=_LINGER_SECONDS,
             auto_decompress=False,
+            max_line_size=MAX_TARGET,
+            max_field_size=MAX_HEADER,
+            max_headers=MAX_HEADERS,
             access_log=None,
             logger=_http_logger(log),
         )
@@ -137,24 +147,43 @@ def watch_handshakes(context: ssl.SSLContext, log: FilteringBoundLogger) -> None
 class _Connection(web.RequestHandler):
     """aiohttp's connection, which answers what is not HTTP as everything else is answered: without repeating it."""
 
-    __slots__ = ()
+    __slots__ = ("_app",)
+
+    def __init__(self, app: App, manager: web.Server, **settings: Any) -> None:
+        super().__init__(manager, **settings)
+        self._app = app
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        """Log it as aiohttp does, and answer with our own 400."""
+        """Log it as aiohttp does; the answer and the audit line are our own. Raises ConnectionError: too late."""
         super().handle_error(request, status, exc, message)
-        row = problems.TABLE[Reason.BAD_REQUEST]
-        body = problems.body(Reason.BAD_REQUEST, request="none", now=datetime.now(UTC))
-        headers = {"Server": "spot-mirror", "Content-Type": MEDIA_TYPE, "Cache-Control": "no-store"}
-        response = web.Response(status=row.status, body=body, headers=headers)
+        response = self._app.refuse(request, _refused(exc))
         response.force_close()
         return response
 
 
 class _Server(web.Server):
+    def __init__(self, app: App, **settings: Any) -> None:
+        super().__init__(app.handle, **settings)
+        self._app = app
+
     def __call__(self) -> web.RequestHandler:
-        return _Connection(self, loop=self._loop, **self._kwargs)
+        return _Connection(self._app, self, loop=self._loop, **self._kwargs)
+
+
+def _refused(error: BaseException | None) -> Refused:
+    """What aiohttp says of a request that it cannot read, in our words (RFC 9110 §15.5.15, RFC 6585 §5)."""
+    if isinstance(error, LineTooLong):
+        if error.args[1] == MAX_TARGET:
+            return Refused(Reason.BAD_REQUEST, f"a path over {MAX_TARGET} bytes", status=414)
+        return Refused(Reason.BAD_REQUEST, f"a header over {MAX_HEADER} bytes", status=431)
+    if not isinstance(error, HttpProcessingError):
+        return Refused(Reason.UNAVAILABLE, type(error).__name__)
+    if error.message == _TOO_MANY:
+        return Refused(Reason.BAD_REQUEST, f"more than {MAX_HEADERS} headers", status=431)
+    said = error.message.partition("\n")[0].rstrip(":")  # what follows quotes the caller at length
+    return Refused(Reason.BAD_REQUEST, f"not HTTP as we speak it: {ascii(said[:120])[1:-1]}")
 
 
 class _OneLine(logging.Handler):

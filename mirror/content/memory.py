@@ -14,10 +14,9 @@ import msgspec
 from cryptography import x509
 from structlog.typing import FilteringBoundLogger
 
-from ca.errors import RevocationError
-from ca.files import read_file
-from ca.revocation import MAX_CRL, Revocations, read_crl
+from ca.revocation import Revocations
 from mirror.catalogue import Catalogue
+from mirror.certificates import read_list
 from mirror.content.policy import Validity, World
 from mirror.content.shelf import TIMESTAMP, Shelved, read_shelved
 from mirror.content.watched import Watched, file_mark
@@ -47,6 +46,7 @@ class State(msgspec.Struct, frozen=True):
 
 class _Known(msgspec.Struct, frozen=True):
     customers: frozenset[str]
+    suspended: frozenset[str]
     licences: dict[str, tuple[Licence, ...]]
     installations: dict[str, str]
 
@@ -66,7 +66,7 @@ class Memory:
         self._lock = Lock()
         self._minted: dict[str, str] = {}
         self._crls = [
-            Watched(str(path), _mark_of(path), _crl_reader(path, sources.issuers), now, log) for path in sources.crls
+            Watched(str(path), _mark_of(path), _reader(path, sources.issuers), now, log) for path in sources.crls
         ]
         self._catalogue = Watched(
             "catalogue", _mark_of(sources.catalogue / TIMESTAMP), lambda _now, _last: _load(sources), now, log
@@ -98,7 +98,11 @@ class Memory:
     def _compose(self) -> State:
         known = self._known.value
         # What was minted while the store was being read is missing from what was read.
-        self._minted = {id_: name for id_, name in self._minted.items() if id_ not in known.installations}
+        self._minted = {
+            id_: name
+            for id_, name in self._minted.items()
+            if id_ not in known.installations and name in known.customers  # one removed since took its own along
+        }
         known.installations.update(self._minted)
         revocations = sorted((crl.value for crl in self._crls), key=lambda crl: crl.number)
         catalogue, timestamp = self._catalogue.value
@@ -110,6 +114,7 @@ class Memory:
             customers=known.customers,
             licences=known.licences,
             installations=known.installations,
+            suspended=known.suspended,
         )
         return State(world, catalogue, timestamp)
 
@@ -126,20 +131,8 @@ def _validity(issuer: x509.Certificate) -> Validity:
     return Validity(issuer.not_valid_before_utc, issuer.not_valid_after_utc)
 
 
-def _crl_reader(
-    path: Path, issuers: Sequence[x509.Certificate]
-) -> Callable[[datetime, Revocations | None], Revocations]:
-    def read(now: datetime, previous: Revocations | None) -> Revocations:
-        raw = read_file(path, max_bytes=MAX_CRL, refusal=RevocationError)
-        for issuer in issuers:
-            try:
-                return read_crl(raw, issuer, now=now, previous=previous)
-            except RevocationError as error:
-                if error.reason != "wrong-issuer":
-                    raise RevocationError(error.reason, f"{path}: {error}") from error
-        raise RevocationError("wrong-issuer", f"{path} is not a CRL of any of the configured issuing CAs.")
-
-    return read
+def _reader(path: Path, issuers: Sequence[x509.Certificate]) -> Callable[[datetime, Revocations | None], Revocations]:
+    return lambda now, previous: read_list(path, issuers, now, previous)
 
 
 def _load(sources: Sources) -> tuple[Catalogue, Shelved]:
@@ -155,8 +148,10 @@ def _know(records: Records) -> _Known:
     licences: dict[str, tuple[Licence, ...]] = {}
     for licence in records.licences():
         licences[licence.customer] = (*licences.get(licence.customer, ()), licence)
+    customers = records.customers()
     return _Known(
-        customers=frozenset(customer.name for customer in records.customers()),
+        customers=frozenset(customer.name for customer in customers),
+        suspended=frozenset(customer.name for customer in customers if customer.suspended is not None),
         licences=licences,
         installations={installation.id: installation.customer for installation in records.installations()},
     )

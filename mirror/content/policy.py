@@ -35,7 +35,8 @@ class World(msgspec.Struct, frozen=True):
     """What the mirror knows at one moment.
 
     issuers, revocations: by the issuing CA's key identifier. grace: how long a CRL is believed after `next_update`.
-    licences: by customer, ended ones too. installations: customer by installation id.
+    licences: by customer, ended ones too. installations: customer by installation id. suspended: those of `customers`
+    who are refused everything.
     """
 
     realm: str
@@ -45,6 +46,7 @@ class World(msgspec.Struct, frozen=True):
     customers: frozenset[str]
     licences: Mapping[str, tuple[Licence, ...]]
     installations: Mapping[str, str]
+    suspended: frozenset[str] = frozenset()
 
 
 class Allow(msgspec.Struct, frozen=True):
@@ -143,9 +145,14 @@ def _role(identity: Identity, route: Route | None) -> Deny | None:
 
 
 def _customer(customer: str, route: Route, world: World, now: datetime) -> Deny | None:
-    """Any licence in force for the product lets in; a release must then be offered in a channel that it names."""
+    """Any licence in force for the product lets in; a release must then be offered in a channel that it names.
+
+    A suspension comes before licences: it holds for all that a client may ask, with a product in it or without.
+    """
     if customer not in world.customers:
         return Deny(Reason.UNKNOWN_CUSTOMER, customer)
+    if customer in world.suspended:
+        return Deny(Reason.SUSPENDED, customer)
     if route.product is None:
         return None
     return None if _in_force(customer, route, world, now) else Deny(Reason.NOT_LICENSED, route.product)

@@ -46,6 +46,7 @@ TABLE: Final[Mapping[Reason, Line]] = {
         closes=True,
     ),
     Reason.UNKNOWN_CUSTOMER: Line(403, "Unknown customer", "The customer of this certificate is not known here."),
+    Reason.SUSPENDED: Line(403, "Suspended", "The vendor has suspended this customer's access."),
     Reason.NOT_LICENSED: Line(403, "Not licensed", "There is no licence in force for this product."),
     Reason.NOT_YOUR_INSTALLATION: Line(
         403, "Not your installation", "This installation does not belong to the client certificate."
@@ -66,23 +67,29 @@ TABLE: Final[Mapping[Reason, Line]] = {
 
 
 class Refused(Exception):
-    """A request is refused with `reason`; `detail` is for the audit line, `headers` go with the answer."""
+    """A request is refused with `reason`; `detail` is for the audit line, `headers` go with the answer.
 
-    def __init__(self, reason: Reason, detail: str = "", headers: Mapping[str, str] | None = None) -> None:
+    `status`: one that says more than the reason's row does, such as 431 for a bad request.
+    """
+
+    def __init__(
+        self, reason: Reason, detail: str = "", headers: Mapping[str, str] | None = None, *, status: int | None = None
+    ) -> None:
         super().__init__(reason.value)
         self.reason = reason
         self.detail = detail
         self.headers: Mapping[str, str] = headers or {}
+        self.status = status or TABLE[reason].status
 
 
-def body(reason: Reason, *, request: str, now: datetime) -> bytes:
+def body(reason: Reason, *, status: int, request: str, now: datetime) -> bytes:
     """The body of a refusal. `request`: the id in the audit line; `now`: UTC."""
     line = TABLE[reason]
     return problem.encode(
         Problem(
             reason=reason.value,
             title=line.title,
-            status=line.status,
+            status=status,
             detail=line.sentence,
             request=request,
             time=f"{now:%Y-%m-%dT%H:%M:%SZ}",

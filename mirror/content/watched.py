@@ -28,7 +28,7 @@ def file_mark(path: Path) -> Hashable:
     """What changes when a file is replaced, rewritten or removed. Raises OSError, but not for a missing file."""
     try:
         status = path.stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # whoever reads it then says what is wrong
         return None
     return status.st_mtime_ns, status.st_size, status.st_ino
 

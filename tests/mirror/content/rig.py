@@ -101,12 +101,13 @@ def make_index(component: str, releases: Iterable[Published], withdrawn: Iterabl
 def sign_catalogue(folder: Path, indexes: Iterable[Index], number: int, signer: CryptoSigner) -> None:
     """Write a catalogue of version `number`; timestamp.json last, by a rename."""
     folder.mkdir(parents=True, exist_ok=True)
-    expires = datetime.now(UTC).replace(microsecond=0) + timedelta(days=2)
+    now = datetime.now(UTC).replace(microsecond=0)
+    expires = now + timedelta(days=365)
     key = signer.public_key
     root = Root(1, expires=expires, consistent_snapshot=True)
     for role in ("root", "targets", "snapshot", "timestamp"):
         root.add_key(key, role)
-    targets, snapshot = Targets(number, expires=expires), Snapshot(number, expires=expires)
+    targets, snapshot = Targets(number, expires=expires), Snapshot(number, expires=now + timedelta(days=7))
     targets.delegations = Delegations({key.keyid: key}, {})
     products: dict[str, Targets] = {}
     for one in indexes:
@@ -121,7 +122,7 @@ def sign_catalogue(folder: Path, indexes: Iterable[Index], number: int, signer: 
         paths = [f"{product}/*/index.json.zst"]
         targets.delegations.roles[product] = DelegatedRole(product, [key.keyid], 1, terminating=True, paths=paths)
     snapshot.meta = {f"{role}.json": MetaFile(number) for role in ("targets", *products)}
-    timestamp = Timestamp(number, expires=expires, snapshot_meta=MetaFile(number))
+    timestamp = Timestamp(number, expires=now + timedelta(days=3), snapshot_meta=MetaFile(number))
     named: dict[str, Any] = {"1.root": root, f"{number}.targets": targets}
     named |= {f"{number}.{product}": signed for product, signed in products.items()}
     for name, signed in {**named, f"{number}.snapshot": snapshot, "timestamp.new": timestamp}.items():

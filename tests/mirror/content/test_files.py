@@ -1,11 +1,18 @@
 """mirror.content.files over real TLS: whole files, parts of them, and what is not on offer."""
 
+import email
+import email.policy
 import hashlib
+from collections.abc import Mapping
+from email.message import EmailMessage
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from mirror.blobs import MappedFile
+from mirror.content.files import _Form, _several
+from mirror.content.ranges import Part
 from spot_client.wire import index, manifest
 from spot_client.wire.digest import sha256_hex
 from tests.mirror.content.rig import Caller, Mirror, Published, make_index, make_release, sign_catalogue
@@ -90,13 +97,93 @@ def test_who_has_it_is_told_so_without_a_body(acme: Caller, release: Published) 
     assert acme(PACK, If_None_Match='"another"')[0] == 200
 
 
-def test_several_ranges_at_once_give_the_whole(acme: Caller, release: Published) -> None:
-    assert acme(PACK, Range="bytes=0-1,5-6")[::2] == (200, release.pack)
+def parts_of(headers: Mapping[str, str], raw: bytes) -> list[tuple[str, bytes]]:
+    """The Content-Range and content of each part, as the standard library's reader of MIME takes them apart."""
+    head = f"Content-Type: {headers['Content-Type']}\r\n\r\n".encode()
+    message = email.message_from_bytes(head + raw, policy=email.policy.HTTP)
+    assert isinstance(message, EmailMessage)
+    assert message.get_content_type() == "multipart/byteranges"
+    return [(part["Content-Range"], part.get_content()) for part in message.iter_parts()]
+
+
+@pytest.mark.parametrize("path", [PACK, "/catalogue/1.root.json"])
+def test_several_ranges_come_as_parts_that_say_where_they_lie(mirror: Mirror, acme: Caller, path: str) -> None:
+    _, plain, whole = acme(path)
+    status, headers, raw = acme(path, Range="bytes=5-6, 0-1,-3,99999999-")
+    length = len(whole)
+    assert (status, headers["Content-Length"], headers["ETag"]) == (206, str(len(raw)), plain["ETag"])
+    assert "Content-Range" not in headers
+    assert parts_of(headers, raw) == [
+        (f"bytes 5-6/{length}", whole[5:7]),
+        (f"bytes 0-1/{length}", whole[:2]),
+        (f"bytes {length - 3}-{length - 1}/{length}", whole[-3:]),
+    ]
+    assert mirror.audited(status=206, bytes=len(raw))
+
+
+def test_ranges_that_overlap_or_touch_are_one_part(acme: Caller, release: Published) -> None:
+    status, headers, raw = acme(PACK, Range="bytes=0-10,5-20,21-30,0-0")
+    assert (status, raw) == (206, release.pack[:31])
+    assert headers["Content-Range"] == f"bytes 0-30/{len(release.pack)}"
+    assert headers["Content-Type"] == "application/octet-stream"
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "bytes=" + ",".join(["0-"] * 1000),
+        "bytes=" + ",".join(f"{place}-{place}" for place in range(0, 400, 2)),
+        "bytes=" + ",".join(["0-99999999"] * 99),
+        "bytes=0-,-1,5-9",
+    ],
+)
+def test_ranges_that_would_cost_more_than_the_file_are_the_file(acme: Caller, release: Published, spec: str) -> None:
+    status, headers, raw = acme(PACK, Range=spec)
+    assert status in {200, 206}
+    assert raw == release.pack
+    assert headers["Content-Length"] == str(len(release.pack))
+
+
+def test_parts_with_their_heads_are_never_longer_than_the_file(acme: Caller) -> None:
+    path = "/catalogue/timestamp.json"
+    whole = acme(path)[2]
+    many = "bytes=" + ",".join(f"{place}-{place}" for place in range(0, 40, 2))
+    assert acme(path, Range=many)[::2] == (200, whole)
+    assert acme(path, Range="bytes=0-0,2-2")[0] == 206
+
+
+def test_several_ranges_all_beyond_the_end_are_answered_with_the_length(acme: Caller, release: Published) -> None:
+    length = len(release.pack)
+    status, headers, _ = acme(PACK, Range=f"bytes={length}-,{length + 5}-{length + 9},-0")
+    assert (status, headers["Content-Range"]) == (416, f"bytes */{length}")
+
+
+def test_if_range_with_another_tag_gives_the_whole_instead_of_parts(acme: Caller, release: Published) -> None:
+    tag = f'"{release.seal.head}.pack"'
+    assert acme(PACK, Range="bytes=0-1,5-6", If_Range=tag)[0] == 206
+    assert acme(PACK, Range="bytes=0-1,5-6", If_Range='"another"')[::2] == (200, release.pack)
+
+
+def test_two_range_headers_are_refused(mirror: Mirror) -> None:
+    head = f"GET {PACK} HTTP/1.1\r\nHost: x\r\nRange: bytes=0-1\r\nRange: bytes=5-6\r\n\r\n"
+    with mirror.raw(mirror.context(mirror.party())) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(12) == b"HTTP/1.1 400"
+
+
+def test_a_pack_is_never_copied_for_its_parts(tmp_path: Path) -> None:
+    blob = tmp_path / "blob"
+    blob.write_bytes(bytes(1000))
+    mapped = MappedFile(blob)
+    parts = (Part(0, 10), Part(20, 30))
+    answer = _several(_Form(f'"{"0" * 64}"', "application/octet-stream"), 1000, mapped.view, parts)
+    views = [piece.obj for piece in answer.body if isinstance(piece, memoryview)]
+    assert views == [mapped.view(0, 1).obj] * 2
 
 
 def test_a_head_has_the_headers_of_the_whole_and_no_body(acme: Caller, release: Published) -> None:
     for _ in range(2):  # twice on one connection: no byte of a body was left behind
-        status, headers, raw = acme(PACK, "HEAD", Range="bytes=0-1")
+        status, headers, raw = acme(PACK, "HEAD", Range="bytes=0-1,5-6")
         assert (status, raw) == (200, b"")
         assert headers["Content-Length"] == str(len(release.pack))
 

@@ -5,6 +5,7 @@ import socket
 import ssl
 import subprocess
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from mirror.content import listener
 from mirror.content.audit import Audit
 from mirror.content.memory import Memory
 from mirror.content.seen import Seen
-from spot_client.wire.problem import read_reason
+from spot_client.wire.problem import Reason, read_reason
 from tests.ca.house import House, Party
 from tests.mirror.content.rig import Mirror
 
@@ -164,6 +165,11 @@ def test_a_revoked_client_is_refused_on_a_session_it_resumes(own: Mirror) -> Non
         assert connection.recv(12) == b"HTTP/1.1 403"
 
 
+def test_a_mistake_of_ours_is_not_blamed_on_the_caller() -> None:
+    refused = listener._refused(RuntimeError("a mistake"))
+    assert (refused.reason, refused.status, refused.detail) == (Reason.UNAVAILABLE, 503, "RuntimeError")
+
+
 async def test_half_a_header_is_not_waited_for_for_ever(
     tmp_path: Path, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,10 +178,13 @@ async def test_half_a_header_is_not_waited_for_for_ever(
     mirror.publish()
     settings, log, issuer = config.load(mirror.config()), server.program_log(StringIO()), house.issuing.certificate
     assert settings.content is not None
-    with mirror.records() as records:
+    with mirror.records() as records, ThreadPoolExecutor(1) as writers:
         memory = Memory(server._sources(settings, settings.content, [issuer], records), server.utc_now(), log)
         context, audit = server_context(**mirror.server, issuing_cas=[issuer]), Audit(tmp_path / "audit.jsonl", log)
-        running = server._Running(settings, settings.content, context, records, memory, audit, log, pytest.fail)
+        leaf = house.server.certificate
+        running = server._Running(
+            settings, settings.content, context, leaf, records, memory, writers, audit, log, pytest.fail
+        )
         listening = listener.Listener(server._app(running, Seen(records)), context, log)
         (address,) = await listening.listen(["127.0.0.1:0"])
         host, _, port = address.rpartition(":")

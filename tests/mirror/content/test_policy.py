@@ -79,6 +79,7 @@ def who(role: Role = Role.CLIENT, name: str = "acme", realm: str = REALM, instal
 
 MIRROR, SUPPORT, OPERATOR = who(Role.MIRROR, "two"), who(Role.SUPPORT, "ann"), who(Role.CA_OPERATOR, "one")
 NO_CRL: Any = {"revocations": {}}
+SUSPENDED: Any = {"suspended": frozenset({"acme"})}
 BARE = who(installation=MINE)
 
 
@@ -102,6 +103,12 @@ ALLOWED: Final[dict[str, dict[str, Any]]] = {
     "the last second of a certificate": {"peer": {"not_after": NOW}},
     "a CRL in its grace": {"world": crl_until(NOW - timedelta(days=7))},
     "the last second of a licence": {"now": datetime(2026, 6, 15, 23, 59, 59, tzinfo=UTC), "world": {}},
+    "a customer beside a suspended one": {"world": {"suspended": frozenset({"globex"})}},
+    "a mirror, while a customer of its name is suspended": {
+        "peer": who(Role.MIRROR, "acme"),
+        "path": TIMESTAMP,
+        "world": SUSPENDED,
+    },
     "a mirror, the catalogue": {"peer": MIRROR, "path": TIMESTAMP},
     "a mirror, any product's role": {"peer": MIRROR, "path": "/catalogue/1.science.json"},
     "a mirror, any product's pack": {"peer": MIRROR, "path": "/releases/science/numpy/1.0/any/pack"},
@@ -146,6 +153,21 @@ DENIED: Final[dict[str, tuple[Reason, dict[str, Any]]]] = {
     ),
     "a customer who is not known": (Reason.UNKNOWN_CUSTOMER, {"peer": who(name="stranger")}),
     "the same, for the catalogue": (Reason.UNKNOWN_CUSTOMER, {"peer": who(name="stranger"), "path": TIMESTAMP}),
+    "a suspended customer, a licensed product": (Reason.SUSPENDED, {"world": SUSPENDED}),
+    "a suspended customer, the catalogue": (Reason.SUSPENDED, {"world": SUSPENDED, "path": TIMESTAMP}),
+    "a suspended customer, its licences": (Reason.SUSPENDED, {"world": SUSPENDED, "path": LICENCES}),
+    "a suspended customer, an id": (Reason.SUSPENDED, {"world": SUSPENDED, "path": MINT, "method": "POST"}),
+    "a suspended customer, a thin snapshot": (Reason.SUSPENDED, {"world": SUSPENDED, "path": PUT, "method": "PUT"}),
+    "a suspended customer, an installation's certificate": (Reason.SUSPENDED, {"world": SUSPENDED, "peer": BARE}),
+    "suspended comes before not licensed": (
+        Reason.SUSPENDED,
+        {"world": SUSPENDED, "path": "/releases/science/numpy/1.0/any/pack"},
+    ),
+    "a customer who is not known comes before suspended": (
+        Reason.UNKNOWN_CUSTOMER,
+        {"world": SUSPENDED | {"customers": frozenset({"globex"})}},
+    ),
+    "revoked comes before suspended": (Reason.REVOKED, {"world": SUSPENDED, "peer": {"serial": 666}}),
     "another's product": (Reason.NOT_LICENSED, {"path": "/releases/science/numpy/1.0/any/pack"}),
     "another's role": (Reason.NOT_LICENSED, {"path": "/catalogue/1.science.json"}),
     "another's index": (Reason.NOT_LICENSED, {"path": TARGET.replace("sdk", "science")}),
@@ -235,6 +257,7 @@ class Try(msgspec.Struct, frozen=True):
     problems: tuple[str, ...]
     serial: int
     claim: str | None
+    suspended: frozenset[str]
 
 
 TRIES = st.builds(
@@ -248,6 +271,7 @@ TRIES = st.builds(
     problems=st.sampled_from([(), ("is-a-ca",)]),
     serial=st.sampled_from([7, 666]),
     claim=st.sampled_from([None, MINE, OTHERS]),
+    suspended=st.sampled_from([frozenset(), frozenset({"acme"}), frozenset({"globex"})]),
 )
 
 
@@ -259,7 +283,7 @@ def test_nothing_unlicensed_is_ever_allowed(one: Try) -> None:
         one.path.format(one.product),
         one.method,
         peer=who(name=one.customer) | peer,
-        world={"licences": held} | crl_until(one.now),
+        world={"licences": held, "suspended": one.suspended} | crl_until(one.now),
         now=one.now,
         claim=one.claim,
     )
@@ -268,4 +292,18 @@ def test_nothing_unlicensed_is_ever_allowed(one: Try) -> None:
     ]
     sound = not one.problems and one.serial == 7 and one.method in {"GET", "HEAD"}
     owned = one.claim is None or WORLD.installations[one.claim] == one.customer
-    assert (reason is None) == bool(in_force and sound and owned)
+    assert (reason is None) == bool(in_force and sound and owned and one.customer not in one.suspended)
+
+
+EVERY_ROUTE = st.one_of(
+    PRODUCT_PATHS.flatmap(lambda path: PRODUCTS.map(path.format)), st.sampled_from([TIMESTAMP, LICENCES, MINT, PUT])
+)
+
+
+@given(EVERY_ROUTE, st.sampled_from(["GET", "HEAD", "POST", "PUT"]), st.sampled_from([None, MINE, OTHERS]))
+def test_a_suspended_customer_is_never_let_in_and_nobody_else_is_told_so(
+    path: str, method: str, claim: str | None
+) -> None:
+    world = {"suspended": frozenset({"acme"})}
+    assert asked(path, method, world=world, claim=claim) in {Reason.SUSPENDED, Reason.METHOD_NOT_ALLOWED}
+    assert asked(path, method, world=world, claim=claim, peer=who(name="globex")) is not Reason.SUSPENDED

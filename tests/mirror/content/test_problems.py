@@ -14,7 +14,7 @@ def test_every_reason_has_its_row() -> None:
 
 @pytest.mark.parametrize("reason", Reason)
 def test_a_client_reads_reason_sentence_and_request_from_the_body(reason: Reason) -> None:
-    raw = body(reason, request="00ff", now=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    raw = body(reason, status=TABLE[reason].status, request="00ff", now=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
     assert read_reason(raw) == (reason.value, TABLE[reason].sentence, "00ff")
     assert b'"time":"2026-01-02T03:04:05Z"' in raw
 

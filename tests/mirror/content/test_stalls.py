@@ -65,7 +65,7 @@ async def test_a_caller_that_stops_reading_is_cut_and_what_was_written_is_counte
     let_go: list[bool] = []
 
     async def handler(request: web.BaseRequest) -> web.StreamResponse:
-        whole = Answer(200, {}, bytes(BIG), let_go=lambda: let_go.append(True))
+        whole = Answer(200, {}, (bytes(BIG),), let_go=lambda: let_go.append(True))
         try:
             return await send(request, whole, slices.append)
         except ConnectionAbortedError:
@@ -81,7 +81,7 @@ async def test_while_one_caller_reads_a_long_body_others_get_their_turn() -> Non
     turns: list[int] = []
 
     async def handler(request: web.BaseRequest) -> web.StreamResponse:
-        return await send(request, Answer(200, {}, bytes(BIG), closes=True), lambda _: None)
+        return await send(request, Answer(200, {}, (bytes(BIG),), closes=True), lambda _: None)
 
     async def other() -> None:
         while True:

@@ -1,0 +1,109 @@
+"""What `spot-mirror check` finds, and how it judges what it was told. Pure.
+
+A warning is something that will hurt if nobody acts; a problem does already, or keeps `serve` from starting; advice
+can be left. Findings have the form of those of `spot-ca check`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+import msgspec
+
+from mirror.expiry import Lapse
+
+Severity = Literal["ok", "advice", "warning", "problem"]
+SEVERITIES: Final[tuple[Severity, ...]] = ("ok", "advice", "warning", "problem")
+"""From the mildest to the worst."""
+
+SKEW: Final = timedelta(minutes=5)
+"""How far a moment may lie in the future before a clock is said to be wrong."""
+
+_GIB: Final = 2**30
+_FULL: Final = 64 * 2**20
+"""Bytes below which a disk is as good as full: the records' log alone can grow to some MiB between two looks."""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that was looked at.
+
+    code: a stable kebab-case word; `good` for all that is ok.
+    what: one sentence. next: what to do about it; empty for what is ok, and where `what` says it already.
+    """
+
+    severity: Severity
+    code: str
+    what: str
+    next: str = ""
+
+
+class Disk(msgspec.Struct, frozen=True):
+    """Room for this user, and in all: bytes, and names for files (both 0 where the file system does not count them)."""
+
+    free: int
+    size: int
+    free_names: int
+    names: int
+
+
+def good(what: str) -> Finding:
+    """Something that is as it should be."""
+    return Finding("ok", "good", what)
+
+
+def judge_lapses(lapses: Iterable[Lapse], now: datetime) -> Iterator[Finding]:
+    """What has lapsed is a problem, what soon will a warning."""
+    for lapse in lapses:
+        if lapse.is_over(now):
+            yield Finding("problem", "expired", lapse.sentence(now), lapse.step)
+        elif lapse.is_near(now):
+            yield Finding("warning", "expires-soon", lapse.sentence(now), lapse.step)
+        else:
+            yield good(f"{lapse.what} is good until {lapse.end:%Y-%m-%d}.")
+
+
+def judge_modes(modes: Mapping[str, tuple[int, int]]) -> Iterator[Finding]:
+    """Who may get at what.
+
+    Args:
+        modes: by path, the mode that was found, and the most that it may be (such as 0o600).
+    """
+    wrong = {path: found for path, (found, most) in modes.items() if found & ~most & 0o077}
+    for path, found in wrong.items():
+        step = f"Run chmod {modes[path][1]:o} {path}. If others use this host, what is secret there is known to them."
+        yield Finding("problem", "bad-mode", f"Others have rights to {path} (mode {found:o}).", step)
+    if modes and not wrong:
+        yield good(f"Nobody else has rights to what is private here ({len(modes)} files and folders).")
+
+
+def judge_disk(folder: str, disk: Disk) -> Iterator[Finding]:
+    """Whether there is room: for bytes, a twentieth of the disk, but never more than 10 GiB nor less than 256 MiB."""
+    bound = max(min(disk.size // 20, 10 * _GIB), _GIB // 4)
+    what, step = f"{disk.free / _GIB:.1f} GiB are free on the disk of {folder}", "Make room, or move to a larger disk."
+    if disk.free < _FULL:
+        yield Finding("problem", "no-space", f"{what}: what clients report is lost when it is full.", step)
+    elif disk.free < bound:
+        yield Finding("warning", "low-space", f"{what}, less than {bound / _GIB:.1f} GiB.", step)
+    else:
+        yield good(f"{what}.")
+    if disk.free_names < disk.names // 100:
+        what = f"The disk of {folder} has names left for {disk.free_names} files, of {disk.names}."
+        yield Finding("warning", "low-space", what, "Remove small files, or make a file system with more inodes.")
+
+
+def judge_clock(moments: Sequence[tuple[str, datetime]], now: datetime) -> Finding:
+    """What was written later than now tells that a clock is wrong: this host's, most likely."""
+    what, newest = max(moments, key=lambda moment: moment[1], default=("", now))
+    if newest <= now + SKEW:
+        return good(f"The clock says {now:%Y-%m-%d %H:%M} UTC, and nothing here is of later.")
+    said = f"{what} is of {newest:%Y-%m-%d %H:%M} UTC, and the clock says {now:%Y-%m-%d %H:%M} UTC."
+    return Finding("warning", "clock-behind", said, "Compare this host's clock with one you trust, and set it right.")
+
+
+def judge_thresholds(thresholds: Mapping[str, int]) -> Finding:
+    """How many people have to sign; one is fit for a first try only."""
+    single = sorted(role for role, number in thresholds.items() if number < 2 and role not in {"snapshot", "timestamp"})
+    if not single:
+        return good("Every release takes the signatures of two people or more.")
+    what = f"One key is enough to sign as {', '.join(single)}: fit for development."
+    return Finding("advice", "one-key", what, "Before you ship, let two people sign, each with a key of their own.")

@@ -1,0 +1,63 @@
+"""The records' file, opened so that nothing can be written to it: by SQLite's own word, not by our restraint.
+
+A file that nobody has open is read as one that cannot change (`immutable`): otherwise SQLite would lay a log beside it.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from mirror.checking.findings import Finding, good
+from mirror.errors import StoreFault
+from mirror.records.schema import migrate
+
+_WAIT_SECONDS: Final = 5.0
+_RESTORE: Final = "Stop the mirror, and restore them from a backup."
+_CODES: Final = {
+    sqlite3.SQLITE_BUSY: ("locked", "Try again when the other process is done."),
+    sqlite3.SQLITE_LOCKED: ("locked", "Try again when the other process is done."),
+    sqlite3.SQLITE_CANTOPEN: ("no-permission", "Run the check as the mirror's own user."),
+    sqlite3.SQLITE_PERM: ("no-permission", "Run the check as the mirror's own user."),
+}
+
+
+def look(path: Path, *, deep: bool) -> Iterator[Finding]:
+    """Findings about the records; `deep`: also walk through all of them."""
+    if not path.exists():
+        yield Finding("problem", "no-store", f"There are no records at {path}.", "Run 'spot-mirror init', or restore.")
+        return
+    try:
+        with closing(_open(path)) as db:
+            yield _version(path, db)
+            customers = db.execute("SELECT count(*) FROM customer").fetchone()[0]
+            damage = db.execute("PRAGMA quick_check(1)").fetchone()[0] if deep else "ok"
+    except StoreFault as error:
+        yield Finding("problem", error.reason, str(error))
+    except sqlite3.Error as error:
+        code, step = _CODES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, ("damaged", _RESTORE))
+        yield Finding("problem", code, f"The records {path} cannot be read: {error}.", step)
+    else:
+        if damage == "ok":
+            yield good(f"The records open, and name {customers} customer{'' if customers == 1 else 's'}.")
+        else:
+            yield Finding("problem", "damaged", f"The records {path} are damaged: {damage}.", _RESTORE)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    in_use = Path(f"{path}-wal").exists()
+    how = "mode=ro" if in_use else "mode=ro&immutable=1"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=_WAIT_SECONDS, isolation_level=None)
+
+
+def _version(path: Path, db: sqlite3.Connection) -> Finding:
+    """What bringing them up to date would run into. Raises StoreFault, sqlite3.Error."""
+    try:
+        migrate(db, new=False)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
+            raise
+        what = f"The records {path} are of an older spot-mirror."
+        return Finding("advice", "older", what, "Back them up: the next start of 'serve' brings them up to date.")
+    return good("The records are of this version of spot-mirror.")

@@ -1,0 +1,347 @@
+"""mirror.checking: on a real mirror, whole and then damaged in one place at a time."""
+
+import os
+import re
+import shutil
+import socket
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from sqlite_utils import Database
+
+from ca.profiles import SERVER
+from ca.subjects import Hosts
+from mirror.checking import host
+from mirror.checking.findings import Finding
+from mirror.checking.look import look
+from mirror.records import schema
+from tests.ca.house import NOW, make_house, pem_of
+from tests.mirror.content.rig import Mirror
+
+RELEASE = "releases/sdk/botocore/1.40.0/any"
+ONE_KEY = ("advice", "one-key")
+
+
+def checked(mirror: Mirror, now: datetime | None = None, *, deep: bool = False) -> list[Finding]:
+    path = mirror.folder / "mirror.toml"
+    return list(look(path, now or datetime.now(UTC), deep=deep, progress=lambda _what, _done, _total: None))
+
+
+def told(mirror: Mirror, now: datetime | None = None, *, deep: bool = False) -> set[tuple[str, str]]:
+    """Severity and code of all that is not good."""
+    return {(one.severity, one.code) for one in checked(mirror, now, deep=deep) if one.severity != "ok"}
+
+
+def tree(folder: Path) -> Iterator[tuple[str, int, int, bytes]]:
+    """Everything in a folder: name, mode, time of change, content."""
+    for path in sorted(folder.rglob("*")):
+        status = path.stat()
+        yield str(path), status.st_mode, status.st_mtime_ns, path.read_bytes() if path.is_file() else b""
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_mirror_in_order_gets_only_the_advice_not_to_sign_alone(mirror: Mirror, deep: bool) -> None:
+    assert told(mirror, deep=deep) == {ONE_KEY}
+
+
+def test_nothing_is_changed(mirror: Mirror) -> None:
+    before = list(tree(mirror.folder))
+    checked(mirror, deep=True)
+    assert list(tree(mirror.folder)) == before
+
+
+def test_a_mirror_that_serves_is_looked_over_and_goes_on(mirror: Mirror) -> None:
+    with mirror.running():
+        mirror.config(listen=f"127.0.0.1:{mirror.port}")
+        assert told(mirror, deep=True) == {ONE_KEY, ("advice", "port-in-use")}
+        assert mirror.caller(mirror.party())("/licences")[0] == 200
+    assert "error" not in mirror.stderr()
+
+
+def no_config(mirror: Mirror) -> None:
+    (mirror.folder / "mirror.toml").unlink()
+
+
+def odd_config(mirror: Mirror) -> None:
+    mirror.config("unknown = 1")
+
+
+def no_content(mirror: Mirror) -> None:
+    (mirror.folder / "mirror.toml").write_text('realm = "build.example.com"\n')
+
+
+def open_config(mirror: Mirror) -> None:
+    (mirror.folder / "mirror.toml").chmod(0o664)
+
+
+def open_data(mirror: Mirror) -> None:
+    mirror.data.chmod(0o755)
+
+
+def open_records(mirror: Mirror) -> None:
+    (mirror.data / "records.sqlite").chmod(0o644)
+
+
+def no_data(mirror: Mirror) -> None:
+    shutil.rmtree(mirror.data)
+
+
+def data_is_a_file(mirror: Mirror) -> None:
+    shutil.rmtree(mirror.data)
+    mirror.data.touch(0o600)
+
+
+def open_key(mirror: Mirror) -> None:
+    mirror.server["key"].chmod(0o640)
+
+
+def no_key(mirror: Mirror) -> None:
+    mirror.server["key"].unlink()
+
+
+def certificate_is_a_folder(mirror: Mirror) -> None:
+    mirror.server["certificate"].unlink()
+    mirror.server["certificate"].mkdir()
+
+
+def other_key(mirror: Mirror) -> None:
+    shutil.copy(mirror.house.client.files(mirror.folder, "client")["certificate"], mirror.server["certificate"])
+
+
+def wrong_key(mirror: Mirror) -> None:
+    another = make_house(lambda: ec.generate_private_key(ec.SECP256R1()))
+    another.server.files(mirror.folder, "another")
+    shutil.copy(mirror.folder / "another.key", mirror.server["key"])
+
+
+def other_address(mirror: Mirror) -> None:
+    elsewhere = mirror.house.leaf(Hosts("mirror", ("mirror.example.com",)), SERVER)
+    elsewhere.files(mirror.folder, "server")
+
+
+def root_as_issuer(mirror: Mirror) -> None:
+    (mirror.folder / "issuing.crt").write_bytes(pem_of(mirror.house.root.certificate))
+
+
+def other_realm(mirror: Mirror) -> None:
+    path = mirror.config()
+    path.write_text(path.read_text().replace("build.example.com", "other.example.com"))
+
+
+def no_issuer(mirror: Mirror) -> None:
+    (mirror.folder / "issuing.crt").write_bytes(b"nothing")
+
+
+def no_list(mirror: Mirror) -> None:
+    (mirror.folder / "issuing.crl").unlink()
+
+
+def other_list(mirror: Mirror) -> None:
+    another = make_house(lambda: ec.generate_private_key(ec.SECP256R1()))
+    mirror.put_crl(another.issuing.issuer, [], 5)
+
+
+def future_list(mirror: Mirror) -> None:
+    mirror.put_crl(mirror.house.issuing.issuer, [], 5, NOW + timedelta(days=1))
+
+
+def no_catalogue(mirror: Mirror) -> None:
+    shutil.rmtree(mirror.data / "catalogue")
+
+
+def damaged_catalogue(mirror: Mirror) -> None:
+    (mirror.data / "catalogue/timestamp.json").write_bytes(b"{}")
+
+
+def future_file(mirror: Mirror) -> None:
+    later = (NOW + timedelta(days=1)).timestamp()
+    os.utime(mirror.data / "catalogue/timestamp.json", (later, later))
+
+
+def no_pack(mirror: Mirror) -> None:
+    (mirror.data / RELEASE / "pack").unlink()
+
+
+def short_pack(mirror: Mirror) -> None:
+    os.truncate(mirror.data / RELEASE / "pack", 100)
+
+
+def odd_manifest(mirror: Mirror) -> None:
+    path = mirror.data / RELEASE / "manifest"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+
+
+def pack_is_a_folder(mirror: Mirror) -> None:
+    no_pack(mirror)
+    (mirror.data / RELEASE / "pack").mkdir()
+
+
+def no_records(mirror: Mirror) -> None:
+    for path in mirror.data.glob("records.sqlite*"):
+        path.unlink()
+
+
+def damaged_records(mirror: Mirror) -> None:
+    (mirror.data / "records.sqlite").write_bytes(b"no database at all" * 1000)
+
+
+def empty_records(mirror: Mirror) -> None:
+    os.truncate(mirror.data / "records.sqlite", 0)
+
+
+def newer_records(mirror: Mirror) -> None:
+    with closing(sqlite3.connect(mirror.data / "records.sqlite")) as db, db:
+        db.execute("INSERT INTO _sqlite_migrations VALUES (99, 'records', '9999-later', '')")
+
+
+def older_records(mirror: Mirror) -> None:
+    """A file as it was before the newest step."""
+    path = mirror.data / "records.sqlite"
+    path.unlink()
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        older = Database(db)
+        older.enable_wal()
+        schema._migrations.apply(older, stop_before=list(schema._STEPS)[-1])
+    path.chmod(0o600)
+
+
+def killed_publish(mirror: Mirror) -> None:
+    (mirror.data / "publishing/staging").mkdir(parents=True)
+    (mirror.data / "publishing/journal.json").touch()
+
+
+def open_passphrase(mirror: Mirror) -> None:
+    mirror.config('[publishing]\npassphrase_file = "passphrase"')
+    (mirror.folder / "passphrase").touch(0o644)
+
+
+def no_passphrase(mirror: Mirror) -> None:
+    mirror.config('[publishing]\npassphrase_file = "passphrase"')
+
+
+def open_signing_key(mirror: Mirror) -> None:
+    keys = mirror.folder / "keys"
+    keys.mkdir(0o700)
+    os.mkfifo(keys / "root-0.pem", 0o600)  # whoever opens it waits for ever
+    (keys / "sdk-0.pem").touch(0o640)
+
+
+def no_such_address(mirror: Mirror) -> None:
+    mirror.config(listen="192.0.2.1:8443")
+
+
+@pytest.mark.parametrize(
+    ("damage", "severity", "code"),
+    [
+        (no_config, "problem", "missing-file"),
+        (odd_config, "problem", "bad-value"),
+        (no_content, "advice", "no-content"),
+        (open_config, "problem", "bad-mode"),
+        (open_data, "problem", "bad-mode"),
+        (open_records, "problem", "bad-mode"),
+        (no_data, "problem", "missing-folder"),
+        (data_is_a_file, "problem", "not-a-folder"),
+        (open_key, "problem", "bad-mode"),
+        (no_key, "problem", "missing-file"),
+        (certificate_is_a_folder, "problem", "unreadable-file"),
+        (other_key, "problem", "not-a-server"),
+        (wrong_key, "problem", "key-mismatch"),
+        (other_address, "advice", "other-name"),
+        (root_as_issuer, "problem", "not-an-issuing-ca"),
+        (other_realm, "problem", "wrong-realm"),
+        (no_issuer, "problem", "bad-certificate"),
+        (no_list, "problem", "no-crl"),
+        (other_list, "problem", "wrong-issuer"),
+        (future_list, "problem", "not-yet-valid"),
+        (no_catalogue, "problem", "missing"),
+        (damaged_catalogue, "problem", "damaged"),
+        (future_file, "warning", "clock-behind"),
+        (no_pack, "problem", "missing"),
+        (short_pack, "problem", "wrong-length"),
+        (odd_manifest, "problem", "wrong-digest"),
+        (pack_is_a_folder, "problem", "missing"),
+        (no_records, "problem", "no-store"),
+        (damaged_records, "problem", "damaged"),
+        (empty_records, "problem", "damaged"),
+        (newer_records, "problem", "newer"),
+        (older_records, "advice", "older"),
+        (killed_publish, "advice", "unfinished"),
+        (open_passphrase, "problem", "bad-mode"),
+        (no_passphrase, "warning", "missing-file"),
+        (open_signing_key, "problem", "bad-mode"),
+        (no_such_address, "problem", "no-such-address"),
+    ],
+)
+def test_what_is_wrong_is_found_and_told_with_the_next_step(
+    mirror: Mirror, damage: Callable[[Mirror], None], severity: str, code: str
+) -> None:
+    damage(mirror)
+    (found, *_) = [one for one in checked(mirror) if (one.severity, one.code) == (severity, code)]
+    assert found.what.endswith(".")
+    assert found.next.endswith(".") or re.search(r"[:.] ", found.what)
+
+
+def test_content_that_was_changed_in_place_is_found_by_its_digest_only(mirror: Mirror) -> None:
+    pack = mirror.data / RELEASE / "pack"
+    pack.write_bytes(bytes(pack.stat().st_size))
+    assert told(mirror) == {ONE_KEY}
+    assert told(mirror, deep=True) == {ONE_KEY, ("problem", "wrong-digest")}
+
+
+def test_records_damaged_inside_are_found_by_walking_through_them(mirror: Mirror) -> None:
+    path = mirror.data / "records.sqlite"
+    raw = bytearray(path.read_bytes())
+    raw[-4096:] = b"\xff" * 4096
+    path.write_bytes(raw)
+    assert ("problem", "damaged") in told(mirror, deep=True)
+
+
+def test_every_release_that_is_not_whole_is_named(mirror: Mirror) -> None:
+    for pack in mirror.data.rglob("pack"):
+        pack.unlink()
+    broken = [one.what for one in checked(mirror) if one.code == "missing"]
+    assert [what.split(" is not whole")[0] for what in broken] == [
+        "The release sdk/botocore 1.40.0 for any",
+        "The release science/numpy 2.2.5 for any",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("later", "expected"),
+    [
+        (timedelta(days=2, hours=1), {("warning", "expires-soon")}),
+        (timedelta(days=6), {("problem", "expired"), ("warning", "expires-soon")}),
+        (timedelta(days=31), {("problem", "expired")}),
+        (timedelta(days=500), {("problem", "expired"), ("warning", "expires-soon")}),
+    ],
+)
+def test_what_lapses_is_told_of_with_time_to_act(
+    mirror: Mirror, later: timedelta, expected: set[tuple[str, str]]
+) -> None:
+    assert told(mirror, NOW + later) == {ONE_KEY, *expected}
+
+
+def test_a_clock_that_is_behind_is_noticed_by_what_lies_there(mirror: Mirror) -> None:
+    found = checked(mirror, NOW - timedelta(days=1))
+    assert ("warning", "clock-behind") in {(one.severity, one.code) for one in found}
+
+
+def test_records_that_another_process_holds_back_are_said_to_be_locked(mirror: Mirror) -> None:
+    with closing(sqlite3.connect(mirror.data / "records.sqlite", isolation_level=None)) as db:
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("UPDATE marker SET number = number + 1")
+        assert ("problem", "locked") in told(mirror)
+        db.execute("ROLLBACK")
+
+
+def test_an_address_in_use_is_only_advice_and_a_free_one_stays_free() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert [one.code for one in host.addresses([address])] == ["port-in-use"]
+    assert [one.code for one in host.addresses([address, address])] == ["good", "good"]
