@@ -4,6 +4,8 @@ import time
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+import msgspec
+
 from ca import tls
 from spot_client.config import Paths, Settings
 from spot_client.errors import NotEnrolled
@@ -35,14 +37,38 @@ def open_transport(paths: Paths, settings: Settings, identity: Identity) -> Tran
         context = tls.client_context(certificate=credentials, key=credentials, pins=pins, tls12=settings.tls12)
         url = urlsplit(mirror.url)
         pool = open_pool(
-            url.hostname or "", url.port or 443, context=context, pins=pins, timeout=float(settings.timeout)
+            url.hostname or "",
+            url.port or 443,
+            context=context,
+            pins=pins,
+            timeout=float(settings.timeout),
+            connections=settings.downloads,
         )
         mirrors.append(Mirror(mirror.url, pool, headers))
     return Transport(mirrors, sleep=time.sleep)
 
 
-def open_spot(paths: Paths, settings: Settings, report: Report) -> tuple[Spot, Transport]:
-    """SPOT for an enrolled installation, and its transport, to be closed by the caller.
+class Opened(msgspec.Struct, frozen=True):
+    """SPOT for one installation, and what it is made of that commands ask, too. The caller closes the transport."""
+
+    spot: Spot
+    offers: Offers
+    transport: Transport
+    store: Store
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The version in use by `PRODUCT/COMPONENT`."""
+        return self.store.state().versions
+
+    @property
+    def installed(self) -> list[str]:
+        """All components that are installed, sorted."""
+        return sorted(self.versions)
+
+
+def open_spot(paths: Paths, settings: Settings, report: Report) -> Opened:
+    """SPOT for an enrolled installation; nothing is connected yet.
 
     Raises:
         NotEnrolled: there is no whole identity.
@@ -50,8 +76,8 @@ def open_spot(paths: Paths, settings: Settings, report: Report) -> tuple[Spot, T
     store = Store(paths)
     identity = store.enrolled()
     transport = open_transport(paths, settings, identity)
-    cache = Cache(paths.own / "cache")
-    releases = Releases(transport, cache, paths.own / "manifests")
+    cache = Cache(paths.cache)
+    releases = Releases(transport, cache, paths.own / "manifests", downloads=settings.downloads)
 
     def open_catalogue() -> Catalogue:
         try:
@@ -62,15 +88,19 @@ def open_spot(paths: Paths, settings: Settings, report: Report) -> tuple[Spot, T
             paths.own / "catalogue", transport, root=root, metadata_base=METADATA_BASE, target_base=TARGET_BASE
         )
 
-    offers = Offers(store, open_catalogue, now=lambda: datetime.now(UTC), mirror_time=lambda: transport.mirror_time)
+    offers = Offers(store, open_catalogue, now=_now, mirror_time=lambda: transport.mirror_time)
     spot = Spot(
         store=store,
         offers=offers,
         releases=releases,
-        changer=Changer(store, releases, cache, keep=settings.keep),
+        changer=Changer(store, releases, cache, keep=settings.keep, now=_now),
         thin_snapshots=ThinSnapshots(store, transport, identity.installation),
         channel=settings.channel,
         platform=here(),
         report=report,
     )
-    return spot, transport
+    return Opened(spot, offers, transport, store)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -7,6 +7,7 @@ ROOT/PRODUCT/COMPONENT/versions/…
 """
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -20,12 +21,22 @@ MAX_BYTES = 64 * 2**10
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """spot.toml. `keep`: versions kept of a component, the one in use included; `timeout`: seconds without a byte."""
+    """spot.toml.
+
+    channel: the one whose releases are taken.
+    tls12: also speak TLS 1.2, in which the client's name crosses the wire in clear.
+    keep: versions kept of a component, the one in use included.
+    timeout: seconds without a byte after which a mirror counts as out of reach.
+    downloads: blocks fetched at once.
+    log_file: where SPOT also writes what it says and does; relative to the installation root.
+    """
 
     channel: str = "stable"
     tls12: bool = False
     keep: Annotated[int, msgspec.Meta(ge=2, le=20)] = 2
     timeout: Annotated[int, msgspec.Meta(ge=1, le=600)] = 30
+    downloads: Annotated[int, msgspec.Meta(ge=1, le=16)] = 4
+    log_file: Annotated[str, msgspec.Meta(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f]*\Z")] | None = None
 
 
 class Paths(msgspec.Struct, frozen=True):
@@ -42,6 +53,11 @@ class Paths(msgspec.Struct, frozen=True):
     def settings(self) -> Path:
         """What the administrator chose."""
         return self.root / "spot.toml"
+
+    @property
+    def cache(self) -> Path:
+        """Contents and blocks that spare the next time."""
+        return self.own / "cache"
 
     def component(self, ref: str) -> Path:
         """The folder of `PRODUCT/COMPONENT`."""
@@ -66,10 +82,19 @@ def load_settings(path: Path) -> Settings:
     if len(raw) > MAX_BYTES:
         raise RefusedLocally("bad-config", f"{path} has more than {MAX_BYTES} bytes: that is not a configuration.")
     try:
-        settings = msgspec.convert(tomllib.loads(raw.decode()), Settings, strict=True)
+        table = tomllib.loads(raw.decode())
+        _check_keys(table)
+        settings = msgspec.convert(table, Settings, strict=True)
         check_id("channel", settings.channel)
     except RecursionError as error:
         raise RefusedLocally("bad-config", f"{path} cannot be used: it is nested too deep. Correct it.") from error
     except (ValueError, BadName) as error:  # UnicodeDecodeError, TOMLDecodeError, msgspec.ValidationError
         raise RefusedLocally("bad-config", f"{path} cannot be used: {error}. Correct or remove it.") from error
     return settings
+
+
+def _check_keys(table: Mapping[str, object]) -> None:
+    known = Settings.__struct_fields__
+    unknown = [key for key in table if key not in known]
+    if unknown:
+        raise ValueError(f"there is no setting {unknown[0][:60]!r}; there are {', '.join(known)}")

@@ -37,6 +37,11 @@ def read_bundle(path: Path) -> Bundle:
         bundle = bundles.decode(raw)
         bundles.check(bundle)
     except BundleError as error:
+        if error.reason == "bad-bundle":  # what the parser met in there helps nobody
+            raise RefusedLocally(
+                error.reason,
+                f"{path} is not a bundle, or not a whole one: copy it again, or get a new one from your vendor.",
+            ) from error
         raise RefusedLocally(error.reason, f"{path} cannot be used. {error}") from error
     return bundle
 

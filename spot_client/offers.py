@@ -4,9 +4,11 @@ Reading changes nothing that is installed; python-tuf's metadata on this machine
 installation's lock.
 """
 
+import contextlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from spot_client import checked
 from spot_client.believe import believing
 from spot_client.errors import NotLicensed, NotTrusted, OutOfDate, RefusedLocally
 from spot_client.fetch.catalogue import Catalogue
@@ -16,6 +18,7 @@ from spot_client.wire.errors import BadName
 from spot_client.wire.index import Index
 
 _CLOCK_DOUBT = timedelta(days=1)
+_INDEX = "/index.json.zst"
 
 
 class Offers:
@@ -57,6 +60,21 @@ class Offers:
         _check_unchanged(found, self._store.state().components.get(component))
         return found
 
+    def components(self, product: str) -> tuple[str, ...]:
+        """All `PRODUCT/COMPONENT` that the catalogue has of a product, sorted.
+
+        Raises:
+            NotLicensed: no licence for the product.
+            NotTrusted, NotReachable, Refused: the catalogue could not be had.
+        """
+        found = []
+        for path in self._refreshed().listing(product):
+            component = path.removesuffix(_INDEX)
+            with contextlib.suppress(BadName):  # a target of another kind, for a SPOT that knows it
+                if path.endswith(_INDEX) and names.split_component(component)[0] == product:
+                    found.append(component)
+        return tuple(found)
+
     def _refreshed(self) -> Catalogue:
         if self._catalogue is None:
             catalogue = self._open()
@@ -65,6 +83,8 @@ class Offers:
             except OutOfDate as error:
                 raise self._doubt(error) from error
             self._catalogue = catalogue
+            with contextlib.suppress(OSError):  # only people read it
+                checked.remember(self._store.paths, self._now())
         return self._catalogue
 
     def _doubt(self, error: OutOfDate) -> OutOfDate:

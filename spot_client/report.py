@@ -1,31 +1,48 @@
-"""How SPOT tells what it does: bars on a terminal, plain lines everywhere else. Warnings go to standard error."""
+"""How SPOT tells what it does: bars on a terminal, plain lines everywhere else. Warnings go to standard error.
 
+Whatever is said is also logged (logger `spot_client`): what a person sees at the levels INFO and WARNING, what only a
+closer look wants at DEBUG. Where that goes is for the command line, or the program that embeds SPOT.
+"""
+
+import logging
 import sys
 
 import click
 
 from spot_client.install.change import Progress
-from spot_client.update import Report
-from spot_client.wording import mib
+from spot_client.wording import mib, printable
+
+_log = logging.getLogger(__name__)
+logging.getLogger("spot_client").addHandler(logging.NullHandler())
 
 
 class PlainReport:
-    """Lines without control characters, for logs and pipes: one at the beginning and one at the end of each change."""
+    """Lines without control characters, for logs and pipes: one at the beginning and one at the end of each change.
 
-    def __init__(self) -> None:
+    Args:
+        quiet: nothing on standard output; it is logged all the same.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
         self._fetched = 0
+        self.begun = False
+        """Whether a change has begun in this run."""
 
     def say(self, text: str) -> None:
         """One sentence on standard output."""
-        click.echo(text)
+        _log.info("%s", text.strip())
+        if not self._quiet:
+            click.echo(printable(text))
 
     def warn(self, text: str) -> None:
         """One sentence on standard error."""
-        click.echo(f"spot: {text}", err=True)
+        _log.warning("%s", text)
+        click.echo(f"spot: {printable(text)}", err=True)
 
     def begin(self, label: str, *, fetch: int, write: int) -> Progress:
         """Announce a change."""
-        self._fetched = 0
+        self._start()
         self.say(f"{label} ({mib(fetch)} to fetch, {mib(write)} to write)" if write else f"{label} (kept here, whole)")
         return Progress(fetched=self._count, written=lambda _: None, spoiled=self._spoiled)
 
@@ -33,6 +50,10 @@ class PlainReport:
         """Say what was fetched."""
         if self._fetched:
             self.say(f"  fetched {mib(self._fetched)}")
+
+    def _start(self) -> None:
+        self._fetched = 0
+        self.begun = True
 
     def _count(self, number: int) -> None:
         self._fetched += number
@@ -49,7 +70,7 @@ class TerminalReport(PlainReport):
         from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
 
-        self._fetched = 0
+        self._start()
         self.say(label)
         self._bars = Bars(
             TextColumn("  {task.description:8}"), BarColumn(), DownloadColumn(binary_units=True), TimeRemainingColumn()
@@ -69,8 +90,10 @@ class TerminalReport(PlainReport):
     def end(self) -> None:
         """Leave the bars as they stand."""
         self._bars.stop()
+        if self._fetched:
+            _log.info("fetched %s", mib(self._fetched))
 
 
-def for_stream() -> Report:
-    """Bars if standard output is a terminal, else plain lines."""
-    return TerminalReport() if sys.stdout.isatty() else PlainReport()
+def for_stream(*, quiet: bool = False, plain: bool = False) -> PlainReport:
+    """Bars if standard output is a terminal and nobody wants it `quiet` or `plain`, else plain lines."""
+    return PlainReport(quiet=quiet) if quiet or plain or not sys.stdout.isatty() else TerminalReport()

@@ -4,6 +4,8 @@
     .spot/client.pem      client certificate and key, one file so that they are always a pair
     .spot/root.json       the catalogue's root of trust, as the bundle brought it
     .spot/state.json      versions in use and kept, whether a thin snapshot is owed
+    .spot/journal.json    a change under way (`install.journal`)
+    .spot/history.jsonl   changes that have ended (`history`)
     .spot/lock            held while anything is changed
 
 Each file is replaced whole (`durable.write`). A file of a newer SPOT is refused with the way out.
@@ -28,13 +30,17 @@ from spot_client.wire.sealed import Seal
 MAX_BYTES: Final = 4 * 2**20
 
 
-class Installed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A release on this machine: what was signed for its manifest, and its folder below the component's `versions`."""
+class Installed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A release on this machine: what was signed for its manifest, and its folder below the component's `versions`.
+
+    requires: versions (PEP 440 specifiers) of other components that it needs, by `PRODUCT/COMPONENT`.
+    """
 
     version: str
     platform: str
     manifest: Seal
     folder: str
+    requires: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class ComponentState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

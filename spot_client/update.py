@@ -5,51 +5,21 @@ interrupted run left (`begin`). A thin snapshot goes out before and after every 
 stops an update, and is sent at the next opportunity.
 """
 
-import errno
-from typing import Protocol
-
-import msgspec
 from packaging.version import Version
 
-from spot_client.decide.choose import Decision, Hold, Rollback, Situation, Upgrade, Why, choose
-from spot_client.errors import LocalFault, NotReachable, RefusedLocally
+from spot_client.decide.choose import Hold, Rollback, Situation, Upgrade, Why, choose
+from spot_client.errors import NotReachable, Refused, RefusedLocally
 from spot_client.fetch.releases import Releases
-from spot_client.install.change import Changer, Progress
+from spot_client.history import Action
+from spot_client.install.change import Changer
+from spot_client.install.verify import Verifier
 from spot_client.offers import Offers
 from spot_client.state import ComponentState, Installed, Store
+from spot_client.telling import Offer, Report, Uninstalled, Verdict
 from spot_client.thin_snapshots import ThinSnapshots
 from spot_client.wire.index import Release
 
-
-class Report(Protocol):
-    """Where SPOT tells what it does: a terminal, a log, a program that embeds it."""
-
-    def say(self, text: str) -> None:
-        """One sentence of progress."""
-        ...
-
-    def warn(self, text: str) -> None:
-        """One sentence about something that went wrong without stopping the work."""
-        ...
-
-    def begin(self, label: str, *, fetch: int, write: int) -> Progress:
-        """A change begins that will fetch and write so many bytes."""
-        ...
-
-    def end(self) -> None:
-        """The change that was begun has ended, one way or the other."""
-        ...
-
-
-class Offer(msgspec.Struct, frozen=True):
-    """Where a component could go. `wire_bytes`: of content still to be fetched for it, None where nothing would be."""
-
-    component: str
-    installed: str | None
-    decision: Decision
-    wire_bytes: int | None = None
-    insisted: bool = False
-    """Whether a version was asked for, so that anything else than reaching it is a refusal."""
+__all__ = ["Offer", "Report", "Spot", "Uninstalled", "Verdict"]
 
 
 class Spot:
@@ -75,13 +45,13 @@ class Spot:
         self._channel = channel
         self._platform = platform
         self._report = report
+        self._verifier = Verifier(store, releases)
         self._offline = False
 
     def begin(self) -> None:
         """Finish or undo what an interrupted run left; the first call under the lock."""
-        outcome = self._changer.recover()
-        if outcome:
-            self._report.warn(outcome)
+        for sentence in self._changer.recover():
+            self._report.warn(sentence)
 
     def offer(self, component: str, version: str | None = None) -> Offer:
         """Where `component` could go: to `version`, or to the newest; what it would cost. Changes nothing installed.
@@ -115,8 +85,9 @@ class Spot:
             self.settle()
             return False
         release = decision.release
-        target = Installed(release.version, release.platform, release.manifest, folder="")
-        self._change(offer.component, target, _verb(offer))
+        target = Installed(release.version, release.platform, release.manifest, folder="", requires=release.requires)
+        action, label = _verb(decision, offer.installed)
+        self._change(offer.component, target, action, label)
         return True
 
     def rollback(self, component: str, version: str | None = None) -> str:
@@ -139,8 +110,59 @@ class Spot:
                 f"'spot install {component} --version VERSION' goes to any that is on offer.",
             )
         target = max(older, key=lambda release: Version(release.version))
-        self._change(component, target, f"Going back from {known.current.version} to {target.version}")
+        self._change(component, target, Action.ROLLBACK, f"Going back from {known.current.version} to {target.version}")
         return target.version
+
+    def uninstall(self, component: str, *, purge: bool = False, force: bool = False) -> Uninstalled:
+        """Remove a component. Its state and the configuration that was changed stay, unless `purge`. Works offline.
+
+        Raises:
+            RefusedLocally: reason `not-installed`; or `required`: another component needs it, and `force` is not given.
+            LocalFault: it is still installed, or the next run finishes what was begun: the sentence says which.
+        """
+        known = self._installed(component)
+        components = self._store.state().components
+        needing = [ref for ref, other in sorted(components.items()) if component in other.current.requires]
+        if needing and not force:
+            raise RefusedLocally(
+                "required", f"{component} stays as it is: {', '.join(needing)} cannot do without it. Remove that first."
+            )
+        self.send_thin_snapshot()
+        notices = self._changer.uninstall(component, purge=purge)
+        for sentence in notices:
+            self._report.warn(sentence)
+        self.send_thin_snapshot()
+        folder = self._store.paths.component(component)
+        left = [path for path in (folder / name for name in ("saved", "state", "versions")) if path.exists()]
+        return Uninstalled(known.current.version, tuple(str(path.relative_to(self._store.paths.root)) for path in left))
+
+    def verify(self, component: str, *, repair: bool = False) -> Verdict:
+        """Hold every file of a component to what its vendor signed. Works offline, but for what a repair has to fetch.
+
+        `repair` puts a fresh tree of the version in use into use if that is damaged, and drops damaged kept versions.
+
+        Raises:
+            RefusedLocally: reason `not-installed`.
+            NotTrusted, NotReachable, Refused: what is missing here could not be had; nothing has changed.
+            LocalFault: as `Changer.change`.
+        """
+        known = self._installed(component)
+        current = known.current
+        found, kept = self._verifier.in_use(component, current), self._verifier.kept(component, known)
+        if repair and kept:
+            self._drop(component, [release for release, _ in kept])
+        if repair and found.damaged:
+            self._repair(component, current)
+        return Verdict(
+            component=component,
+            version=current.version,
+            whole=not found.damaged and not kept,
+            damaged=found.damaged,
+            changed=found.changed,
+            added=found.added,
+            kept_damaged=tuple((release.version, paths) for release, paths in kept),
+            repaired=repair and bool(found.damaged or kept),
+        )
 
     def settle(self) -> None:
         """Send the thin snapshot if one is owed."""
@@ -166,22 +188,37 @@ class Spot:
         if failure is not None:
             raise failure
 
-    def _change(self, component: str, target: Installed, label: str) -> None:
+    def _change(self, component: str, target: Installed, action: Action, label: str) -> None:
         manifest = self._releases.manifest(component, target.version, target.platform, target.manifest)
         self.send_thin_snapshot()
-        kept = self._changer.whole_kept(component, target, manifest)
+        repairing = action is Action.REPAIR
+        kept = None if repairing else self._changer.whole_kept(component, target, manifest)
         fetch = 0 if kept else self._changer.plan(component, manifest).wire_bytes
         write = 0 if kept else sum(file.size for file in manifest.files)
         progress = self._report.begin(f"{component}: {label}", fetch=fetch, write=write)
         try:
-            self._changer.change(component, target, manifest, kept=kept, progress=progress)
-        except OSError as error:
-            reason, what = _explain(error)
-            where = f" ({error.filename})" if error.filename else ""
-            raise LocalFault(reason, f"{component} was not changed: {what}{where}.") from error
+            notices = self._changer.change(component, target, manifest, action=action, kept=kept, progress=progress)
         finally:
             self._report.end()
+        for sentence in notices:
+            self._report.warn(sentence)
         self.send_thin_snapshot()
+
+    def _repair(self, component: str, current: Installed) -> None:
+        try:
+            self._change(component, current, Action.REPAIR, f"Repairing {current.version}")
+        except Refused as error:
+            raise Refused(
+                error.reason,
+                f"{component} {current.version} is damaged, and the mirror does not give out what is missing: {error} "
+                f"'spot update {component}' goes to the newest version on offer.",
+            ) from error
+
+    def _drop(self, component: str, damaged: list[Installed]) -> None:
+        told = self._changer.drop(component, frozenset(release.folder for release in damaged))
+        versions = ", ".join(release.version for release in damaged)
+        for sentence in (*told, f"What was kept of {component} {versions} was damaged, and is removed."):
+            self._report.warn(sentence)
 
     def _cost(self, component: str, release: Release) -> int:
         manifest = self._releases.manifest(component, release.version, release.platform, release.manifest)
@@ -204,18 +241,10 @@ def _version(text: str) -> Version:
         raise RefusedLocally("bad-name", f"{error}: write a version like 1.40.1.") from error
 
 
-def _explain(error: OSError) -> tuple[str, str]:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return "disk-full", "the disk is full; make room and run it again"
-    return "local", f"{error.strerror or error}"
-
-
-def _verb(offer: Offer) -> str:
-    match offer.decision, offer.installed:
-        case Upgrade(release), None:
-            return f"Installing {release.version}"
-        case Upgrade(release), installed:
-            return f"Updating from {installed} to {release.version}"
-        case Rollback(release), installed:
-            return f"Going back from {installed} to {release.version}"
-    return ""
+def _verb(decision: Upgrade | Rollback, installed: str | None) -> tuple[Action, str]:
+    version = decision.release.version
+    if installed is None:
+        return Action.INSTALL, f"Installing {version}"
+    if isinstance(decision, Rollback):
+        return Action.ROLLBACK, f"Going back from {installed} to {version}"
+    return Action.UPDATE, f"Updating from {installed} to {version}"

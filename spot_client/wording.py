@@ -1,7 +1,12 @@
-"""What is said to people about an offer, and about bytes. Pure."""
+"""What is said to people about offers, releases and findings, and about bytes. Pure."""
+
+from collections.abc import Iterable, Sequence
 
 from spot_client.decide.choose import Hold, Rollback
-from spot_client.update import Offer
+from spot_client.telling import Offer, Verdict
+from spot_client.wire.index import Release
+
+_SHOWN = 20  # paths told of a finding; --json has them all
 
 
 def mib(number: int) -> str:
@@ -9,6 +14,19 @@ def mib(number: int) -> str:
     if number >= 2**20:
         return f"{number / 2**20:.1f} MiB"
     return f"{number / 2**10:.1f} KiB" if number >= 2**10 else f"{number} B"
+
+
+def printable(text: str) -> str:
+    """Notes and names of files come from elsewhere, and a terminal is not to obey them; line ends stay."""
+    return "".join(char if char.isprintable() or char == "\n" else " " for char in text)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Rows under a head, in columns as wide as they need to be."""
+    lines = [[*head], *([*row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+    return "\n".join(line.rstrip() for line in padded)
 
 
 def describe(offer: Offer) -> str:
@@ -20,8 +38,7 @@ def describe(offer: Offer) -> str:
     release = decision.release
     way = "go back to" if isinstance(decision, Rollback) else "update to" if offer.installed else "install"
     facts = [release.severity.value, f"{mib(offer.wire_bytes or 0)} to fetch"] + ["restart needed"] * release.restart
-    notes = "".join(f"\n  {_printable(line)}" for line in release.notes.splitlines())
-    return f"{offer.component} {now}: {way} {release.version} ({', '.join(facts)}){notes}"
+    return f"{offer.component} {now}: {way} {release.version} ({', '.join(facts)}){_notes(release)}"
 
 
 def outcome(offer: Offer) -> str:
@@ -31,6 +48,30 @@ def outcome(offer: Offer) -> str:
     return f"{offer.component} is now {offer.decision.release.version}."
 
 
-def _printable(line: str) -> str:
-    """Notes are signed, and still a terminal is not to obey them."""
-    return "".join(char if char.isprintable() else " " for char in line)
+def change(release: Release) -> str:
+    """A release among others: why, when, and its notes, indented."""
+    facts = [release.severity.value, release.published[:10]] + ["restart needed"] * release.restart
+    return f"{release.version} ({', '.join(facts)}){_notes(release)}"
+
+
+def finding(verdict: Verdict) -> str:
+    """How a component was found; the paths follow, indented."""
+    damaged = len(verdict.damaged) + len(verdict.kept_damaged)
+    state = "whole" if verdict.whole else "damaged, and repaired" if verdict.repaired else "DAMAGED"
+    lines = [f"{verdict.component} {verdict.version}: {state}" + (f" ({damaged} found)" if damaged else "")]
+    lines += _paths("damaged", verdict.damaged)
+    for version, paths in verdict.kept_damaged:
+        lines += _paths(f"damaged in {version}, which is kept", paths)
+    lines += _paths("changed here", verdict.changed)
+    lines += _paths("not of the release", verdict.added)
+    return "\n".join(lines)
+
+
+def _paths(what: str, paths: Sequence[str]) -> list[str]:
+    more = len(paths) - _SHOWN
+    return [f"  {what}: {path}" for path in paths[:_SHOWN]] + [f"  {what}: {more} more"] * (more > 0)
+
+
+def _notes(release: Release) -> str:
+    # Split first: a notes' own line ends stay, everything else that could move a cursor is a blank.
+    return "".join(f"\n  {printable(line)}" for line in release.notes.splitlines())

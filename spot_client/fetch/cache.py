@@ -15,12 +15,23 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import BinaryIO, Final
 
+import msgspec
+
 from spot_client import durable
 from spot_client.errors import NotTrusted
 from spot_client.wire.digest import SHA256_HEX
 from spot_client.wire.manifest import Block
 
 CHUNK: Final = 2**20
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """What a cache takes: numbers of contents and of blocks on their way in, and the bytes of each."""
+
+    contents: int
+    content_bytes: int
+    blocks: int
+    block_bytes: int
 
 
 class Cache:
@@ -52,8 +63,10 @@ class Cache:
             return {}
         return {entry.name: entry.stat().st_size for entry in os.scandir(self._blocks)}
 
-    def block(self, block: Block, fetch: Callable[[int, BinaryIO], None]) -> bytes:
-        """The verified compressed bytes of a block; what is missing of them comes from `fetch(position, file)`.
+    def take_in(self, block: Block, fetch: Callable[[int, BinaryIO], None]) -> None:
+        """Make sure that a block is here, whole and verified; what is missing of it comes from `fetch(position, file)`.
+
+        Different blocks may be taken in at the same time. None is held in memory.
 
         Args:
             fetch: appends to the file the block's bytes from `position` on; raises on failure, leaving what it has.
@@ -71,9 +84,9 @@ class Cache:
             with path.open("ab") as file:
                 if resumed < block.length:
                     fetch(resumed, file)
-            packed = path.read_bytes()
-            if hashlib.sha256(packed).hexdigest() == block.sha256:
-                return packed
+            with path.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() == block.sha256:
+                    return
             path.unlink()
             if not resumed:
                 break
@@ -81,9 +94,26 @@ class Cache:
             "bad-block", "A part of the release is not what your vendor signed. The mirror is damaged or hostile."
         )
 
+    def block(self, block: Block, fetch: Callable[[int, BinaryIO], None]) -> bytes:
+        """The compressed bytes of a block, taken in first if it is not here; arguments and errors as `take_in`."""
+        self.take_in(block, fetch)
+        return (self._blocks / block.sha256).read_bytes()
+
     def drop_blocks(self) -> None:
         """Forget all blocks: their contents have been taken out."""
         shutil.rmtree(self._blocks, ignore_errors=True)
+
+    def usage(self) -> "Usage":
+        """What the cache takes."""
+        contents = [path.stat().st_size for path in self._files.glob("??/*")]
+        blocks = self.block_bytes().values()
+        return Usage(contents=len(contents), content_bytes=sum(contents), blocks=len(blocks), block_bytes=sum(blocks))
+
+    def clear(self) -> int:
+        """Remove everything; returns the bytes freed. What is installed and kept needs nothing of it."""
+        freed = self.usage().block_bytes
+        self.drop_blocks()
+        return freed + self.keep_only(())
 
     def keep_only(self, wanted: Collection[str]) -> int:
         """Remove every content that is not `wanted`; returns the bytes freed."""

@@ -9,6 +9,7 @@ length and SHA-256 are those of signed metadata (§5.7). What is verified is wri
 after a refresh, because the versions remembered there are what stops a rollback.
 """
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Protocol
@@ -28,6 +29,8 @@ from spot_client.wire.problem import Reason
 
 MAX_METADATA: Final = 5_000_000
 """Longest metadata file, in bytes; the limits of each role are lower (`tuf.ngclient.config`)."""
+
+_log = logging.getLogger(__name__)
 
 
 class Getter(Protocol):
@@ -104,13 +107,39 @@ class Catalogue:
             NotTrusted: metadata or target do not verify, or the target is longer than `max_bytes`.
             SpotError: what the getter raises.
         """
+        found = self._found(path)
+        return None if found is None else self._fetch_target(found, max_bytes)
+
+    def listing(self, product: str) -> tuple[str, ...]:
+        """The paths of all targets that the role of `product` (an id, checked by the caller) names, sorted.
+
+        python-tuf gives one target by its path. Asked for one that need not exist, it fetches the role, verifies it and
+        keeps it in the folder; there it is read, and held once more to the keys that the catalogue names for it.
+        Nothing is listed of a product that the catalogue does not have.
+
+        Raises:
+            NotTrusted, NotReachable, SpotError: as `target`.
+        """
+        probe = f"{product}/-/index.json.zst"
+        targets = Metadata[Targets].from_file(str(self._folder / "targets.json")).signed
+        roles = (targets.delegations.roles if targets.delegations else None) or {}
+        if product not in roles or not roles[product].is_delegated_path(probe):
+            return ()
+        self._found(probe)
         try:
-            found = self._updater.get_targetinfo(path)
+            role = Metadata[Targets].from_bytes((self._folder / f"{product}.json").read_bytes())
+            targets.verify_delegate(product, role.signed_bytes, role.signatures)
+        except RepositoryError as error:
+            raise _distrust(error) from error
+        return tuple(sorted(role.signed.targets))
+
+    def _found(self, path: str) -> TargetFile | None:
+        try:
+            return self._updater.get_targetinfo(path)
         except RepositoryError as error:
             raise _distrust(error) from error
         except DownloadError as error:
             raise NotReachable("bad-metadata-answer", f"The catalogue could not be fetched: {error}.") from error
-        return None if found is None else self._fetch_target(found, max_bytes)
 
     def _check_keys(self) -> None:
         """One key under two ids would count twice towards a threshold, which the specification does not forbid."""
@@ -129,6 +158,7 @@ class Catalogue:
         kept = self._folder / "targets" / found.path
         cached = self._cached(kept, blob)
         if cached is not None:
+            _log.debug("%s: unchanged, kept here", found.path)
             return cached
         folder, _, name = found.path.rpartition("/")
         raw = self._getter.get(f"{self._target_base}{folder}/{digest}.{name}", max_bytes=found.length).body

@@ -56,13 +56,19 @@ class PinnedPool(urllib3.HTTPSConnectionPool):
 
 
 def open_pool(
-    host: str, port: int, *, context: ssl.SSLContext, pins: Collection[bytes], timeout: float
+    host: str, port: int, *, context: ssl.SSLContext, pins: Collection[bytes], timeout: float, connections: int = 1
 ) -> urllib3.HTTPSConnectionPool:
-    """Connections to one mirror, opened when first needed. `timeout`: seconds without a byte."""
+    """Connections to one mirror, opened when first needed.
+
+    Args:
+        timeout: seconds without a byte.
+        connections: how many are kept open for the next request. None is waited for: an answer that is not read to its
+            end takes its connection with it, so whoever asks from several threads limits their number.
+    """
     return PinnedPool(
         host,
         port,
-        maxsize=1,  # and none is waited for: an answer that is not read to its end takes its connection with it
+        maxsize=connections,
         retries=False,
         timeout=urllib3.Timeout(connect=timeout, read=timeout),
         ssl_context=context,

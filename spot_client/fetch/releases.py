@@ -1,6 +1,7 @@
 """Manifests and blocks of releases, by what was signed for them: from this machine if they are here, else fetched."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -8,6 +9,7 @@ from spot_client import durable
 from spot_client.believe import believing
 from spot_client.errors import NotTrusted
 from spot_client.fetch.cache import Cache
+from spot_client.fetch.several import Gate, do_all
 from spot_client.fetch.transport import Answer
 from spot_client.wire import manifest as manifests
 from spot_client.wire.errors import WireError
@@ -15,6 +17,9 @@ from spot_client.wire.manifest import Manifest
 from spot_client.wire.pack import Span
 from spot_client.wire.routes import Kind, Route
 from spot_client.wire.sealed import Seal
+
+_log = logging.getLogger(__name__)
+_REMEMBERED = 2  # manifests: the one in use, and the one to go to
 
 
 class Fetcher(Protocol):
@@ -36,12 +41,18 @@ def release_route(kind: Kind, component: str, version: str, platform: str) -> st
 
 
 class Releases:
-    """Manifests are kept in `folder` by the digest that was signed for them, and verified again whenever read."""
+    """Manifests are kept in `folder` by the digest that was signed for them, and verified again whenever read.
 
-    def __init__(self, fetcher: Fetcher, cache: Cache, folder: Path) -> None:
+    Args:
+        downloads: how many blocks may be fetched at once.
+    """
+
+    def __init__(self, fetcher: Fetcher, cache: Cache, folder: Path, *, downloads: int = 1) -> None:
         self._fetcher = fetcher
         self._cache = cache
         self._folder = folder
+        self._downloads = downloads
+        self._read: dict[tuple[Seal, int, int], Manifest] = {}
 
     def manifest(self, component: str, version: str, platform: str, seal: Seal) -> Manifest:
         """The verified manifest of a release, which names that very release.
@@ -52,7 +63,9 @@ class Releases:
             SpotError: what fetching raises.
         """
         kept = self.kept_manifest(seal)
-        if kept is None:
+        if kept is not None:
+            _log.debug("manifest of %s %s: kept here", component, version)
+        else:
             with believing():
                 path = release_route(Kind.MANIFEST, component, version, platform)
                 raw = self._fetcher.get(path, max_bytes=min(seal.length, manifests.MAX_SEALED_BYTES)).body
@@ -65,9 +78,20 @@ class Releases:
         return kept
 
     def kept_manifest(self, seal: Seal) -> Manifest | None:
-        """A manifest that is on this machine and still what was signed, or None."""
+        """A manifest that is on this machine and still what was signed, or None.
+
+        The last few are remembered for as long as their files stay untouched: a change asks for the same two again and
+        again, and a large one takes seconds to read.
+        """
+        path = self._folder / seal.head
         try:
-            return manifests.decode((self._folder / seal.head).read_bytes(), seal)
+            status = path.stat()
+            mark = (seal, status.st_ino, status.st_mtime_ns)
+            if mark not in self._read:
+                self._read = dict(
+                    [*self._read.items(), (mark, manifests.decode(path.read_bytes(), seal))][-_REMEMBERED:]
+                )
+            return self._read[mark]
         except (FileNotFoundError, WireError):
             return None
 
@@ -77,17 +101,47 @@ class Releases:
             if path.name not in wanted:
                 path.unlink()
 
+    def fetch_blocks(self, manifest: Manifest, spans: Sequence[Span], advance: Callable[[int], None]) -> None:
+        """Fetch blocks into the cache and verify them there, several at once; `block` then finds them.
+
+        Begun in the order of their places, equal ones once. At the first failure all stop; what has come in stays, and
+        the next call goes on from there.
+
+        Args:
+            advance: told of bytes as they come in, never by two threads at once.
+
+        Raises:
+            NotTrusted: reason `bad-block`.
+            SpotError: what fetching raises.
+            OSError: the disk refused.
+        """
+        distinct = {span.block.sha256: span for span in sorted(spans, key=lambda span: -span.start)}
+        ordered = sorted(distinct.values(), key=lambda span: span.start)
+        _log.debug("%d blocks of %s to take in, %d at once", len(ordered), manifest.version, self._downloads)
+
+        def take_in(span: Span, gate: Gate) -> None:
+            self._cache.take_in(span.block, self._fetching(manifest, span, advance, gate))
+
+        do_all(ordered, take_in, at_once=self._downloads)
+
     def block(self, manifest: Manifest, span: Span, advance: Callable[[int], None]) -> bytes:
         """The verified compressed bytes of a block; `advance` is told of bytes as they come in."""
+        return self._cache.block(span.block, self._fetching(manifest, span, advance, Gate()))
+
+    def _fetching(
+        self, manifest: Manifest, span: Span, advance: Callable[[int], None], gate: Gate
+    ) -> Callable[[int, BinaryIO], None]:
         component = f"{manifest.product}/{manifest.component}"
         path = release_route(Kind.PACK, component, manifest.version, manifest.platform)
 
         def fetch(position: int, file: BinaryIO) -> None:
             def sink(chunk: bytes) -> None:
-                file.write(chunk)
-                advance(len(chunk))
+                with gate.passing():
+                    file.write(chunk)
+                    file.flush()  # here, not when the file is closed: by then the gate may be, too
+                    advance(len(chunk))
 
             start, stop = span.start + position, span.start + span.block.length
             self._fetcher.download(path, start=start, stop=stop, sink=sink)
 
-        return self._cache.block(span.block, fetch)
+        return fetch

@@ -1,4 +1,6 @@
-"""Requests to the vendor's mirrors: one answer at a time, from the first mirror that gives one.
+"""Requests to the vendor's mirrors: from the first mirror that gives an answer, which is then asked first.
+
+Several threads may ask at the same time.
 
 What can be asked again is: `NotReachable` waits and tries the same mirror, then the next. `NotTrusted` goes straight
 to the next mirror and is raised if none is better. A refusal is an answer: it is raised as it is, never retried.
@@ -6,6 +8,7 @@ to the next mirror and is raised if none is better. A refusal is an answer: it i
 Every answer has a largest size, asked of the caller; bodies are never decoded (`Accept-Encoding: identity`).
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -31,9 +34,12 @@ _NEXT_STEPS = {
     Reason.NOT_YET_VALID.value: "Check this machine's clock.",
     Reason.NOT_LICENSED.value: "Ask your vendor if you need it.",
     Reason.UNKNOWN_CUSTOMER.value: "Ask your vendor.",
+    Reason.SUSPENDED.value: "Ask your vendor.",
 }
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -70,6 +76,7 @@ class Mirror:
         with with_body as response:
             _raise_refusal(response, self.url)
             raw = self._read(response, max_bytes)
+            _log.debug("%s %s%s: %d, %d bytes", method, self.url, path, response.status, len(raw))
             return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, raw)
 
     def stream(self, path: str, *, start: int, stop: int) -> Iterator[bytes]:
@@ -80,6 +87,7 @@ class Mirror:
             wanted = f"bytes {start}-{stop - 1}/"
             if response.status != 206 or not response.headers.get("Content-Range", "").startswith(wanted):
                 raise NotReachable("bad-answer", f"{self.url} did not answer the range that was asked of {path}.")
+            _log.debug("GET %s%s: bytes %d to %d", self.url, path, start, stop - 1)
             left = stop - start
             try:
                 while left:
@@ -129,6 +137,7 @@ class Transport:
     def __init__(self, mirrors: Sequence[Mirror], *, sleep: Callable[[float], None]) -> None:
         self._mirrors = mirrors
         self._sleep = sleep
+        self._answered = 0  # place of the mirror that answered last
         self.mirror_time: datetime | None = None
         """The clock of the mirror that answered last, in UTC."""
 
@@ -181,11 +190,16 @@ class Transport:
     def _first(self, ask: Callable[[Mirror], T]) -> T:
         """Ask mirror after mirror. If none answers: what cannot be trusted weighs more than what cannot be reached."""
         failures: list[SpotError] = []
-        for mirror in self._mirrors:
+        answered = self._answered
+        for mirror in (*self._mirrors[answered:], *self._mirrors[:answered]):
             try:
-                return ask(mirror)
+                answer = ask(mirror)
             except (NotReachable, NotTrusted) as error:
+                _log.debug("%s: %s", mirror.url, error)
                 failures.append(error)
+            else:
+                self._answered = self._mirrors.index(mirror)
+                return answer
         raise min(failures, key=lambda error: isinstance(error, NotReachable))
 
 

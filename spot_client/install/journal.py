@@ -2,7 +2,7 @@
 
 A change writes the journal before its first step and removes it after its last. In between, one question decides what
 a following run does: does the component's pointer name the new folder? Then the change happened, and only the state
-has to say so; else it did not, and what was staged goes.
+has to say so; else it did not, and what was staged goes. An uninstallation that has begun is always finished.
 """
 
 from typing import Final
@@ -10,20 +10,32 @@ from typing import Final
 from spot_client import durable
 from spot_client.config import Paths
 from spot_client.errors import LocalFault
+from spot_client.history import Action
 from spot_client.state import Installed
 from spot_client.wire import document
 from spot_client.wire.errors import FormatError
 
-MAX_BYTES: Final = 64 * 2**10
+MAX_BYTES: Final = 2**20
+MAX_NOTICES: Final = 200
 
 
 class Entry(document.Document, frozen=True):
-    """A change under way: the component, the release it goes to, and whether its folder is new (to be removed if not
-    reached) or one that was kept."""
+    """A change under way.
+
+    target: the release it goes to; for an uninstallation, the one that goes.
+    old: the version in use before.
+    staged: whether the target's folder is new, to be removed if not reached, or one that was kept.
+    purge: whether nothing is to stay of what is uninstalled.
+    notices: sentences for people, for when it has ended.
+    """
 
     component: str
+    action: Action
     target: Installed
-    staged: bool
+    old: str | None = None
+    staged: bool = False
+    purge: bool = False
+    notices: tuple[str, ...] = ()
 
 
 class Journal:
@@ -35,13 +47,19 @@ class Journal:
     def read(self) -> Entry | None:
         """The change that was under way, or None. Raises `LocalFault` (`bad-journal`)."""
         try:
-            raw = self._path.read_bytes()
+            with self._path.open("rb") as file:
+                raw = file.read(MAX_BYTES + 1)
         except FileNotFoundError:
             return None
         try:
             return document.decode(raw, Entry, max_bytes=MAX_BYTES, what=str(self._path))
         except FormatError as error:
-            raise LocalFault("bad-journal", f"{error} Use the SPOT that wrote it, or a newer one.") from error
+            way_out = (
+                "Use the SPOT that wrote it, or a newer one."
+                if error.reason == "too-new"
+                else "Remove it: a change that was under way is then as far as it came; 'spot verify' looks it over."
+            )
+            raise LocalFault("bad-journal", f"{error} {way_out}") from error
 
     def begin(self, entry: Entry) -> None:
         """Say what is about to be changed; durable on return."""

@@ -1,5 +1,6 @@
 """The whole way, by the real programs: install, update, go back, update; and what support reads of it."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,30 @@ def test_a_file_over_several_blocks_arrives_as_it_was_published(world: World, tm
     world.spot(root, "install", MATHS)
     assert read_tree(root / MATHS / "current") == world.trees[MATHS, "2.0"]
     world.check_settled(root, "2.0", MATHS)
+
+
+@pytest.mark.slow
+def test_what_is_on_offer_is_listed_looked_after_and_removed(world: World, tmp_path: Path) -> None:
+    root = world.fresh("acme-old", tmp_path / "root")
+    rows = [line.split() for line in world.spot(root, "list", "--available").splitlines()]
+    assert [TOOL, OLD, NEW] in [row[:3] for row in rows[1:]]
+    assert {row[0].partition("/")[0] for row in rows[1:]} == {"sdk"}, "only what acme is licensed for"
+    changes = json.loads(world.spot(root, "changes", TOOL, "--json"))
+    assert [one["version"] for one in changes] == [NEW]
+    world.spot(root, "--quiet", "update")
+    spoiled = root / TOOL / "current/VERSION"
+    spoiled.write_text("spoiled")
+    assert world.run("spot", "--root", root, "verify").code == 13
+    assert "repaired" in world.spot(root, "verify", "--repair")
+    assert world.in_use(root) == NEW
+    world.spot(root, "cache", "clear")
+    assert json.loads(world.spot(root, "cache", "show", "--json"))["bytes"] == 0
+    world.spot(root, "rollback", TOOL)
+    assert world.in_use(root) == OLD
+    world.spot(root, "uninstall", TOOL)
+    assert world.reported(root) == {}
+    actions = [one["action"] for one in json.loads(world.spot(root, "history", "--json"))]
+    assert actions[:4] == ["uninstall", "rollback", "repair", "update"]
 
 
 @pytest.mark.slow

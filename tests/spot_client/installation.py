@@ -3,10 +3,12 @@
 import os
 import traceback
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from spot_client.fetch.cache import Cache
 from spot_client.fetch.releases import Releases
+from spot_client.history import Action
 from spot_client.install import switch
 from spot_client.install.change import Changer, Progress
 from spot_client.install.journal import Journal
@@ -14,6 +16,7 @@ from spot_client.state import Identity, Installed, Pinned, Store
 from spot_client.wire.manifest import Manifest
 from tests.spot_client.vendor import MINTED, Line, Vendor
 
+NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 TOOL = "sdk/tool"
 IDENTITY = Identity(
     realm="build.example.com",
@@ -39,11 +42,12 @@ class Installation:
         self.fetched: list[int] = []
         self.written: list[int] = []
         self.spoiled: list[str] = []
+        self.told: tuple[str, ...] = ()
 
     @property
     def changer(self) -> Changer:
         """As a new run of SPOT has it."""
-        return Changer(self.store, self.releases, self.cache, keep=self.keep)
+        return Changer(self.store, self.releases, self.cache, keep=self.keep, now=lambda: NOW)
 
     def wanted(self, version: str, component: str = TOOL) -> Installed:
         """What the index says of a release."""
@@ -55,12 +59,12 @@ class Installation:
         wanted = self.wanted(version, component)
         return self.releases.manifest(component, version, wanted.platform, wanted.manifest)
 
-    def go(self, version: str, component: str = TOOL) -> None:
-        """Change to a release on offer."""
+    def go(self, version: str, component: str = TOOL, action: Action = Action.UPDATE) -> None:
+        """Change to a release on offer; `told` is then what it told of configuration and state."""
         wanted, manifest = self.wanted(version, component), self.manifest(version, component)
-        kept = self.changer.whole_kept(component, wanted, manifest)
+        kept = None if action is Action.REPAIR else self.changer.whole_kept(component, wanted, manifest)
         progress = Progress(self.fetched.append, self.written.append, self.spoiled.append)
-        self.changer.change(component, wanted, manifest, kept=kept, progress=progress)
+        self.told = self.changer.change(component, wanted, manifest, action=action, kept=kept, progress=progress)
 
     def in_use(self, component: str = TOOL) -> dict[str, bytes | str]:
         """The tree that a product finds: contents of files and targets of links, by path."""

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from ca.bundle import Bundle, MirrorPins, encode
+from ca.bundle import encode
 from ca.profiles import SERVER
 from ca.tls import server_context
 from spot_client import __version__
@@ -18,117 +18,28 @@ from spot_client.cli import cli, main
 from spot_client.config import Paths
 from spot_client.state import Store
 from spot_client.wire import thin_snapshot
-from tests.ca.house import HOSTS, REALM, House, key_pem, pem_of
-from tests.spot_client.fetch.server import Asked, Server, problem, ranged, reply
+from tests.ca.house import HOSTS, REALM
+from tests.spot_client.desk import ONE, TWO, Desk
+from tests.spot_client.fetch.server import problem
 from tests.spot_client.installation import TOOL, read_tree
 from tests.spot_client.vendor import DAY, MINTED, Vendor
 
-ONE, TWO = {"run": b"one" * 50, "same": bytes(range(150))}, {"run": b"two" * 50, "same": bytes(range(150))}
 SHORT = "7K2M-9XQ4-"
-
-
-class Desk:
-    """A mirror that serves a vendor's files, a bundle for it, and the command line."""
-
-    def __init__(self, folder: Path, house: House, vendor: Vendor, server: Server, say: pytest.CaptureFixture[str]):
-        self.folder, self.house, self.vendor, self.server = folder, house, vendor, server
-        self.root = folder / "root"
-        self.refusal: tuple[str, bytes] = ("nothing", b"")
-        self.reports: list[bytes] = []
-        self._capture = say
-        server.behave = self.behave
-        (folder / "acme.bundle").write_bytes(encode(self.bundle()))
-
-    def bundle(self) -> Bundle:
-        return Bundle(
-            realm=REALM,
-            customer="acme",
-            client_certificate=pem_of(self.house.client.certificate).decode(),
-            client_key=key_pem(self.house.client.key).decode(),
-            mirrors=(
-                MirrorPins(f"https://127.0.0.1:{self.server.port}", (pem_of(self.house.server.certificate).decode(),)),
-            ),
-            catalogue_root=self.vendor.root.decode(),
-        )
-
-    def behave(self, asked: Asked) -> bytes:
-        """As the mirror would, or as it is told to for paths that begin so."""
-        prefix, answer = self.refusal
-        if asked.path.startswith(prefix):
-            return answer
-        if asked.method == "POST":
-            return reply("201 Created", b'{"format":1,"installation":"%s","min_spot":"0.1"}' % MINTED.encode())
-        if asked.method == "PUT":
-            self.reports.append(asked.body)
-            return reply("204 No Content")
-        content = self.vendor.files.get(asked.path)
-        if content is None:
-            return problem("404 Not Found", "not-found")
-        return ranged(asked, content) if "range" in asked.headers else reply(body=content)
-
-    def __call__(self, *arguments: str) -> tuple[int, str, str]:
-        """Run `spot` on the root; exit code, standard output, standard error."""
-        self._capture.readouterr()
-        before = sys.argv
-        sys.argv = ["spot", "--root", str(self.root), *arguments]
-        try:
-            main()
-            code = 0
-        except SystemExit as ended:
-            code = ended.code if isinstance(ended.code, int) else 1 if ended.code else 0
-        finally:
-            sys.argv = before
-        said = self._capture.readouterr()
-        assert "Traceback" not in said.err
-        return code, said.out, said.err
-
-    def says(self, *arguments: str) -> str:
-        """What a command that succeeds prints."""
-        code, out, err = self(*arguments)
-        assert (code, err) == (0, "")
-        return out
-
-    def fails(self, *arguments: str) -> tuple[int, str]:
-        """Exit code, and the one sentence (or two) of a command that fails."""
-        code, _, err = self(*arguments)
-        assert err.startswith("spot: ")
-        assert err.count("\n") == 1
-        assert err.endswith((".\n", ")\n"))
-        return code, err
-
-
-@pytest.fixture
-def desk(
-    tmp_path: Path,
-    house: House,
-    vendor: Vendor,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Desk]:
-    monkeypatch.setattr("spot_client.compose.time.sleep", lambda _: None)
-    vendor.publish(ONE, "1.0")
-    files = house.server.files(tmp_path, "server")
-    server = Server(server_context(**files, issuing_cas=[house.issuing.certificate]), lambda _: b"")
-    yield Desk(tmp_path, house, vendor, server, capsys)
-    server.close()
-
-
-@pytest.fixture
-def enrolled(desk: Desk) -> Desk:
-    desk.says("enrol", str(desk.folder / "acme.bundle"))
-    return desk
 
 
 # Help
 
 
-def commands(group: click.Command = cli) -> list[click.Command]:
-    return list(group.commands.values()) if isinstance(group, click.Group) else []
+def commands(group: click.Group = cli, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name, command in group.commands.items():
+        yield (*above, name), command
+        if isinstance(command, click.Group):
+            yield from commands(command, (*above, name))
 
 
-@pytest.mark.parametrize("command", commands(), ids=lambda command: str(command.name))
-def test_every_command_and_option_has_a_help_text(command: click.Command) -> None:
-    shown = CliRunner().invoke(cli, [str(command.name), "--help"])
+@pytest.mark.parametrize(("words", "command"), [pytest.param(*one, id=" ".join(one[0])) for one in commands()])
+def test_every_command_and_option_has_a_help_text(words: tuple[str, ...], command: click.Command) -> None:
+    shown = CliRunner().invoke(cli, [*words, "--help"])
     assert shown.exit_code == 0
     assert len((command.help or "").splitlines()[0]) > 20
     options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
@@ -137,10 +48,11 @@ def test_every_command_and_option_has_a_help_text(command: click.Command) -> Non
 
 def test_the_help_lists_the_commands_and_the_exit_codes() -> None:
     shown = CliRunner().invoke(cli, ["--help"]).output
-    for name in ("enrol", "check", "install", "update", "rollback", "status", "thin-snapshot"):
+    names = "enrol status check changes history list install update rollback uninstall verify cache thin-snapshot"
+    for name in names.split():
         assert f"\n  {name} " in shown
-    for code in (0, *range(2, 13)):
-        assert f"\n    {code:2}  " in shown or f"\n  {code:4}  " in shown
+    for code in (0, *range(2, 14), 130):
+        assert f"\n  {code:4}  " in shown
     assert CliRunner().invoke(cli, ["--version"]).output == f"spot, version {__version__}\n"
 
 
@@ -336,6 +248,14 @@ def test_a_bundle_that_cannot_be_used_exits_with_6_and_changes_nothing(desk: Des
     assert not (desk.root / ".spot" / "identity.json").exists()
 
 
+def test_a_file_that_is_no_bundle_is_told_in_plain_words(desk: Desk) -> None:
+    """Not in those of a parser."""
+    (desk.folder / "photo").write_bytes(b"\x89PNG\r\n")
+    code, said = desk.fails("enrol", str(desk.folder / "photo"))
+    assert code == 6
+    assert said.endswith("is not a bundle, or not a whole one: copy it again, or get a new one from your vendor.\n")
+
+
 def test_a_thin_snapshot_that_cannot_be_said_is_a_refusal_too(enrolled: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     enrolled.says("install", TOOL)
     monkeypatch.setattr(thin_snapshot, "MAX_BYTES", 10)
@@ -352,7 +272,7 @@ def test_a_thin_snapshot_that_was_owed_goes_out_with_the_next_check(enrolled: De
     assert code == 0
     assert f"{TOOL} is now 1.0." in out
     assert "will be sent later" in err
-    assert "Thin snapshot: to be sent\n" in desk.says("status")
+    assert "Thin snapshot: to be sent: sdk/tool 1.0\n" in desk.says("status")
     desk.refusal = ("nothing", b"")
     desk.says("check")
     assert desk.reports == [b'{"components":{"sdk/tool":"1.0"},"format":1,"min_spot":"0.1"}']

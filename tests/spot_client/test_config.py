@@ -14,18 +14,36 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_without_a_file_there_are_defaults(file: Path) -> None:
-    assert load_settings(file) == Settings(channel="stable", tls12=False, keep=2, timeout=30)
+    assert load_settings(file) == Settings(
+        channel="stable", tls12=False, keep=2, timeout=30, downloads=4, log_file=None
+    )
 
 
 def test_everything_can_be_chosen(file: Path) -> None:
-    file.write_text('channel = "beta"\ntls12 = true\nkeep = 5\ntimeout = 60\n')
-    assert load_settings(file) == Settings(channel="beta", tls12=True, keep=5, timeout=60)
+    file.write_text('channel = "beta"\ntls12 = true\nkeep = 5\ntimeout = 60\ndownloads = 16\nlog_file = "log/spot"\n')
+    assert load_settings(file) == Settings(
+        channel="beta", tls12=True, keep=5, timeout=60, downloads=16, log_file="log/spot"
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("chanel = 'beta'", "chanel"),
+        (
+            "chanel = 'beta'",
+            "no setting 'chanel'; there are channel, tls12, keep, timeout, downloads, log_file",
+        ),
+        ("[channel]", "channel"),
+        ("downloads = 0", "downloads"),
+        ("downloads = 17", "downloads"),
+        ("log_file = ''", "log_file"),
+        ('log_file = "a\\u0000b"', "log_file"),
+        ("log_file = '" + "x" * 4097 + "'", "log_file"),
+        ("keep = nan", "keep"),
+        ("keep = 99999999999999999999999999", "keep"),
+        ("keep = 1979-05-27", "keep"),
+        ("x = " + "{a=" * 2000 + "1" + "}" * 2000, "deep"),
+        ('"\\u001b[2J" = 1', "\\x1b[2J"),
         ("channel = 1", "channel"),
         ("channel = 'Beta!'", "channel"),
         ("tls12 = 1", "tls12"),

@@ -1,6 +1,7 @@
 """What SPOT tells: plain lines for logs and pipes, bars on a terminal."""
 
 import io
+import logging
 import sys
 
 import pytest
@@ -54,6 +55,44 @@ def test_a_second_change_counts_anew(capsys: pytest.CaptureFixture[str]) -> None
     play(report)
     play(report)
     assert capsys.readouterr().out.count("  fetched 2.0 KiB\n") == 2
+
+
+def test_a_quiet_report_warns_and_logs_and_says_nothing(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    report = PlainReport(quiet=True)
+    with caplog.at_level(logging.INFO, "spot_client"):
+        play(report)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.endswith("spot: Something.\n")
+    assert [record.message for record in caplog.records] == [
+        "sdk/tool: Installing 1.0 (2.0 KiB to fetch, 4.0 KiB to write)",
+        "/root/file is damaged: it is not used, and its content is taken from elsewhere.",
+        "fetched 2.0 KiB",
+        "Something.",
+    ]
+
+
+def test_a_terminal_does_not_obey_what_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    report = PlainReport()
+    report.say("\x1b[2Jsaid")
+    report.warn("\x07warned\r")
+    said = capsys.readouterr()
+    assert (said.out, said.err) == (" [2Jsaid\n", "spot:  warned \n")
+
+
+@pytest.mark.parametrize("way", [{"quiet": True}, {"plain": True}])
+def test_who_wants_it_quiet_or_plain_gets_no_bars(monkeypatch: pytest.MonkeyPatch, way: dict[str, bool]) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert type(for_stream(**way)) is PlainReport
+
+
+def test_a_change_that_has_begun_is_remembered() -> None:
+    report = PlainReport(quiet=True)
+    assert not report.begun
+    play(report)
+    assert report.begun
 
 
 @pytest.mark.parametrize(("fetch", "write"), [(2048, 4096), (0, 0)])

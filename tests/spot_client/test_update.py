@@ -10,46 +10,20 @@ import pytest
 
 from spot_client.decide.choose import Hold, Rollback, Upgrade, Why
 from spot_client.errors import LocalFault, NotLicensed, NotReachable, NotTrusted, OutOfDate, Refused, RefusedLocally
-from spot_client.fetch.catalogue import Catalogue
-from spot_client.install import change
-from spot_client.install.change import Progress
+from spot_client.history import Action
+from spot_client.install import stage
 from spot_client.install.journal import Entry
-from spot_client.offers import Offers
-from spot_client.thin_snapshots import ThinSnapshots
 from spot_client.update import Spot
 from spot_client.wire import index
-from spot_client.wire.routes import METADATA_BASE, TARGET_BASE
+from spot_client.wire.routes import METADATA_BASE
 from spot_client.wire.thin_snapshot import decode
 from tests.mirror.publishing import rig
 from tests.spot_client.installation import TOOL, Installation
+from tests.spot_client.running import Listener, open_spot
 from tests.spot_client.vendor import DAY, MINTED, Line, Vendor, make, not_licensed
 
 REPORTS = f"/installations/{MINTED}/thin-snapshot"
 ONE, TWO = {"run": b"one" * 50, "same": bytes(range(150))}, {"run": b"two" * 50, "same": bytes(range(150))}
-
-
-class Listener:
-    """A report that only listens."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.warned: list[str] = []
-        self.begun: list[tuple[str, int, int]] = []
-        self.fetched: list[int] = []
-        self.ended = 0
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-    def warn(self, text: str) -> None:
-        self.warned.append(text)
-
-    def begin(self, label: str, *, fetch: int, write: int) -> Progress:
-        self.begun.append((label, fetch, write))
-        return Progress(self.fetched.append, lambda _: None, self.warned.append)
-
-    def end(self) -> None:
-        self.ended += 1
 
 
 Open = Callable[[], Spot]
@@ -70,31 +44,7 @@ def clocks() -> dict[str, datetime | None]:
 def spot(here: Installation, vendor: Vendor, report: Listener, clocks: dict[str, datetime | None]) -> Open:
     """SPOT as a new run composes it."""
     vendor.publish(ONE, "1.0")
-
-    def catalogue() -> Catalogue:
-        folder = here.store.paths.own / "catalogue"
-        return Catalogue(folder, here.line, root=vendor.root, metadata_base=METADATA_BASE, target_base=TARGET_BASE)
-
-    def build() -> Spot:
-        spot = Spot(
-            store=here.store,
-            offers=Offers(
-                here.store,
-                catalogue,
-                now=lambda: clocks["here"] or datetime.now(UTC),
-                mirror_time=lambda: clocks["there"],
-            ),
-            releases=here.releases,
-            changer=here.changer,
-            thin_snapshots=ThinSnapshots(here.store, here.line, MINTED),
-            channel="stable",
-            platform="linux-x86_64",
-            report=report,
-        )
-        spot.begin()
-        return spot
-
-    return build
+    return lambda: open_spot(here, vendor, report, now=lambda: clocks["here"], mirror_time=lambda: clocks["there"])
 
 
 def go(spot: Open, version: str | None = None, component: str = TOOL) -> bool:
@@ -458,7 +408,7 @@ def test_what_this_machine_refuses_is_told_with_the_place(
     def refuse(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(change, "build", refuse)
+    monkeypatch.setattr(stage, "build", refuse)
     with pytest.raises(LocalFault) as failed:
         go(spot)
     assert failed.value.reason == reason
@@ -471,7 +421,7 @@ def test_what_an_interrupted_run_left_is_dealt_with_first_and_told(
 ) -> None:
     go(spot)
     target = here.wanted("1.0")
-    here.journal.begin(Entry(component=TOOL, target=target, staged=False))
+    here.journal.begin(Entry(component=TOOL, action=Action.UPDATE, target=target, staged=False))
     spot()
     assert report.warned == ["An interrupted change to sdk/tool 1.0 has been undone."]
     assert here.in_use() == ONE

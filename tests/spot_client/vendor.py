@@ -28,7 +28,7 @@ from spot_client.fetch.transport import Answer
 from spot_client.wire import index, manifest, pack, routes
 from spot_client.wire.digest import sha256_hex
 from spot_client.wire.index import Index, Severity, Tombstone
-from spot_client.wire.manifest import Directory, Entry, File, Manifest, Symlink
+from spot_client.wire.manifest import Directory, Entry, File, Kind, Manifest, Symlink
 from spot_client.wire.names import check_version
 from spot_client.wire.sealed import Seal
 
@@ -58,9 +58,13 @@ def make(
     platform: str = "any",
     block: int = 64,
     modes: Mapping[str, int] | None = None,
+    kinds: Mapping[str, Kind] | None = None,
 ) -> Made:
-    """Pack a release, in blocks of `block` bytes of content; `modes` where they are not 0644 and 0755."""
-    modes = modes or {}
+    """Pack a release, in blocks of `block` bytes of content.
+
+    `modes` where they are not 0644 and 0755, `kinds` where not `file`.
+    """
+    modes, kinds = modes or {}, kinds or {}
     places: dict[bytes, int] = {}
     entries: dict[str, Entry] = {}
     for path, content in sorted(tree.items()):
@@ -72,7 +76,8 @@ def make(
         if content and content not in places:
             places[content] = sum(map(len, places))
         offset = places.get(content, 0)
-        entries[path] = File(path, modes.get(path, 0o644), len(content), sha256_hex(content), offset)
+        kind = kinds.get(path, Kind.FILE)
+        entries[path] = File(path, modes.get(path, 0o644), len(content), sha256_hex(content), offset, kind)
     cut = [pack.encode_block(piece, level=1) for piece in pack.cut(places, size=block)]
     product, _, name = component.partition("/")
     described = Manifest(
@@ -154,9 +159,10 @@ class Vendor:
         self.lay_out()
 
     def publish(self, tree: Tree, version: str, component: str = "sdk/tool", **details: Any) -> Made:
-        """Make a release and offer it in `stable`, unless `details` (fields of the index) say otherwise."""
-        platform, block = details.pop("platform", "any"), details.pop("block", 64)
-        made = make(tree, component=component, version=version, platform=platform, block=block)
+        """Make a release and offer it in `stable`, unless `details` (of the index, or as for `make`) say otherwise."""
+        platform, made_of = details.pop("platform", "any"), {"block": details.pop("block", 64)}
+        made_of |= {name: details.pop(name) for name in ("modes", "kinds") if name in details}
+        made = make(tree, component=component, version=version, platform=platform, **made_of)
         self.files[release_route(routes.Kind.MANIFEST, component, version, platform)] = made.sealed
         self.files[release_route(routes.Kind.PACK, component, version, platform)] = made.pack
         fields = {"channels": ("stable",), "severity": Severity.BUG, "published": MOMENT, **details}

@@ -202,3 +202,38 @@ def test_it_comes_to_rest_where_it_went(offered: Index, installed: str, others: 
     if not isinstance(decision, Hold):
         again = decide(offered, decision.release.version, others=others)
         assert isinstance(again, Hold)
+
+
+@given(indexes(), INSTALLED, VERSIONS, LIBS)
+def test_a_version_asked_for_is_reached_or_the_obstacle_is_named(
+    offered: Index, installed: str | None, wanted: str, others: Mapping[str, str]
+) -> None:
+    decision = decide(offered, installed, wanted, others=others)
+    if not isinstance(decision, Hold):
+        assert decision.release.version == wanted
+        return
+    lines = [line for line in offered.releases if line.version == wanted]
+    stones = [stone for stone in offered.tombstones if stone.version == wanted and stone.platform in {"any", HERE}]
+    here = [line for line in lines if line.platform in {"any", HERE}]
+    holds = {
+        Why.CURRENT: installed == wanted and any(fits(line, others) for line in lines),
+        Why.WITHDRAWN: not lines and bool(stones),
+        Why.NO_SUCH_VERSION: not lines and not stones,
+        Why.OTHER_PLATFORM: bool(lines) and not here,
+        Why.OTHER_CHANNEL: any("stable" not in line.channels for line in here),
+        Why.REQUIRES: any("stable" in line.channels and not fits(line, others) for line in here),
+    }
+    assert holds[decision.why]
+    assert wanted in decision.detail
+
+
+@given(indexes(), INSTALLED, st.one_of(st.none(), VERSIONS), LIBS)
+def test_it_never_goes_to_what_was_withdrawn_or_is_for_others(
+    offered: Index, installed: str | None, wanted: str | None, others: Mapping[str, str]
+) -> None:
+    decision = decide(offered, installed, wanted, others=others)
+    if not isinstance(decision, Hold):
+        chosen = decision.release
+        assert (chosen.version, chosen.platform) not in {(s.version, s.platform) for s in offered.tombstones}
+        assert chosen.platform in {"any", HERE}
+        assert "stable" in chosen.channels

@@ -29,6 +29,14 @@ def test_what_is_in_the_cache_or_in_an_installed_release_is_not_fetched() -> Non
     assert [span.offset for span in planned.blocks] == [128]
 
 
+def test_what_is_not_to_be_written_is_neither_fetched_nor_counted() -> None:
+    planned = plan(ABC, trees={}, cached=(), blocks_here={}, skip={"b", "copy"})
+    assert planned.sources == dict.fromkeys((A, C, EMPTY), FromPack())
+    assert [file.sha256 for file in planned.unpack] == [EMPTY, A, C]
+    assert planned.disk_bytes == 100 + 30 + (100 + 30) + planned.wire_bytes
+    assert plan(ABC, trees={}, cached=(), blocks_here={}, skip={"a", "b", "c", "copy"}).blocks == ()
+
+
 def test_equal_blocks_are_fetched_once() -> None:
     zeros = make({"zeros": bytes(64 * 5)}).manifest
     planned = plan(zeros, trees={}, cached=(), blocks_here={})

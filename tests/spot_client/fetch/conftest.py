@@ -29,13 +29,16 @@ class Dialler:
         tls12: bool = False,
         client: Party | None = None,
         timeout: float = 5,
+        connections: int = 1,
     ) -> Transport:
         files = (client or self._house.client).files(self._folder, "client")
         ders = [der_of(party.certificate) for party in pins or [self._house.server]]
         mirrors = []
         for server in servers:
             context = client_context(**files, pins=ders, tls12=tls12)
-            pool = open_pool("127.0.0.1", server.port, context=context, pins=ders, timeout=timeout)
+            pool = open_pool(
+                "127.0.0.1", server.port, context=context, pins=ders, timeout=timeout, connections=connections
+            )
             mirrors.append(Mirror(f"https://127.0.0.1:{server.port}", pool, {"Spot-Installation": "me"}))
         self._open.append(Transport(mirrors, sleep=self.waited.append))
         return self._open[-1]

@@ -7,7 +7,7 @@ from typing import BinaryIO
 import pytest
 
 from spot_client.errors import NotReachable, NotTrusted
-from spot_client.fetch.cache import Cache
+from spot_client.fetch.cache import Cache, Usage
 from spot_client.wire.digest import sha256_hex
 from spot_client.wire.manifest import Block
 
@@ -146,3 +146,21 @@ def test_a_block_that_comes_too_short_or_too_long_is_not_trusted(cache: Cache) -
     for source in wrong:
         with pytest.raises(NotTrusted):
             cache.block(BLOCK, source)
+
+
+def test_what_the_cache_takes_is_told_and_freed(cache: Cache, tmp_path: Path) -> None:
+    assert cache.usage() == Usage(contents=0, content_bytes=0, blocks=0, block_bytes=0)
+    put(cache, b"abc")
+    put(cache, b"defgh")
+    partial(tmp_path, PACKED[:40])
+    assert cache.usage() == Usage(contents=2, content_bytes=8, blocks=1, block_bytes=40)
+    assert cache.clear() == 48
+    assert cache.usage() == Usage(contents=0, content_bytes=0, blocks=0, block_bytes=0)
+    assert cache.clear() == 0
+
+
+def test_clearing_also_removes_what_a_killed_run_was_taking_in(cache: Cache, tmp_path: Path) -> None:
+    folder = cache.path(put(cache, b"abc")).parent
+    (folder / ".in.0123abcd").write_bytes(b"ab")
+    assert cache.clear() == 5
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -279,3 +279,58 @@ def test_a_products_metadata_longer_than_it_may_be_is_not_read(fresh: Open, vend
     vendor.files[f"{METADATA_BASE}2.sdk.json"] += b" " * 5_000_000
     with pytest.raises(NotReachable):
         read(fresh)
+
+
+def listing(fresh: Open, product: str = "sdk") -> tuple[str, ...]:
+    catalogue = fresh()
+    catalogue.refresh()
+    return catalogue.listing(product)
+
+
+def test_all_that_a_product_signed_for_is_listed(fresh: Open, vendor: Vendor) -> None:
+    vendor.put_index("sdk/abc", FIRST)
+    vendor.put_index("science/maths", FIRST)
+    assert listing(fresh) == ("sdk/abc/index.json.zst", PATH)
+    assert listing(fresh, "science") == ("science/maths/index.json.zst",)
+
+
+def test_a_product_that_the_catalogue_does_not_have_has_nothing_though_its_file_lies_here(
+    fresh: Open, vendor: Vendor, folder: Path
+) -> None:
+    assert listing(fresh) == (PATH,)
+    assert listing(fresh, "nosuch") == ()
+    (folder / "nosuch.json").write_bytes((folder / "sdk.json").read_bytes())
+    assert listing(fresh, "nosuch") == ()
+
+
+def test_a_listing_is_that_of_the_newest_verified_role_not_of_what_lies_here(
+    fresh: Open, vendor: Vendor, folder: Path
+) -> None:
+    assert listing(fresh) == (PATH,)
+    vendor.put_index("sdk/abc", FIRST)
+    lie = (folder / "sdk.json").read_bytes().replace(b"sdk/tool", b"sdk/lies")
+    (folder / "sdk.json").write_bytes(lie)
+    assert listing(fresh) == ("sdk/abc/index.json.zst", PATH)
+
+
+def test_a_listing_that_was_not_signed_is_not_trusted(fresh: Open, vendor: Vendor) -> None:
+    for name in [name for name in vendor.files if name.endswith(".sdk.json")]:
+        vendor.files[name] = vendor.files[name].replace(b"sdk/tool", b"sdk/lies")
+    with pytest.raises(NotTrusted):
+        listing(fresh)
+
+
+def test_a_product_without_licence_is_refused_as_one(fresh: Open, vendor: Vendor, line: Line) -> None:
+    for name in [name for name in vendor.files if name.endswith(".sdk.json")]:
+        line.failures[name] = not_licensed()
+    with pytest.raises(NotLicensed):
+        listing(fresh)
+
+
+def test_a_role_that_may_not_speak_of_components_lists_none(fresh: Open, vendor: Vendor) -> None:
+    delegations = vendor.repository.targets.delegations
+    assert delegations is not None
+    assert delegations.roles is not None
+    delegations.roles["sdk"].paths = ["sdk/*/deltas.json.zst"]
+    vendor.put_index("sdk/abc", FIRST)
+    assert listing(fresh) == ()

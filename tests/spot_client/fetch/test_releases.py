@@ -1,5 +1,6 @@
 """A manifest is what was signed for that very release; blocks come from its pack, and are resumed."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,7 +40,9 @@ def test_a_manifest_is_fetched_once_and_verified_whenever_it_is_read(
     assert get(releases, made.seal) == made.manifest
     assert get(releases, made.seal) == releases.kept_manifest(made.seal) == made.manifest
     assert line.asked == [PATH]
-    (tmp_path / "manifests" / made.seal.head).write_bytes(made.sealed[:-1] + b"x")
+    kept = tmp_path / "manifests" / made.seal.head
+    kept.write_bytes(made.sealed[:-1] + b"x")
+    os.utime(kept, ns=(1, 1))  # as any later moment, however coarse the disk's clock is
     assert releases.kept_manifest(made.seal) is None
     assert get(releases, made.seal) == made.manifest
     assert line.asked == [PATH, PATH]

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spot_client.decide.plan import Plan, plan
+from spot_client.decide.plan import FromTree, Plan, plan
 from spot_client.errors import NotTrusted, RefusedLocally
 from spot_client.fetch.cache import Cache
 from spot_client.install.assemble import Spoiled, build, check_supported, damage, unpack
 from spot_client.wire.digest import sha256_hex
 from spot_client.wire.errors import WireError
-from spot_client.wire.manifest import Hook, Kind
+from spot_client.wire.manifest import File, Hook
 from spot_client.wire.pack import Span
 from tests.spot_client.installation import read_tree
 from tests.spot_client.vendor import Made, Tree, make
@@ -37,6 +37,16 @@ def reader(made: Made) -> Callable[[Span], bytes]:
     return lambda span: made.pack[span.start : span.start + span.block.length]
 
 
+def origin(planned: Plan, cache: Cache, root: Path) -> Callable[[File], Path]:
+    """Where the contents of a plan lie."""
+
+    def where(file: File) -> Path:
+        source = planned.sources[file.sha256]
+        return root / source.path if isinstance(source, FromTree) else cache.path(file.sha256)
+
+    return where
+
+
 def assemble(made: Made, folder: Path, planned: Plan | None = None) -> Path:
     """Build the tree of a release in `folder/tree`, with a cache beside it."""
     cache = Cache(folder / "cache")
@@ -44,7 +54,7 @@ def assemble(made: Made, folder: Path, planned: Plan | None = None) -> Path:
     unpack(planned, cache, reader(made))
     staged = folder / "tree"
     staged.mkdir(parents=True)
-    build(made.manifest, planned, staged, cache=cache, root=folder, advance=lambda _: None)
+    build(made.manifest, staged, origin=origin(planned, cache, folder), advance=lambda _: None)
     return staged
 
 
@@ -90,7 +100,7 @@ def test_what_is_told_of_progress_adds_up_to_the_tree(tmp_path: Path) -> None:
     planned = plan(made.manifest, trees={}, cached=(), blocks_here={})
     unpack(planned, cache, reader(made))
     (tmp_path / "tree").mkdir()
-    build(made.manifest, planned, tmp_path / "tree", cache=cache, root=tmp_path, advance=told.append)
+    build(made.manifest, tmp_path / "tree", origin=origin(planned, cache, tmp_path), advance=told.append)
     assert sum(told) == sum(file.size for file in made.manifest.files)
 
 
@@ -126,7 +136,7 @@ def test_an_installed_file_that_is_not_what_it_was_is_noticed_while_it_is_copied
     planned = plan(made.manifest, trees={sha256_hex(b"x"): "old"}, cached=(), blocks_here={})
     with pytest.raises(Spoiled) as spoiled:
         assemble(made, tmp_path, planned)
-    assert (spoiled.value.sha256, spoiled.value.path) == (sha256_hex(b"x"), tmp_path / "old")
+    assert spoiled.value.found == {sha256_hex(b"x"): tmp_path / "old"}
     assert list((tmp_path / "tree").iterdir()) == []
     assert open_files() == before
 
@@ -138,7 +148,7 @@ def test_a_cached_content_that_is_not_what_it_was_is_noticed_while_it_is_copied(
     cached.write_bytes(b"y")
     with pytest.raises(Spoiled) as spoiled:
         assemble(made, tmp_path)
-    assert spoiled.value.path == cached
+    assert spoiled.value.found == {sha256_hex(b"x"): cached}
 
 
 def test_a_content_that_is_not_what_the_manifest_says_though_its_block_is_is_not_trusted(tmp_path: Path) -> None:
@@ -213,15 +223,9 @@ def test_a_tree_that_is_gone_is_noticed_and_a_file_that_was_added_is_not(tmp_pat
 # What this SPOT does not do yet
 
 
-def test_a_release_with_hooks_configuration_or_state_is_refused() -> None:
+def test_a_release_with_hooks_is_refused() -> None:
     plain = make({"bin/run": b"x"}, modes={"bin/run": 0o755}).manifest
     check_supported(plain)
-    hooked = msgspec.structs.replace(plain, hooks=(Hook("pre-install", ("bin/run",), 10),))
-    kinds = [
-        msgspec.structs.replace(plain, entries=(plain.entries[0], msgspec.structs.replace(plain.entries[1], kind=kind)))
-        for kind in (Kind.CONFIG, Kind.STATE)
-    ]
-    for manifest in (hooked, *kinds):
-        with pytest.raises(RefusedLocally) as refused:
-            check_supported(manifest)
-        assert refused.value.reason == "unsupported"
+    with pytest.raises(RefusedLocally) as refused:
+        check_supported(msgspec.structs.replace(plain, hooks=(Hook("pre-install", ("bin/run",), 10),)))
+    assert refused.value.reason == "unsupported"

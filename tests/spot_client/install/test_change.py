@@ -2,6 +2,8 @@
 
 import errno
 import random
+import resource
+import subprocess
 from pathlib import Path
 
 import msgspec
@@ -9,8 +11,10 @@ import pytest
 
 from spot_client.config import Paths
 from spot_client.errors import LocalFault, NotReachable, NotTrusted, RefusedLocally
+from spot_client.fetch.cache import Incoming
 from spot_client.fetch.releases import release_route
-from spot_client.install import change, switch
+from spot_client.history import Action
+from spot_client.install import change, stage, switch
 from spot_client.install.journal import Entry
 from spot_client.state import Installed, State, Store
 from spot_client.wire.routes import Kind
@@ -35,7 +39,7 @@ def assert_whole(here: Installation, tree: Tree, version: str) -> None:
     assert here.in_use() == tree
     assert here.versions() == {TOOL: version}
     assert here.journal.read() is None
-    assert here.changer.recover() is None
+    assert here.changer.recover() == ()
     state = here.store.state().components[TOOL]
     assert here.folders() == {release.folder for release in (state.current, *state.kept)}
 
@@ -219,7 +223,7 @@ def test_an_interruption_from_the_keyboard_changes_nothing(here: Installation, m
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(change, "build", interrupt)
+        patch.setattr(stage, "build", interrupt)
         with pytest.raises(KeyboardInterrupt):
             here.go("2.0")
     assert_unchanged(here)
@@ -261,14 +265,14 @@ def test_a_disk_that_runs_full_changes_nothing_and_keeps_nothing_half(
     tmp_path: Path, vendor: Vendor, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody else filled it after we had looked."""
-    monkeypatch.setattr(change, "_SPARE", -(2**30))
+    monkeypatch.setattr(stage, "_SPARE", -(2**30))
     big(vendor, 2**21)
     with small_disk(tmp_path / "disk", 3 * 2**20) as disk:
         here = on_disk(disk, vendor, line)
         here.go("1.0")
-        with pytest.raises(OSError, match="No space left") as failed:
+        with pytest.raises(LocalFault, match="sdk/tool was not changed: the disk is full") as failed:
             here.go("9.0")
-        assert failed.value.errno == errno.ENOSPC
+        assert failed.value.reason == "disk-full"
         assert_unchanged(here)
         assert [path.name for path in here.store.paths.own.rglob(".*") if path.is_file()] == []
         here.go("2.0")
@@ -296,7 +300,7 @@ def test_a_release_in_use_that_could_not_be_written_down_is_told_and_recorded_by
     assert failed.value.reason == "not-recorded"
     assert here.in_use() == TWO
     assert here.versions() == {TOOL: "1.0"}
-    assert here.changer.recover() == "An interrupted change to sdk/tool 2.0 has been finished."
+    assert here.changer.recover() == FINISHED
     assert_whole(here, TWO, "2.0")
 
 
@@ -306,25 +310,25 @@ def test_a_release_in_use_that_could_not_be_written_down_is_told_and_recorded_by
 def interrupted(here: Installation, version: str = "2.0") -> Installed:
     """The journal says that a change to `version` is under way."""
     target = msgspec.structs.replace(here.wanted(version), folder=version)
-    here.journal.begin(Entry(component=TOOL, target=target, staged=True))
+    here.journal.begin(Entry(component=TOOL, action=Action.UPDATE, target=target, staged=True))
     return target
 
 
-def stage(here: Installation, tree: Tree, folder: str = "2.0") -> None:
+def put_tree(here: Installation, tree: Tree, folder: str = "2.0") -> None:
     for path, content in tree.items():
         place = here.store.paths.versions(TOOL) / folder / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.symlink_to(content) if isinstance(content, str) else place.write_bytes(content)
 
 
-UNDONE = "An interrupted change to sdk/tool 2.0 has been undone."
-FINISHED = "An interrupted change to sdk/tool 2.0 has been finished."
+UNDONE = ("An interrupted change to sdk/tool 2.0 has been undone.",)
+FINISHED = ("An interrupted change to sdk/tool 2.0 has been finished.",)
 
 
 def test_nothing_is_said_of_a_run_that_ended(here: Installation) -> None:
-    assert here.changer.recover() is None
+    assert here.changer.recover() == ()
     here.go("1.0")
-    assert here.changer.recover() is None
+    assert here.changer.recover() == ()
 
 
 def test_a_run_killed_before_its_first_step_is_undone(here: Installation) -> None:
@@ -338,7 +342,7 @@ def test_a_run_killed_before_its_first_step_is_undone(here: Installation) -> Non
 def test_a_run_killed_while_its_tree_was_staged_is_undone(here: Installation, tree: Tree) -> None:
     here.go("1.0")
     interrupted(here)
-    stage(here, tree)
+    put_tree(here, tree)
     (here.store.paths.component(TOOL) / ".current.next").symlink_to("versions/2.0")
     assert here.changer.recover() == UNDONE
     assert_unchanged(here)
@@ -348,7 +352,7 @@ def test_a_run_killed_while_its_tree_was_staged_is_undone(here: Installation, tr
 
 def test_a_first_installation_killed_while_its_tree_was_staged_leaves_nothing(here: Installation) -> None:
     interrupted(here)
-    stage(here, {"half": b"half"})
+    put_tree(here, {"half": b"half"})
     assert here.changer.recover() == UNDONE
     assert here.folders() == set()
     assert here.store.state() == State()
@@ -358,7 +362,7 @@ def test_a_run_killed_after_the_switch_is_finished(here: Installation) -> None:
     here.go("1.0")
     here.releases.manifest(TOOL, "2.0", "any", here.wanted("2.0").manifest)
     interrupted(here)
-    stage(here, TWO)
+    put_tree(here, TWO)
     switch.point(here.store.paths.component(TOOL), "2.0")
     assert here.changer.recover() == FINISHED
     assert_whole(here, TWO, "2.0")
@@ -371,7 +375,7 @@ def test_a_run_killed_after_the_state_was_written_is_finished_and_says_the_same(
     here.go("2.0")
     before = here.store.state()
     target = before.components[TOOL].current
-    here.journal.begin(Entry(component=TOOL, target=target, staged=True))
+    here.journal.begin(Entry(component=TOOL, action=Action.UPDATE, target=target, staged=True))
     assert here.changer.recover() == FINISHED
     assert here.store.state() == before
     assert_whole(here, TWO, "2.0")
@@ -381,8 +385,8 @@ def test_a_way_back_that_was_killed_before_the_switch_keeps_the_kept_version(her
     here.go("1.0")
     here.go("2.0")
     kept = here.store.state().components[TOOL].kept[0]
-    here.journal.begin(Entry(component=TOOL, target=kept, staged=False))
-    assert here.changer.recover() == "An interrupted change to sdk/tool 1.0 has been undone."
+    here.journal.begin(Entry(component=TOOL, action=Action.ROLLBACK, target=kept, staged=False))
+    assert here.changer.recover() == ("An interrupted change to sdk/tool 1.0 has been undone.",)
     assert_whole(here, TWO, "2.0")
     assert here.folders() == {"1.0", "2.0"}
 
@@ -391,22 +395,125 @@ def test_a_way_back_that_was_killed_after_the_switch_is_finished(here: Installat
     here.go("1.0")
     here.go("2.0")
     kept = here.store.state().components[TOOL].kept[0]
-    here.journal.begin(Entry(component=TOOL, target=kept, staged=False))
+    here.journal.begin(Entry(component=TOOL, action=Action.ROLLBACK, target=kept, staged=False))
     switch.point(here.store.paths.component(TOOL), kept.folder)
-    assert here.changer.recover() == "An interrupted change to sdk/tool 1.0 has been finished."
+    assert here.changer.recover() == ("An interrupted change to sdk/tool 1.0 has been finished.",)
     assert_whole(here, ONE, "1.0")
     assert here.folders() == {"1.0", "2.0"}
 
 
 def test_a_disk_that_spoils_everything_is_given_up(here: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     here.go("1.0")
-    monkeypatch.setattr(change, "_MAX_SPOILED", 1)
     for file in here.manifest("1.0").files:
         if file.size:
             here.cache.path(file.sha256).write_bytes(b"spoilt")
     (here.store.paths.versions(TOOL) / "1.0" / "bin" / "run").write_bytes(b"spoilt")
+    whole = Incoming.finish
+
+    def spoil(incoming: Incoming) -> None:
+        whole(incoming)
+        incoming._path.write_bytes(b"spoilt")
+
+    monkeypatch.setattr(Incoming, "finish", spoil)
     with pytest.raises(LocalFault) as failed:
         here.go("1.0")
     assert failed.value.reason == "bad-disk"
     assert here.versions() == {TOOL: "1.0"}
     assert here.journal.read() is None
+
+
+# What this machine has in the wrong place
+
+
+@pytest.mark.parametrize("place", ["sdk", "sdk/tool", "sdk/tool/versions", "sdk/tool/state", "sdk/tool/saved"])
+@pytest.mark.parametrize("how", ["a file", "a link to nowhere"])
+def test_a_file_or_link_where_a_folder_must_be_is_told_before_anything_is_changed(
+    here: Installation, place: str, how: str
+) -> None:
+    path = here.root / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch() if how == "a file" else path.symlink_to("nowhere")
+    with pytest.raises(LocalFault, match="is not the folder that SPOT needs there: move it away") as failed:
+        here.go("1.0")
+    assert failed.value.reason == "not-a-folder"
+    assert str(path) in str(failed.value)
+    assert here.line.paths("pack") == []
+    assert here.store.state() == State()
+
+
+@pytest.mark.parametrize("place", ["versions", "state", "saved"])
+def test_a_folder_of_spots_own_that_is_a_link_is_not_entered(here: Installation, tmp_path: Path, place: str) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (here.root / TOOL).mkdir(parents=True)
+    (here.root / TOOL / place).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(LocalFault) as failed:
+        here.go("1.0")
+    assert failed.value.reason == "not-a-folder"
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_product_folder_on_another_disk_is_fine(here: Installation, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (here.root / "sdk").symlink_to(tmp_path / "elsewhere")
+    here.go("1.0")
+    assert_whole(here, ONE, "1.0")
+
+
+@pytest.mark.parametrize("how", ["a file", "a folder"])
+def test_a_pointer_that_is_none_is_told_and_left_as_it_is(here: Installation, how: str) -> None:
+    here.go("1.0")
+    pointer = here.root / TOOL / "current"
+    pointer.unlink()
+    pointer.touch() if how == "a file" else pointer.mkdir()
+    with pytest.raises(LocalFault, match="move it away") as failed:
+        here.go("2.0")
+    assert failed.value.reason == "not-a-pointer"
+    assert pointer.exists()
+    pointer.unlink() if how == "a file" else pointer.rmdir()
+    here.go("2.0")
+    assert_whole(here, TWO, "2.0")
+
+
+def test_a_disk_that_is_read_only_is_one_sentence(tmp_path: Path, vendor: Vendor, line: Line) -> None:
+    with small_disk(tmp_path / "disk", 20 * 2**20) as disk:
+        here = on_disk(disk, vendor, line)
+        here.go("1.0")
+        here.manifest("2.0")
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        try:
+            for attempt in (lambda: here.go("2.0"), lambda: here.changer.uninstall(TOOL, purge=False)):
+                with pytest.raises(LocalFault, match="Read-only file system") as failed:
+                    attempt()
+                assert failed.value.reason == "local"
+        finally:
+            subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+        assert_unchanged(here)
+
+
+def test_a_switch_that_happened_but_could_not_be_made_durable_is_told_as_such(
+    here: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.go("1.0")
+    real = switch.point
+
+    def fail(component: Path, folder: str) -> None:
+        real(component, folder)
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(switch, "point", fail)
+        with pytest.raises(LocalFault, match=r"sdk/tool 2\.0 is in use, but") as failed:
+            here.go("2.0")
+    assert failed.value.reason == "not-recorded"
+    assert_whole(here, TWO, "2.0")
+
+
+def test_a_block_of_many_small_files_needs_few_open_files(here: Installation, vendor: Vendor) -> None:
+    vendor.publish({f"f{number}": b"%d" % number for number in range(400)}, "9.0", block=2**16)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+    try:
+        here.go("9.0")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(here.in_use()) == 400

@@ -6,11 +6,19 @@ import pytest
 
 from spot_client.config import Paths
 from spot_client.errors import LocalFault
+from spot_client.history import Action
 from spot_client.install.journal import MAX_BYTES, Entry, Journal
 from spot_client.state import Installed
 from spot_client.wire.sealed import Seal
 
-ENTRY = Entry(component="sdk/tool", target=Installed("1.0", "any", Seal("0" * 64, 1), "1.0"), staged=True)
+ENTRY = Entry(
+    component="sdk/tool",
+    action=Action.UPDATE,
+    target=Installed("1.0", "any", Seal("0" * 64, 1), "1.0", {"sdk/lib": ">=1"}),
+    old="0.9",
+    staged=True,
+    notices=("etc/tool.conf was changed here and stays.",),
+)
 
 
 @pytest.fixture

@@ -110,3 +110,13 @@ def test_a_stray_file_or_dangling_link_goes_and_the_folder_keeps_its_mode(tmp_pa
     switch.remove_tree(tmp_path / "dangling")
     assert list(tmp_path.iterdir()) == []
     assert tmp_path.stat().st_mode & 0o777 == 0o755
+
+
+def test_what_nobody_points_to_is_not_in_use(tmp_path: Path) -> None:
+    (tmp_path / "versions" / "1.0").mkdir(parents=True)
+    switch.point(tmp_path, "1.0")
+    (tmp_path / ".current.next").symlink_to("versions/2.0")
+    switch.unpoint(tmp_path)
+    switch.unpoint(tmp_path)
+    assert switch.pointed(tmp_path) is None
+    assert [path.name for path in tmp_path.iterdir()] == ["versions"]

@@ -1,0 +1,108 @@
+"""spot install, update, rollback, uninstall: what changes which version is in use."""
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from spot_client.cli.options import Command, exit_code_option, json_option
+from spot_client.cli.session import Session
+from spot_client.errors import RefusedLocally
+
+if TYPE_CHECKING:
+    from spot_client.telling import Offer
+    from spot_client.update import Spot
+
+NOTHING_TO_DO = 10
+
+
+@click.command(cls=Command)
+@click.argument("component")
+@click.option("--version", metavar="VERSION", help="This version, newer or older; else the newest on offer.")
+@exit_code_option
+@json_option
+@click.pass_obj
+def install(session: Session, component: str, version: str | None, exit_code: bool) -> None:
+    """Install COMPONENT (PRODUCT/COMPONENT), or go to another version of it."""
+    with session.at_work() as opened:
+        done = _go(session, opened.spot, opened.spot.offer(component, version))
+    session.document(done)
+    _end(exit_code, done)
+
+
+@click.command(cls=Command)
+@click.argument("components", metavar="[COMPONENT]...", nargs=-1)
+@exit_code_option
+@json_option
+@click.pass_obj
+def update(session: Session, components: tuple[str, ...], exit_code: bool) -> None:
+    """Bring COMPONENTs, or all that are installed, to the newest release on offer."""
+    with session.at_work() as opened:
+        spot = opened.spot
+        done = session.each(components or opened.installed, lambda component: _go(session, spot, spot.offer(component)))
+        spot.settle()
+    _end(exit_code, *done)
+
+
+@click.command(cls=Command)
+@click.argument("component")
+@click.option("--to", "version", metavar="VERSION", help="This kept version; else the newest below the one in use.")
+@json_option
+@click.pass_obj
+def rollback(session: Session, component: str, version: str | None) -> None:
+    """Put an older version of COMPONENT that is kept here back into use. Needs no network."""
+    with session.at_work() as opened:
+        old = opened.versions.get(component)
+        reached = opened.spot.rollback(component, version)
+    session.answer(f"{component} is now {reached}.")
+    session.document({"component": component, "action": "rollback", "old": old, "new": reached, "detail": None})
+
+
+@click.command(cls=Command)
+@click.argument("component")
+@click.option("--purge", is_flag=True, help="Also remove its state and the configuration that was saved.")
+@click.option("--force", is_flag=True, help="Even if another installed component requires it.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask (only a terminal is asked).")
+@json_option
+@click.pass_obj
+def uninstall(session: Session, component: str, purge: bool, force: bool, yes: bool) -> None:
+    """Remove COMPONENT with all its versions. Its state and changed configuration stay, unless --purge.
+
+    Needs no network.
+    """
+    if not (yes or session.json) and sys.stdin.isatty():
+        _confirm(session, component, purge=purge)
+    with session.at_work() as opened:
+        gone = opened.spot.uninstall(component, purge=purge, force=force)
+    session.answer(
+        "\n".join([f"{component} {gone.version} is uninstalled.", *(f"  stays: {path}" for path in gone.kept)])
+    )
+    session.document(
+        {"component": component, "action": "uninstall", "old": gone.version, "new": None, "kept": list(gone.kept)}
+    )
+
+
+def _confirm(session: Session, component: str, *, purge: bool) -> None:
+    known = session.store().state().components.get(component)
+    if known is None:
+        return
+    also = " and its state and saved configuration" if purge else ""
+    if not click.confirm(f"Remove {component} {known.current.version}{also}?", err=True):
+        raise RefusedLocally("not-confirmed", "Nothing was changed.")
+
+
+def _go(session: Session, spot: "Spot", offer: "Offer") -> dict[str, Any]:
+    from spot_client import shapes
+    from spot_client.wording import outcome
+
+    say = session.answer if spot.go(offer) else session.report.say
+    say(outcome(offer))
+    return shapes.result(offer)
+
+
+def _end(exit_code: bool, *done: dict[str, Any]) -> None:
+    if exit_code and all(one["action"] == "none" for one in done):
+        sys.exit(NOTHING_TO_DO)
+
+
+COMMANDS = (install, update, rollback, uninstall)

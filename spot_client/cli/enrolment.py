@@ -1,0 +1,57 @@
+"""spot enrol, spot thin-snapshot: who this installation is, and what it says of itself."""
+
+import secrets
+import sys
+from pathlib import Path
+
+import click
+
+from spot_client.cli.options import Command
+from spot_client.cli.session import Session
+
+
+@click.command(cls=Command)
+@click.argument("bundle", type=click.Path(path_type=Path, dir_okay=False))
+@click.pass_obj
+def enrol(session: Session, bundle: Path) -> None:
+    """Give this installation its identity, from the vendor's BUNDLE.
+
+    Asks the mirror for an installation id. Safe to repeat; a newer bundle of the same customer replaces the
+    credentials and changes nothing else.
+    """
+    from spot_client import enrol as enrolment
+    from spot_client.compose import open_transport
+    from spot_client.state import Store
+    from spot_client.wire.installation import short_form
+
+    paths, settings = session.open()
+    contents = enrolment.read_bundle(bundle)
+    store = Store(paths)
+    with store.lock():
+        identity = enrolment.enrol(
+            store,
+            contents,
+            request=secrets.token_hex(16),
+            connect=lambda identity: open_transport(paths, settings, identity),
+        )
+    session.report.say(f"Enrolled for {identity.customer} ({identity.realm}) in {paths.root}.")
+    session.report.say(f"Installation {short_form(identity.installation)} — tell this to support when they ask.")
+
+
+@click.command("thin-snapshot", cls=Command)
+@click.option("--show", is_flag=True, help="Print exactly what would be sent, and send nothing.")
+@click.pass_obj
+def thin_snapshot(session: Session, show: bool) -> None:
+    """Send the thin snapshot: the versions this installation has, and nothing else."""
+    if show:
+        from spot_client.wire.thin_snapshot import encode
+
+        # Into a file or pipe go exactly the bytes that would be sent; a terminal gets a line end, for its prompt.
+        click.echo(encode(session.store().state().versions), nl=sys.stdout.isatty())
+        return
+    with session.at_work() as opened:
+        opened.spot.deliver_thin_snapshot()
+    session.report.say("The mirror has the thin snapshot.")
+
+
+COMMANDS = (enrol, thin_snapshot)

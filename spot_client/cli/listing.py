@@ -1,0 +1,75 @@
+"""spot list: components that are installed, and those that could be."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from spot_client.cli.options import Command, json_option
+from spot_client.cli.session import Session
+
+if TYPE_CHECKING:
+    from spot_client.available import Available
+
+
+@click.command("list", cls=Command)
+@click.option("--available", "wide", is_flag=True, help="All components on offer to this customer. Asks the mirror.")
+@json_option
+@click.pass_obj
+def list_components(session: Session, wide: bool) -> None:
+    """List the components that are installed, or with --available all that are on offer.
+
+    What an installation would cost in bytes is said by 'spot check COMPONENT'.
+    """
+    if wide:
+        _available(session)
+    else:
+        _installed(session)
+
+
+def _installed(session: Session) -> None:
+    from spot_client import shapes
+    from spot_client.wording import table
+
+    store = session.store()
+    store.enrolled()
+    components = [
+        shapes.installed(component, entry, str(store.paths.component(component) / "current"))
+        for component, entry in sorted(store.state().components.items())
+    ]
+    rows = [(one["component"], one["version"], one["platform"], ", ".join(one["kept"]) or "-") for one in components]
+    if rows:
+        session.answer(table(("COMPONENT", "VERSION", "PLATFORM", "KEPT"), rows))
+    else:
+        session.report.say("Nothing is installed. 'spot list --available' shows what could be.")
+    session.document(components)
+
+
+def _available(session: Session) -> None:
+    from spot_client import shapes
+    from spot_client.available import available, fetch_licences
+    from spot_client.platforms import here
+    from spot_client.wording import table
+
+    _, settings = session.open()
+    with session.at_work() as opened:
+        licensed = fetch_licences(opened.transport)
+        found = available(opened.offers, licensed, opened.versions, channel=settings.channel, platform=here())
+    if found:
+        session.answer(table(("COMPONENT", "INSTALLED", "ON OFFER", "SEVERITY", "PUBLISHED", "NOTE"), map(_row, found)))
+    else:
+        session.report.say("Nothing is on offer to this customer: ask your vendor for a licence.")
+    session.document([shapes.on_offer(one) for one in found])
+
+
+def _row(found: "Available") -> tuple[str, ...]:
+    from spot_client.decide.choose import Hold, Why
+
+    installed, decision = found.installed or "-", found.decision
+    if isinstance(decision, Hold):
+        reached = installed if decision.why is Why.CURRENT else "-"
+        return found.component, installed, reached, "-", "-", decision.detail
+    release = decision.release
+    return found.component, installed, release.version, release.severity.value, release.published[:10], ""
+
+
+COMMANDS = (list_components,)

@@ -1,0 +1,71 @@
+"""Where state lies: manifest → links in a version's tree, and what there is outside of the versions. Pure.
+
+State lies in the folder `state` of the component, and a version's tree has a relative link to it. A folder all of whose
+files are state, and at least one, is linked as a whole: what the product adds there stays.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from spot_client.wire.manifest import Directory, Entry, File, Kind, Manifest, Symlink
+
+
+def state_links(manifest: Manifest) -> dict[str, str]:
+    """Links that a tree at `COMPONENT/versions/FOLDER` has to its state, as targets by path."""
+    whole, _ = _folders(manifest)
+    found = {}
+    for entry in manifest.entries:
+        is_state = entry.path in whole or (isinstance(entry, File) and entry.kind is Kind.STATE)
+        if is_state and _parent(entry.path) not in whole:
+            found[entry.path] = f"{'../' * (entry.path.count('/') + 2)}state/{entry.path}"
+    return found
+
+
+def state_entries(manifest: Manifest) -> tuple[Directory | File, ...]:
+    """What lies in the folder `state`: state files and the folders they need, in order of path."""
+    whole, above = _folders(manifest)
+    return tuple(
+        entry
+        for entry in manifest.entries
+        if (isinstance(entry, File) and entry.kind is Kind.STATE)
+        or (isinstance(entry, Directory) and (entry.path in whole or entry.path in above))
+    )
+
+
+def tree_entries(manifest: Manifest) -> Iterator[Entry]:
+    """What lies in a version's tree, in order of path: the entries, with links in place of state."""
+    whole, _ = _folders(manifest)
+    links = state_links(manifest)
+    for entry in manifest.entries:
+        if entry.path in links:
+            yield Symlink(entry.path, links[entry.path])
+        elif _parent(entry.path) not in whole:
+            yield entry
+
+
+def _folders(manifest: Manifest) -> tuple[set[str], set[str]]:
+    """The folders that are state as a whole, those below such ones too; and all folders above a state file."""
+    state = set(_above(manifest.entries, state=True))
+    mixed = set(_above(manifest.entries, state=False))
+    whole: set[str] = set()
+    for entry in manifest.entries:
+        pure = entry.path in state and entry.path not in mixed
+        if isinstance(entry, Directory) and (pure or _parent(entry.path) in whole):
+            whole.add(entry.path)
+    return whole, state
+
+
+def _above(entries: Iterable[Entry], *, state: bool) -> Iterator[str]:
+    """Every folder above an entry that is no folder and is state, or is not; each once."""
+    seen = {""}
+    for entry in entries:
+        if isinstance(entry, Directory) or (isinstance(entry, File) and entry.kind is Kind.STATE) is not state:
+            continue
+        folder = _parent(entry.path)
+        while folder not in seen:
+            seen.add(folder)
+            yield folder
+            folder = _parent(folder)
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]

@@ -1,0 +1,97 @@
+"""Brings the configuration that was changed here into a new tree, before it is put into use.
+
+The tree that it comes from is only read. What `decide.configs.fate` says is done to the new one, which is SPOT's own.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from spot_client.decide.configs import Fate, Odd, Regular, beside, configs, fate
+from spot_client.errors import LocalFault
+from spot_client.install import beneath
+from spot_client.install.saved import save
+from spot_client.wire.manifest import Kind, Manifest
+
+MAX_BYTES: Final = 64 * 2**20
+"""Largest configuration file that is carried along, in bytes."""
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """The tree that configuration comes from. `manifest`: None if it cannot be had: nobody knows what was changed."""
+
+    version: str
+    tree: Path
+    manifest: Manifest | None
+
+
+def carry(origin: Origin, manifest: Manifest, staged: Path, saved: Path) -> list[str]:
+    """Bring changed configuration into the tree `staged` of `manifest`; returns sentences about it.
+
+    Raises:
+        LocalFault: reason `odd-config`: something stands in place of a configuration file that cannot be carried.
+        OSError: the disk is full, ...
+    """
+    told = []
+    theirs = configs(manifest)
+    shipped = {file.path: file for file in origin.manifest.files} if origin.manifest else {}
+    state = {file.path for file in manifest.files if file.kind is Kind.STATE}  # `lasting` takes those over
+    state |= {path for path, file in shipped.items() if file.kind is Kind.STATE}
+    for path in sorted({*theirs, *(configs(origin.manifest) if origin.manifest else ())} - state):
+        base = shipped[path].sha256 if path in shipped else None
+        new = theirs[path].sha256 if path in theirs else None
+        ours = beneath.look(origin.tree, path, max_bytes=MAX_BYTES)
+        decided = fate(base, ours, new, pending=beneath.there(origin.tree, beside(path)))
+        told += _do(decided, path, origin, staged, saved)
+        if decided is Fate.BESIDE and new != base:
+            told.append(f"{path} was changed here and stays; the new one is {beside(path)}.")
+    return told
+
+
+def save_changed(origin: Origin, saved: Path, *, but: Path | None = None) -> list[str]:
+    """Save the configuration that was changed in a tree that goes; returns sentences about it.
+
+    Args:
+        but: a tree; what lies in it just so is not saved.
+
+    Raises:
+        LocalFault, OSError: as `carry`.
+    """
+    told = []
+    for path, file in configs(origin.manifest).items() if origin.manifest else ():
+        ours = beneath.look(origin.tree, path, max_bytes=MAX_BYTES)
+        if ours in {None, Regular(file.sha256)} or (but and beneath.look(but, path, max_bytes=MAX_BYTES) == ours):
+            continue
+        told += _do(fate(file.sha256, ours, None, pending=False), path, origin, but or origin.tree, saved)
+    return told
+
+
+def changed(manifest: Manifest, tree: Path) -> list[str]:
+    """Paths of the configuration files that were changed in a tree, or deleted. Raises OSError."""
+    found = ((path, file, beneath.look(tree, path, max_bytes=MAX_BYTES)) for path, file in configs(manifest).items())
+    return [path for path, file, ours in found if ours != Regular(file.sha256) and not isinstance(ours, Odd)]
+
+
+def _do(decided: Fate, path: str, origin: Origin, staged: Path, saved: Path) -> list[str]:
+    if decided is Fate.BESIDE:
+        (staged / path).rename(staged / beside(path))
+    if decided in {Fate.BESIDE, Fate.KEEP}:
+        beneath.copy(origin.tree, path, staged, path, over=True)
+    elif decided is Fate.DELETE:
+        (staged / path).unlink()
+    elif decided is Fate.SAVE:
+        place = save(saved, origin.version, path, origin.tree)
+        return [f"{path} of {origin.version} was changed here; it is kept in {saved / place}."]
+    elif decided is Fate.REFUSE:
+        raise LocalFault(
+            "odd-config",
+            f"{origin.tree / path} should be a configuration file, and is {_what(origin, path)}. "
+            "Move it away, and run it again.",
+        )
+    return []
+
+
+def _what(origin: Origin, path: str) -> str:
+    found = beneath.look(origin.tree, path, max_bytes=MAX_BYTES)
+    return getattr(found, "what", "something else")

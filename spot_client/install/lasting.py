@@ -1,0 +1,201 @@
+"""State: what outlives versions, in `COMPONENT/state`, with a link to it in each version's tree.
+
+It is laid down where nothing is, and from then on belongs to the product: no update, no rollback, no repair writes
+what is there. Two things are moved: what the version in use has as a plain file, and the new release has as state, is
+taken over; and a file that the product put in place of its link is adopted before the switch away from it.
+"""
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from spot_client.decide.configs import Link, Regular
+from spot_client.decide.states import state_entries, state_links
+from spot_client.errors import LocalFault
+from spot_client.install import beneath
+from spot_client.install.beneath import PART
+from spot_client.install.carry import Origin
+from spot_client.install.saved import PRIVATE, free
+from spot_client.wire.manifest import Directory, File, Kind, Manifest
+
+_OPEN = 0o755  # mode of a folder of state that the product removed and that is needed again
+
+
+def present(manifest: Manifest, state: Path) -> frozenset[str]:
+    """Paths of the state files that need no content from the release: something is there. Raises OSError."""
+    files = (entry for entry in state_entries(manifest) if isinstance(entry, File))
+    return frozenset(file.path for file in files if beneath.there(state, file.path))
+
+
+def lay(
+    manifest: Manifest, state: Path, origin: Origin | None, *, fill: Callable[[File, BinaryIO], object]
+) -> list[str]:
+    """Lay down the state of a release where nothing is; returns sentences about it. May be done again.
+
+    Args:
+        origin: the version in use, from which what becomes state is taken over.
+        fill: writes the content of a file from the release.
+
+    Raises:
+        LocalFault: reason `odd-state`: what is to be taken over is no file.
+        OSError, and what `fill` raises: what was laid stays.
+    """
+    links = state_links(manifest)
+    before = origin.manifest if origin else None
+    known = {entry.path for entry in state_entries(before)} if before else set()
+    plain = {file.path for file in before.files if file.kind is not Kind.STATE} if before else set()
+    told = []
+    for entry in state_entries(manifest):
+        state.mkdir(mode=_OPEN, exist_ok=True)
+        taken = origin and entry.path in links and _take_over(origin, entry, state, shipped=entry.path in plain)
+        if taken:
+            told.append(f"{entry.path} is kept outside the versions now: what it was here has been taken over.")
+        elif beneath.there(state, entry.path):
+            if entry.path not in known and _status(state, entry.path) is None:
+                told.append(f"{entry.path} was not laid in {state}: a link or file stands in its way.")
+        elif isinstance(entry, Directory):
+            beneath.put_folder(state, entry.path, entry.mode)
+        else:
+            beneath.put(state, entry.path, partial(fill, entry), mode=entry.mode, make=_OPEN)
+    return told
+
+
+def adopt(origin: Origin, state: Path, saved: Path) -> list[str]:
+    """Make state of what the product put in place of its links, and put the links back; returns sentences about it.
+
+    May be done again after it was killed anywhere. At each moment the version in use has its file, or the link to it;
+    only a folder is away for a moment.
+
+    Raises:
+        OSError: the disk is full, ...
+    """
+    told = []
+    shipped = {file.path: file.sha256 for file in origin.manifest.files} if origin.manifest else {}
+    for path, target in state_links(origin.manifest).items() if origin.manifest else ():
+        ours, theirs = _status(origin.tree, path), _status(state, path)
+        if ours is not None and not (stat.S_ISREG(ours.st_mode) or stat.S_ISDIR(ours.st_mode)):
+            continue
+        if ours is None and (theirs is None or _status(origin.tree, path.rpartition("/")[0]) is None):
+            continue
+        if ours is not None:
+            if theirs is not None and not os.path.samestat(ours, theirs):
+                told += _set_aside(origin, path, shipped.get(path), state, saved)
+            with contextlib.suppress(FileExistsError):
+                state.mkdir(mode=_OPEN)
+            _move(origin.tree, path, state, path)
+        beneath.put_link(origin.tree, path, target, over=True)
+    return told
+
+
+def tidy(manifest: Manifest, component: Path, tree: Path) -> None:
+    """Remove what a killed run was writing into the state, the saved files, or links of `tree`. Raises OSError."""
+    folders = {""} | {entry.path.rpartition("/")[0] for entry in state_entries(manifest)}
+    folders |= {entry.path for entry in state_entries(manifest) if isinstance(entry, Directory)}
+    saved = component / "saved"
+    below = {str(part.parent.relative_to(saved)) for part in saved.rglob(PART)} if saved.is_dir() else ()
+    for root, places in ((component / "state", folders), (tree, folders), (saved, below)):
+        _clear(root, places)
+
+
+def _clear(root: Path, folders: Iterable[str]) -> None:
+    for folder in folders:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), beneath.inside(root, folder) as handle:
+            beneath.clear(handle)
+
+
+def _take_over(origin: Origin, entry: Directory | File, state: Path, *, shipped: bool) -> bool:
+    """Copy what lies at a path of the version in use into the state, where nothing is; False if there was nothing.
+
+    shipped: whether that version came with a plain file there.
+    """
+    status = _status(origin.tree, entry.path)
+    if isinstance(entry, Directory):
+        return status is not None and stat.S_ISDIR(status.st_mode) and _merge(origin.tree, entry.path, state)
+    if status is None or beneath.there(state, entry.path):
+        return False
+    if stat.S_ISREG(status.st_mode):
+        return beneath.copy(origin.tree, entry.path, state, entry.path, make=_OPEN)
+    if shipped:
+        raise LocalFault(
+            "odd-state",
+            f"{origin.tree / entry.path} is to be kept outside the versions from now on, and is not the file that its "
+            "release put there. Move it away, and run it again.",
+        )
+    return False
+
+
+def _merge(origin: Path, path: str, state: Path) -> bool:
+    """Copy files, links and folders below `path` where nothing is; True if there were any.
+
+    Pipes, sockets and devices are left out: they hold nothing.
+    """
+    done = False
+    ahead = [path]
+    while ahead:
+        folder = ahead.pop()
+        with beneath.inside(origin, folder) as handle:
+            status = os.fstat(handle)
+            with os.scandir(handle) as found:
+                entries = [(one.name, one.is_dir(follow_symlinks=False), _is_content(one)) for one in found]
+        if not beneath.there(state, folder):
+            done |= beneath.put_folder(state, folder, status.st_mode & 0o777, owner=(status.st_uid, status.st_gid))
+        for name, is_folder, is_content in entries:
+            if is_folder:
+                ahead.append(f"{folder}/{name}")
+            elif is_content and not beneath.there(state, f"{folder}/{name}"):
+                done |= beneath.copy(origin, f"{folder}/{name}", state, f"{folder}/{name}")
+    return done
+
+
+def _is_content(entry: "os.DirEntry[str]") -> bool:
+    return entry.is_symlink() or entry.is_file(follow_symlinks=False)
+
+
+def _set_aside(origin: Origin, path: str, shipped: str | None, state: Path, saved: Path) -> list[str]:
+    """Save what the state held before the product put something else in place of its link."""
+    before = beneath.look(state, path)
+    if isinstance(before, Regular | Link) and before in {Regular(shipped or ""), beneath.look(origin.tree, path)}:
+        return []
+    saved.mkdir(mode=PRIVATE, exist_ok=True)
+    place = free(saved, origin.version, path)
+    with beneath.inside(saved, place.rpartition("/")[0], make=PRIVATE):
+        _move(state, path, saved, place)
+    return [f"{path} was replaced by the product; what it held before is kept in {saved / place}."]
+
+
+def _move(root: Path, path: str, target: Path, place: str) -> None:
+    """Move a file or folder. A file stays in its old place, too: the caller replaces it."""
+    folder, _, name = path.rpartition("/")
+    parent, _, new = place.rpartition("/")
+    with beneath.inside(root, folder) as origin, beneath.inside(target, parent, make=_OPEN) as handle:
+        if stat.S_ISDIR(os.stat(name, dir_fd=origin, follow_symlinks=False).st_mode):
+            with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+                os.unlink(new, dir_fd=handle)
+            os.rename(name, new, src_dir_fd=origin, dst_dir_fd=handle)
+        else:
+            beneath.clear(handle)
+            try:
+                os.link(name, PART, src_dir_fd=origin, dst_dir_fd=handle, follow_symlinks=False)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                beneath.copy(root, path, target, place, over=True)
+            else:
+                os.rename(PART, new, src_dir_fd=handle, dst_dir_fd=handle)
+                beneath.clear(handle)  # two names of one file: then the rename leaves both
+        os.fsync(origin)
+        os.fsync(handle)
+
+
+def _status(root: Path, path: str) -> os.stat_result | None:
+    folder, _, name = path.rpartition("/")
+    try:
+        with beneath.inside(root, folder) as handle:
+            return os.stat(name or ".", dir_fd=handle, follow_symlinks=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return None

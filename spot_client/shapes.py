@@ -1,0 +1,115 @@
+"""What `--json` prints: builtins for one document a command. Pure.
+
+Keys are snake_case and always all there, absent values null; moments are RFC 3339 in UTC, sizes bytes. `action` is
+`install`, `update`, `rollback` or `none`. What failed is told under the key `error` (`cli.failures.Failure.shape`).
+
+    offer       check                    result      install, update, rollback
+    release     changes                  installed   list, status
+    on_offer    list --available         verdict     verify
+    usage       cache show
+"""
+
+from typing import Any
+
+from spot_client.available import Available
+from spot_client.decide.choose import Decision, Hold, Upgrade
+from spot_client.fetch.cache import Usage
+from spot_client.state import ComponentState
+from spot_client.telling import Offer, Verdict
+from spot_client.wire.index import Release
+
+Shape = dict[str, Any]
+
+
+def offer(found: Offer) -> Shape:
+    """Where a component could go, and what that would cost."""
+    return {**_where_to(found.component, found.installed, found.decision), "fetch_bytes": found.wire_bytes or 0}
+
+
+def on_offer(found: Available) -> Shape:
+    """A component on offer; like `offer`, but without the cost, which would mean to fetch every manifest."""
+    return _where_to(found.component, found.installed, found.decision)
+
+
+def result(done: Offer) -> Shape:
+    """What came of an offer that was taken."""
+    decision = done.decision
+    new = done.installed if isinstance(decision, Hold) else decision.release.version
+    return {
+        "component": done.component,
+        "action": _action(done.installed, decision),
+        "old": done.installed,
+        "new": new,
+        "detail": decision.detail if isinstance(decision, Hold) else None,
+    }
+
+
+def release(found: Release) -> Shape:
+    """A release as the index has it."""
+    return {
+        "version": found.version,
+        "platform": found.platform,
+        "severity": found.severity.value,
+        "published": found.published,
+        "restart": found.restart,
+        "requires": dict(sorted(found.requires.items())),
+        "notes": found.notes,
+    }
+
+
+def installed(component: str, entry: ComponentState, path: str) -> Shape:
+    """A component that is installed, and where its version in use is found."""
+    return {
+        "component": component,
+        "version": entry.current.version,
+        "platform": entry.current.platform,
+        "kept": [kept.version for kept in entry.kept],
+        "path": path,
+    }
+
+
+def verdict(found: Verdict) -> Shape:
+    """How a component was found."""
+    return {
+        "component": found.component,
+        "version": found.version,
+        "whole": found.whole,
+        "repaired": found.repaired,
+        "damaged": list(found.damaged),
+        "changed": list(found.changed),
+        "added": list(found.added),
+        "kept_damaged": [{"version": version, "damaged": list(paths)} for version, paths in found.kept_damaged],
+    }
+
+
+def usage(found: Usage, path: str) -> Shape:
+    """What the cache takes."""
+    return {
+        "path": path,
+        "bytes": found.content_bytes + found.block_bytes,
+        "contents": found.contents,
+        "content_bytes": found.content_bytes,
+        "blocks": found.blocks,
+        "block_bytes": found.block_bytes,
+    }
+
+
+def _action(before: str | None, decision: Decision) -> str:
+    if isinstance(decision, Hold):
+        return "none"
+    if isinstance(decision, Upgrade):
+        return "update" if before else "install"
+    return "rollback"
+
+
+def _where_to(component: str, before: str | None, decision: Decision) -> Shape:
+    to = None if isinstance(decision, Hold) else release(decision.release)
+    why, detail = (decision.why.value, decision.detail) if isinstance(decision, Hold) else (None, None)
+    return {
+        "component": component,
+        "installed": before,
+        "action": _action(before, decision),
+        "release": to,
+        "why": why,
+        "detail": detail,
+    }

@@ -1,0 +1,50 @@
+"""What only a terminal is asked and shown."""
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.spot_client.desk import Desk
+from tests.spot_client.installation import TOOL
+
+SPOT = Path(sys.executable).parent / "spot"
+
+
+def on_a_terminal(desk: Desk, answer: bytes, *command: str) -> tuple[int, str]:
+    """Run a command whose standard input is a terminal, at which `answer` is typed: exit code and standard error."""
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, answer)
+        done = subprocess.run(
+            [SPOT, "--root", desk.root, *command], stdin=theirs, capture_output=True, text=True, check=False, timeout=60
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.slow
+def test_a_terminal_is_asked_before_something_is_removed(enrolled: Desk) -> None:
+    desk = enrolled
+    desk.says("install", TOOL)
+    code, err = on_a_terminal(desk, b"n\n", "uninstall", TOOL, "--purge")
+    assert (code, err) == (
+        6,
+        f"Remove {TOOL} 1.0 and its state and saved configuration? [y/N]: spot: Nothing was changed.\n",
+    )
+    assert (desk.root / TOOL / "current/run").exists()
+    assert on_a_terminal(desk, b"y\n", "uninstall", TOOL)[0] == 0
+    assert not (desk.root / TOOL).exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("option", ["--yes", "--json"])
+def test_nobody_is_asked_who_has_said_so(enrolled: Desk, option: str) -> None:
+    enrolled.says("install", TOOL)
+    assert on_a_terminal(enrolled, b"", "uninstall", TOOL, option) == (0, "")
+    assert not (enrolled.root / TOOL).exists()
