@@ -15,7 +15,7 @@ from ca.identity import Identity, Role
 from ca.profiles import SERVER, Profile
 from ca.subjects import Hosts
 from tests.ca.house import make_house
-from tests.e2e.world import NEW, REALM, TOOL, World
+from tests.e2e.world import MATHS, NEW, REALM, TOOL, World
 from tests.hostile.asking import ask, trusting_nobody
 from tests.hostile.mint import Mint, acme
 from tests.hostile.needs import need_program
@@ -139,6 +139,20 @@ def test_curl_gets_a_range_of_a_pack_that_is_licensed(world: World, credentials:
     assert (status, body.encode("latin-1")) == ("206", pack[3:13])
 
 
+def test_curl_gets_several_ranges_of_a_pack_at_once(world: World) -> None:
+    path = f"/releases/{MATHS}/2.0/any/pack"
+    pack = (world.folder / f"data{path}").read_bytes()
+    globex = world.folder / "roots/globex/.spot/client.pem"
+    status, body = curl(world, globex, path, "--range", "0-1,5-6", "--include")
+    boundary = re.search(r"boundary=([0-9a-f]{32})\r\n", body)
+    assert boundary is not None
+    head = f"Content-Type: application/octet-stream\r\nContent-Range: bytes %s/{len(pack)}\r\n\r\n".encode()
+    parts = (head % b"0-1" + pack[:2], head % b"5-6" + pack[5:7], b"")
+    line = f"--{boundary[1]}".encode()
+    expected = line + b"\r\n" + (b"\r\n" + line + b"\r\n").join(parts).removesuffix(b"\r\n") + b"--\r\n"
+    assert (status, body.partition("\r\n\r\n")[2].encode("latin-1")) == ("206", expected)
+
+
 def test_curl_is_refused_what_is_not_licensed_and_what_does_not_exist_alike(world: World, credentials: Path) -> None:
     paths = ["/releases/%s/maths/2.0/any/pack", "/catalogue/1.%s.json", "/releases/%s/maths/2.0/any/manifest"]
     for path in paths:
@@ -177,44 +191,3 @@ def test_a_path_has_one_spelling_and_no_tricks(world: World, credentials: Path, 
     status, body = curl(world, credentials, path)
     assert status in {"400", "403", "404"}
     assert re.search(r'"reason":"(not-found|bad-request|not-licensed)"', body) or status == "400"
-
-
-def raw(world: World, credentials: Path, request: bytes) -> bytes:
-    """What comes back for bytes that no client library would send."""
-    context = trusting_nobody(credentials)
-    with (
-        socket.create_connection(("127.0.0.1", world.port), timeout=20) as plain,
-        context.wrap_socket(plain, server_hostname="127.0.0.1") as secure,
-    ):
-        secure.sendall(request)
-        read = b""
-        while piece := secure.recv(65536):
-            read += piece
-    return read
-
-
-@pytest.mark.parametrize(
-    "request_line",
-    [
-        b"GET https://127.0.0.1/licences HTTP/1.1",
-        b"GET licences HTTP/1.1",
-        b"GET /licences HTTP/9.9",
-        b"DELETE /licences HTTP/1.1",
-        b"CONNECT 127.0.0.1:22 HTTP/1.1",
-        b"get /licences HTTP/1.1",
-        b"GET /lic\x00ences HTTP/1.1",
-    ],
-)
-def test_a_request_line_of_another_form_is_refused(world: World, credentials: Path, request_line: bytes) -> None:
-    answer = raw(world, credentials, request_line + b"\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
-    assert re.match(rb"HTTP/1\.[01] (400|404|405|501|505) ", answer), answer[:200]
-
-
-def test_a_request_with_two_lengths_is_refused_and_not_split_in_two(world: World, credentials: Path) -> None:
-    smuggled = b"GET /licences HTTP/1.1\r\nHost: x\r\n\r\n"
-    head = (
-        b"POST /installations HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n"
-    )
-    answer = raw(world, credentials, head + smuggled)
-    assert re.match(rb"HTTP/1\.[01] 400 ", answer)
-    assert len(re.findall(rb"HTTP/1\.[01] ", answer)) == 1

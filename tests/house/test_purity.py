@@ -9,8 +9,10 @@ from tests.house.source import closure, foreign, trees, within
 
 PURE = [
     "ca.bundle",
+    "ca.customers",
     "ca.identity",
     "ca.issue",
+    "ca.lifetimes",
     "ca.peer",
     "ca.pins",
     "ca.profiles",
@@ -30,6 +32,7 @@ COMPUTING = (  # what only computes; `sys` and `cryptography` can do more: `effe
     "collections",
     "compression.zstd",
     "cryptography",
+    "csv",
     "datetime",
     "enum",
     "functools",
@@ -44,6 +47,7 @@ COMPUTING = (  # what only computes; `sys` and `cryptography` can do more: `effe
     "packaging",
     "re",
     "sys",
+    "tomllib",
     "typing",
     "unicodedata",
     "urllib.parse",
@@ -55,6 +59,7 @@ MEMBERS = {
     "datetime": {"now", "today", "utcnow"},
     "hashlib": {"file_digest"},
     "json": {"dump", "load"},
+    "tomllib": {"load"},
     "zstd": {"open", "ZstdFile"},
 }
 
