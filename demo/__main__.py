@@ -1,7 +1,6 @@
 """`make demo`: a CA, a mirror, three customers, and everything that must work or be refused, on real wheels."""
 
 import argparse
-import platform
 import re
 import secrets
 import shutil
@@ -18,9 +17,6 @@ PORT = 8443
 OTHER_PORT = 8444
 URL = f"https://127.0.0.1:{PORT}"
 HERE = Path(__file__).parent.parent
-NUMPY_PLATFORM = f"{'macos' if sys.platform == 'darwin' else 'linux'}-" + (
-    "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
-)
 
 
 def main() -> None:
@@ -83,7 +79,7 @@ def publisher(stage: Stage, first: dict[str, Path], second: dict[str, Path]) -> 
     trust = ("--issuing-ca", "ca/issuing.crt", "--crl", "ca/crl/issuing.crl")
     stage.run("spot-mirror", "init", *mirror, *files, *trust, "--passphrase-file", "mirror.pass")
     for found, severity in ((first, "feature"), (second, "bug")):
-        for component, platform_name in (("sdk/botocore", "any"), ("science/numpy", NUMPY_PLATFORM)):
+        for component, platform_name in wheels.COMPONENTS.items():
             wheel = found[component.split("/")[1]]
             target = (component, wheel.name.split("-")[1], str(wheel))
             options = ("--platform", platform_name, "--severity", severity, "--passphrase-file", "mirror.pass")
@@ -130,7 +126,7 @@ def refusals(stage: Stage) -> None:
     done = stage.run("spot", "--root", "acme", "install", "science/numpy", fails=True)
     stage.expect("acme asks for science", "exit 5: not licensed", told(done.code, done.output, "licen", "not licensed"))
     acme = client_context(stage, "acme")
-    path = f"/releases/%s/numpy/2.2.5/{NUMPY_PLATFORM}/manifest"
+    path = f"/releases/%s/numpy/2.2.5/{wheels.COMPONENTS['science/numpy']}/manifest"
     answers = [ask(acme, path % product) for product in ("science", "nosuchproduct")]
     alike = len({re.sub(r'"(request|time)":"[^"]*"', "", body) for _, body in answers}) == 1
     statuses = " and ".join(status for status, _ in answers)

@@ -1,11 +1,17 @@
 """The wheels that the demo publishes: fetched from the package index once, held to their hashes every time."""
 
 import hashlib
+import platform
 import subprocess
 import sys
 from pathlib import Path
 
 LISTS = Path(__file__).parent / "wheels"
+_HERE = f"{'macos' if sys.platform == 'darwin' else 'linux'}-" + (
+    "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
+)
+COMPONENTS = {"sdk/botocore": "any", "science/numpy": _HERE}
+"""What the wheels are published as, with the platform of each."""
 
 
 def fetch(listed: str, cache: Path) -> dict[str, Path]:
@@ -28,7 +34,9 @@ def fetch(listed: str, cache: Path) -> dict[str, Path]:
     found = {package: wheel for package, wheel in wheels.items() if wheel is not None}
     allowed = requirements.read_text()
     for wheel in found.values():
-        if hashlib.sha256(wheel.read_bytes()).hexdigest() not in allowed:
+        with wheel.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest not in allowed:
             sys.exit(f"demo: {wheel} is not the file that was published: remove it, and run it again.")
     return found
 
