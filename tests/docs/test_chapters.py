@@ -1,0 +1,66 @@
+"""The chapters, followed word for word by a newcomer on a machine of its own: ops, then product, then support.
+
+The machine is this one under a layer that takes all writes, so that users and folders in `/etc` are what the chapters
+say, and nothing of them stays. It takes root, overlay mounts, and port 443.
+"""
+
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import DOCS, ROOT, blocks
+from tests.hostile.needs import need, need_program, need_root
+
+PYTHON = "/usr/bin/python3"  # one that all users of the machine may run
+CHAPTERS = ("ops", "product", "support")
+
+MACHINE = """\
+set -eu
+mount -t tmpfs layer "$1"
+mkdir "$1/upper" "$1/work" "$1/root"
+mount -t overlay machine -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"
+mount --rbind /dev "$1/root/dev"
+mount -t proc proc "$1/root/proc"
+cd "$1/root"
+exec chroot . bash -eu "$2"
+"""
+
+
+def ready() -> bool:
+    """Whether this machine lets us make another one."""
+    tried = subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False)
+    return tried.returncode == 0 and "overlay" in Path("/proc/filesystems").read_text()
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens on a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+@pytest.mark.slow
+def test_a_newcomer_gets_through_all_chapters_word_for_word(tmp_path: Path) -> None:
+    need_root()
+    for program in ("unshare", "runuser", "setpriv", "useradd", "openssl"):
+        need_program(program)
+    need("namespaces and overlay mounts", here=ready())
+    need(PYTHON, here=os.access(PYTHON, os.X_OK))
+    need("port 443", here=is_free(443))
+    told = [script for chapter in CHAPTERS for script in blocks((DOCS / f"{chapter}.md").read_text(), "sh")]
+    script = tmp_path / "script"
+    script.write_text("\n".join([f"cd {ROOT}", *told]))
+    layer = tmp_path / "layer"
+    layer.mkdir()
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("SPOT_", "COVERAGE_"))}
+    done = subprocess.run(
+        ["unshare", "-mpf", "--kill-child", "sh", "-c", MACHINE, "machine", str(layer), str(script)],
+        env={**clean, "PYTHON": PYTHON},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
