@@ -1,16 +1,18 @@
 # The commands of this project. `make demo` and `make test` need only Python >= 3.11 and make; `make env` does the rest.
 PYTHON ?= python3
 BIN := .venv/bin
-CODE := ca mirror spot_client tests demo
+# Where trust is decided; of these at least 95 % of all branches run in tests.
+TRUST := ca/*,spot_client/wire/*,spot_client/decide/*,mirror/content/policy.py
+CODE := ca mirror spot_client tests demo bench fuzz
 
-.PHONY: help env demo test lint types unit format lock clean
+.PHONY: help env demo test lint types unit fuzz bench reference install format lock clean
 
 help:  ## Show the commands.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
 
 env: .venv/.made  ## Make the environment in .venv from the lock.
 
-.venv/.made: requirements.lock pyproject.toml tools/make_env.sh
+.venv/.made: requirements.lock pyproject.toml tools/make_env.sh tools/venv_needs.sh
 	@PYTHON="$(PYTHON)" sh tools/make_env.sh
 	@touch $@
 
@@ -29,12 +31,26 @@ types: env
 unit: env
 	@sh tools/test_needs.sh
 	$(BIN)/pytest -n auto --cov --cov-report=term
+	@$(BIN)/coverage report --format=total --include='$(TRUST)' --fail-under=95 >/dev/null || \
+	    { echo "make test: less than 95 % of branches in $(TRUST)" >&2; exit 1; }
+
+fuzz: env  ## Feed the parsers what they should refuse, for SECONDS=60.
+	@$(BIN)/python -m fuzz --seconds $(or $(SECONDS),60)
+
+bench: env  ## Measure the main job: time, CPU, memory, bytes.
+	@$(BIN)/python -m bench.main_job
+
+reference: env  ## Bring docs/reference up to date with the commands.
+	@$(BIN)/python -m tests.docs.reference
+
+install: env  ## Install the programs into PREFIX=/opt/spot-mirror, without tests.
+	@PYTHON="$(PYTHON)" sh tools/install_to.sh $(or $(PREFIX),/opt/spot-mirror)
 
 format: env  ## Format the code, and mend what ruff can.
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
 
-lock:  ## Resolve the dependencies anew into requirements.lock.
+lock:  ## Resolve the dependencies anew into the locks.
 	@PYTHON="$(PYTHON)" sh tools/lock.sh
 
 clean:  ## Remove everything that was made here, the cache of the demo's wheels excepted.
