@@ -1,7 +1,8 @@
 """Where a passphrase comes from: a file, the environment, or a person at a terminal; never the command line.
 
 The first of the three that is there counts: a file that was named and cannot be used is an error, not a reason to
-look further. The passphrase itself never appears in a message.
+look further. The passphrase itself never appears in a message. A file must be its owner's alone, but for a credential
+of systemd: its folder is guarded by systemd, which gives a user other than the owner his right by an access list.
 """
 
 from collections.abc import Mapping
@@ -35,7 +36,7 @@ def read_passphrase(
         click.Abort: the person gave up.
     """
     if file is not None:
-        passphrase = _first_line(file)
+        passphrase = _first_line(file, private=file.parent != Path(environ.get("CREDENTIALS_DIRECTORY", "")))
     elif env in environ:
         passphrase = environ[env]
     elif interactive:
@@ -54,8 +55,8 @@ def read_passphrase(
     return passphrase
 
 
-def _first_line(file: Path) -> str:
-    raw = read_file(file, max_bytes=_MAX_FILE, refusal=PassphraseError, private=True)
+def _first_line(file: Path, *, private: bool) -> str:
+    raw = read_file(file, max_bytes=_MAX_FILE, refusal=PassphraseError, private=private)
     try:
         return raw.split(b"\n", 1)[0].removesuffix(b"\r").decode()
     except UnicodeDecodeError as error:

@@ -36,6 +36,7 @@ from mirror.content.memory import Memory, Sources
 from mirror.content.seen import Seen
 from mirror.content.shelf import Shelf
 from mirror.errors import ServeError, StoreFault
+from mirror.owner import other_owner
 from mirror.records.protocol import Records
 from mirror.records.sqlite import FILE_NAME, open_records
 
@@ -133,6 +134,12 @@ def _check_folder(data: Path) -> None:
         raise ServeError("missing-folder", f"There is no folder {data}. {hint}")
     if not data.is_dir():
         raise ServeError("not-a-folder", f"{data} is a file, where a folder must be. {hint}")
+    if owner := other_owner(data):
+        raise ServeError(
+            "other-user",
+            f"{data} belongs to {owner}, who could not read what root writes there: serve as that user, as the unit in "
+            "deploy/ does.",
+        )
 
 
 async def _run(running: _Running) -> None:

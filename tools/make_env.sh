@@ -3,6 +3,7 @@
 set -eu
 python="${PYTHON:-python3}"
 sh "$(dirname "$0")/venv_needs.sh"
+echo "make env: fetching what is needed, which takes half a minute"
 rm -rf .venv
 "$python" -m venv .venv
 export PIP_DISABLE_PIP_VERSION_CHECK=1

@@ -56,6 +56,7 @@ def _exit_code(error: CaError) -> int:
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="spot-mirror", prog_name="spot-ca")
 @click.option(
     "--dir",
     "folder",

@@ -5,6 +5,7 @@ import errno
 from collections.abc import Iterator
 
 from mirror.errors import BlobFault, MirrorError, PublishError
+from mirror.owner import other_owner
 from mirror.publishing import journal
 from mirror.publishing.journal import Place
 
@@ -17,9 +18,16 @@ def turn(place: Place) -> Iterator[tuple[str, ...]]:
     """Hold the lock for one run; gives what a run before it left, cleared up, in sentences for people.
 
     Raises:
-        PublishError: reason `no-space`, `not-a-folder` (a file is where a folder must be) or `io`.
+        PublishError: reason `no-space`, `not-a-folder` (a file is where a folder must be), `io`, or `other-user`.
         Busy, CatalogueFault: as `mirror.publishing.journal`.
     """
+    owner = other_owner(place.data)
+    if owner:
+        raise PublishError(
+            "other-user",
+            f"{place.data} belongs to {owner}, who could not read what root writes there: run this as that user, "
+            f"runuser -u {owner} -- spot-mirror ...",
+        )
     try:
         with journal.locked(place):
             note = journal.recover(place)

@@ -105,3 +105,19 @@ def test_a_person_is_asked_twice_and_nothing_is_echoed() -> None:
     assert output.decode().strip() == SECRET[::-1]
     assert SECRET.encode() not in shown
     assert b"[]" not in shown  # no default is offered
+
+
+def test_a_credential_of_systemd_is_guarded_by_its_folder(tmp_path: Path) -> None:
+    """A user other than root reads it by an access list, which shows as a right of the group."""
+    file = tmp_path / "passphrase"
+    file.write_text("correct horse\n")
+    file.chmod(0o440)
+
+    def read(environ: dict[str, str]) -> str:
+        return read_passphrase(env="NONE", file=file, prompt="", confirm=False, environ=environ, interactive=False)
+
+    assert read({"CREDENTIALS_DIRECTORY": str(tmp_path)}) == "correct horse"
+    for elsewhere in ({}, {"CREDENTIALS_DIRECTORY": ""}, {"CREDENTIALS_DIRECTORY": str(tmp_path.parent)}):
+        with pytest.raises(PassphraseError) as refused:
+            read(elsewhere)
+        assert refused.value.reason == "bad-mode"
