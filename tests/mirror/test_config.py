@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mirror import config
 from mirror.errors import ConfigError
@@ -127,3 +129,26 @@ def test_a_missing_file_or_a_folder_says_how_to_make_one(tmp_path: Path) -> None
         with pytest.raises(ConfigError, match="spot-mirror init") as caught:
             config.load(path)
         assert caught.value.reason == "missing-file"
+
+
+KEYS = ["realm", "data", "content", "content.listen", "content.crls", "publishing.level", "x", '"\u202e"']
+ODD = ["nan", "inf", "-1", "1e999", "[]", "{}", "2026-01-01", '""', '"\\u0000"', "true", "[[[[[]]]]]"]
+VALUES = st.one_of(st.sampled_from(ODD), st.integers().map(str), st.text(max_size=20).map(lambda text: f"'{text}'"))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lines=st.lists(st.tuples(st.sampled_from(KEYS), VALUES), max_size=6), raw=st.binary(max_size=40))
+@pytest.mark.parametrize("before", [b"", CONTENT.encode()])
+def test_whatever_the_file_holds_it_is_a_configuration_or_refused_in_a_sentence(
+    file: Path, before: bytes, lines: list[tuple[str, str]], raw: bytes
+) -> None:
+    text = "".join(f"{key} = {value}\n" for key, value in lines)
+    file.write_bytes(before + text.encode("utf-8", "surrogatepass") + raw)
+    refusal = None
+    try:
+        assert config.load(file).data_dir.is_absolute()
+    except ConfigError as error:
+        refusal = error
+    if refusal:
+        assert str(file) in str(refusal)
+        assert refusal.reason in {"not-toml", "bad-value"}

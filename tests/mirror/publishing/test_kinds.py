@@ -1,6 +1,8 @@
 """Patterns say which files are config and which are state; a slip is noticed."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mirror.errors import SourceError
 from mirror.publishing import kinds, tree
@@ -85,3 +87,20 @@ def test_a_slip_is_refused_by_name(config: list[str], state: list[str], reason: 
         assigned(config, state)
     assert error.value.reason == reason
     str(error.value).encode()
+
+
+PATTERNS = st.lists(st.text(alphabet="abeinptv*?[]!/\\.# d-", max_size=8) | st.sampled_from(PATHS), max_size=4)
+
+
+@given(config=PATTERNS, state=PATTERNS)
+def test_whatever_the_patterns_are_each_file_has_one_kind_or_they_are_refused_by_name(
+    config: list[str], state: list[str]
+) -> None:
+    refusal, named = None, {}
+    try:
+        named = assigned(config, state)
+    except SourceError as error:
+        refusal = error.reason
+    assert refusal in {None, "bad-pattern", "no-match", "two-kinds"}
+    assert not named.get("config", set()) & named.get("state", set())
+    assert {path for paths in named.values() for path in paths} <= set(PATHS)
