@@ -24,11 +24,15 @@ def read_file(path: Path, *, max_bytes: int, refusal: type[CaError], private: bo
         private: also demand that neither group nor others have any right to the file.
 
     Raises:
-        CaError: of class `refusal`; reason `missing-file`, `unreadable-file`, `too-large` or `bad-mode`.
+        CaError: of class `refusal`; reason `missing-file`, `unreadable-file` (also for what is no ordinary file,
+            such as a pipe), `too-large` or `bad-mode`.
     """
     try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+        with open(path, "rb", opener=_at_once) as file:
+            found = os.fstat(file.fileno()).st_mode
+            if not stat.S_ISREG(found):
+                raise refusal("unreadable-file", f"{path} is not an ordinary file: name one.")
+            mode = stat.S_IMODE(found)
             if private and mode & 0o077:
                 raise refusal("bad-mode", f"Others may read {path} (mode {mode:o}): run chmod 600 {path}.")
             content = file.read(max_bytes + 1)
@@ -72,6 +76,10 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a FIFO that nobody writes to would be waited for without end
 
 
 def _write_part(path: Path, content: bytes, mode: int) -> Path:

@@ -71,7 +71,7 @@ def judge_leaves(entries: Iterable[Entry], now: datetime) -> Iterator[Finding]:
             yield found
     if fine:
         first = min(fine, key=lambda entry: entry.not_after)
-        yield good(f"{len(fine)} leaf certificates are good; the first to end is {_named(first)}, {_day(first)}.")
+        yield good(f"Leaf certificates that are good: {len(fine)}; the first to end is {_named(first)}, {_day(first)}.")
 
 
 def judge_crl(

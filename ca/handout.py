@@ -9,7 +9,8 @@ chain.
 
 The steps are: key file, ledger, certificate file. Killed between any two, the same command finishes the work: a key
 without a certificate beside it is taken up again, and so is a certificate that the ledger already has for that key.
-Nothing is ever overwritten. `ca.packing` goes the same way with a bundle in the certificate's place.
+Nothing is ever overwritten. A key of another kind than was asked for, or that the ledger knows as of somebody else, is
+not of that command, and refused. `ca.packing` goes the same way with a bundle in the certificate's place.
 """
 
 import os
@@ -27,17 +28,22 @@ from ca.identity import check_id
 from ca.issue import Issuer
 from ca.keys import MAX_KEY, load_plain, new_key, plain_pem
 from ca.ledger import certificate_of
-from ca.profiles import CLIENT, SERVER, KeyType, Profile
+from ca.profiles import CLIENT, SERVER, KeyType, Profile, key_kind
 from ca.subjects import Subject
 from ca.vault import Vault, describe
 
 
 class Certified(msgspec.Struct, frozen=True):
-    """A key and its certificate. `resumed`: the key was there already, from a run that did not come to its end."""
+    """A key and its certificate.
+
+    resumed: the key was there already, from a run that did not come to its end.
+    handed_back: so was the certificate, in the ledger; the lifetime is the one that was asked for then.
+    """
 
     key: CertificateIssuerPrivateKeyTypes
     certificate: x509.Certificate
     resumed: bool
+    handed_back: bool
 
 
 class Handout(msgspec.Struct, frozen=True):
@@ -64,7 +70,8 @@ def hand_out(
     """Make a key, issue a certificate for it, and write both to the folder `out`.
 
     Raises:
-        IssueError: reason `exists`, if the certificate's file is there; or as `ca.issue.issue`.
+        IssueError: reason `exists`, if the certificate's file is there, or a key that is of another kind or subject;
+            or as `ca.issue.issue`.
         VaultError: reason `bad-key` or `bad-mode` for a key file that is no key of an earlier run; or of the ledger.
     """
     stem = file_stem(describe(subject, profile)[0], profile.name)
@@ -93,33 +100,50 @@ def certify(
         VaultError, IssueError, IdentityError: as `hand_out`; a key that was made is gone again.
     """
     resumed = os.path.lexists(key_path)
-    key = _key(key_path, key_type, resumed=resumed)
-    certificate = _unfinished(vault, subject, profile, key, now) if resumed else None
-    if certificate is None:
-        try:
-            certificate = vault.issue(subject, key.public_key(), profile, signer, now)
-        except CaError:
-            if not resumed:
-                key_path.unlink()  # nothing was signed for it
-            raise
-    return Certified(key, certificate, resumed)
+    key = _taken_up(key_path, key_type) if resumed else new_key(key_type)
+    certificate = _unfinished(vault, subject, profile, key, path=key_path, now=now) if resumed else None
+    if certificate is not None:
+        return Certified(key, certificate, resumed=True, handed_back=True)
+    if not resumed:
+        write_new(key_path, plain_pem(key), PRIVATE)
+    try:
+        certificate = vault.issue(subject, key.public_key(), profile, signer, now)
+    except CaError:
+        if not resumed:
+            key_path.unlink()  # nothing was signed for it
+        raise
+    return Certified(key, certificate, resumed, handed_back=False)
 
 
-def _key(path: Path, key_type: KeyType, *, resumed: bool) -> CertificateIssuerPrivateKeyTypes:
-    if resumed:
-        return load_plain(read_file(path, max_bytes=MAX_KEY, refusal=VaultError, private=True))
-    key = new_key(key_type)
-    write_new(path, plain_pem(key), PRIVATE)
+def _taken_up(path: Path, key_type: KeyType) -> CertificateIssuerPrivateKeyTypes:
+    key = load_plain(read_file(path, max_bytes=MAX_KEY, refusal=VaultError, private=True))
+    kind = key_kind(key.public_key())
+    if kind != key_type.value:
+        raise IssueError(
+            "exists",
+            f"The key {path} is there already, and is {kind}, not {key_type.value}: ask for that, or move it away.",
+        )
     return key
 
 
 def _unfinished(
-    vault: Vault, subject: Subject, profile: Profile, key: CertificateIssuerPrivateKeyTypes, now: datetime
+    vault: Vault,
+    subject: Subject,
+    profile: Profile,
+    key: CertificateIssuerPrivateKeyTypes,
+    *,
+    path: Path,
+    now: datetime,
 ) -> x509.Certificate | None:
-    wanted = (profile.name, *describe(subject, profile))
-    for entry in reversed(vault.ledger.entries()):
-        if (entry.profile, entry.name, entry.who) == wanted and entry.revoked_at is None and now < entry.not_after:
-            certificate = certificate_of(entry)
-            if certificate.public_key() == key.public_key():
-                return certificate
-    return None
+    """What was issued for this key and subject, and is still good; a key never serves two subjects."""
+    wanted, found = (profile.name, *describe(subject, profile)), None
+    for entry in vault.ledger.entries():
+        certificate = certificate_of(entry)
+        if certificate.public_key() != key.public_key():
+            continue
+        if (entry.profile, entry.name, entry.who) != wanted:
+            whose = f"{entry.profile} {entry.name} ({entry.who})"
+            raise IssueError("exists", f"The key {path} is there already, and is that of {whose}: move it away.")
+        if entry.revoked_at is None and now < entry.not_after:
+            found = certificate
+    return found

@@ -1,9 +1,10 @@
-"""Looks a CA's folder over, without any passphrase: modes, ends, keys, CRLs, and what lies in `issued/`.
+"""Looks a CA's folder over, without any passphrase: modes, owners, ends, keys, CRLs, and what lies in `issued/`.
 
 What is wrong becomes a finding (`ca.findings`), never the end of the inspection; only a folder that is no CA, or whose
 ledger cannot be read, ends it. Nothing is changed.
 """
 
+import os
 import stat
 from collections.abc import Iterator
 from datetime import datetime
@@ -54,6 +55,7 @@ def inspect(folder: Path, now: datetime) -> list[Finding]:
         looked = _Looked(Vault(folder, ledger), {entry.fingerprint: entry for entry in ledger.entries()}, now)
         return [
             *_modes(looked),
+            *_owners(looked),
             *_lifetimes(looked),
             *_authorities(looked),
             *judge_leaves(looked.entries.values(), now),
@@ -64,7 +66,7 @@ def inspect(folder: Path, now: datetime) -> list[Finding]:
 def _modes(looked: _Looked) -> Iterator[Finding]:
     folder = looked.folder
     keys = [folder / f"{authority}.key" for authority in AUTHORITIES]
-    private = [*keys, folder / "ledger.sqlite", *sorted((folder / "issued").glob("*.key"))]
+    private = [*keys, folder / "ledger.sqlite", *filter(_holds_a_key, _below(folder / "issued"))]
     wanted = [(path, 0o700) for path in (folder, folder / "crl", folder / "issued")]
     wanted += [(path, 0o600) for path in private]
     wrong = 0
@@ -78,6 +80,28 @@ def _modes(looked: _Looked) -> Iterator[Finding]:
             yield Finding("problem", "bad-mode", what, step)
     if not wrong:
         yield good("Nobody else may enter the folder, or read its keys and its ledger.")
+
+
+def _owners(looked: _Looked) -> Iterator[Finding]:
+    folder = looked.folder
+    owner = folder.stat().st_uid
+    foreign = [path for path in _below(folder) if os.path.lexists(path) and path.lstat().st_uid != owner]
+    if foreign:
+        names = ", ".join(looked.name(path) for path in foreign[:3]) + (" …" if len(foreign) > 3 else "")
+        what = f"Not owned by the owner of {folder}: {names}."
+        step = f"If you know how that came, run chown -Rh --reference={folder} {folder}; else restore from a backup."
+        yield Finding("problem", "wrong-owner", what, step)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """All that lies below, in order; links are not followed."""
+    for parent, folders, files in os.walk(folder):
+        folders.sort()
+        yield from (Path(parent, name) for name in sorted([*folders, *files]))
+
+
+def _holds_a_key(path: Path) -> bool:
+    return path.name.removesuffix(".part").endswith((".key", ".bundle"))
 
 
 def _lifetimes(looked: _Looked) -> Iterator[Finding]:
@@ -166,7 +190,7 @@ def _issued(looked: _Looked) -> Iterator[Finding]:
             fine += not found
         yield from found
     if fine:
-        yield good(f"{fine} certificates in issued/ are in the ledger, and not revoked.")
+        yield good(f"Certificates in issued/ that are in the ledger, and not revoked: {fine}.")
 
 
 def _issued_key(looked: _Looked, path: Path) -> Iterator[Finding]:

@@ -11,6 +11,8 @@ through the same step (`mirror.publishing.keys`).
 """
 
 import re
+from binascii import Error as Base64Error
+from binascii import a2b_base64
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -39,7 +41,9 @@ STRETCHING: Final = f"scrypt n={_N} r={_R} p={_P}"
 
 _HEADER = f"spot-ca-key: {STRETCHING} salt="
 _SEALED = re.compile(
-    re.escape(_HEADER.encode()) + rb"([0-9a-f]{32})\n(-----BEGIN ENCRYPTED PRIVATE KEY-----\n.*)", re.DOTALL
+    re.escape(_HEADER.encode())
+    + rb"([0-9a-f]{32})\n"
+    + rb"(-----BEGIN ENCRYPTED PRIVATE KEY-----\n([A-Za-z0-9+/=\n]+)\n-----END ENCRYPTED PRIVATE KEY-----\n?)"
 )
 
 
@@ -81,22 +85,23 @@ def seal(key: CertificateIssuerPrivateKeyTypes, passphrase: str, salt: bytes) ->
 
 
 def is_sealed(content: bytes) -> bool:
-    """Whether this has the form of a sealed key: all that can be said without the passphrase."""
-    return _SEALED.fullmatch(content) is not None
+    """Whether this has the form of a sealed key, whole: all that can be said without the passphrase."""
+    return _parts(content) is not None
 
 
 def unseal(sealed: bytes, passphrase: str) -> CertificateIssuerPrivateKeyTypes:
     """Decrypt a key.
 
     Raises:
-        VaultError: reason `damaged-key`, if this is no sealed key.
+        VaultError: reason `damaged-key`, if this is no sealed key, or not a whole one.
         PassphraseError: reason `wrong-passphrase`; a damaged key that keeps its form looks the same.
     """
-    match = _SEALED.fullmatch(sealed)
-    if match is None:
+    parts = _parts(sealed)
+    if parts is None:
         raise VaultError("damaged-key", "A key of the CA is damaged: restore it from a backup.")
+    salt, pem = parts
     try:
-        key = load_pem_private_key(match[2], stretch(passphrase, bytes.fromhex(match[1].decode())))
+        key = load_pem_private_key(pem, stretch(passphrase, salt))
     except UNREADABLE as error:
         raise PassphraseError("wrong-passphrase", "The passphrase is wrong (or the key is damaged).") from error
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
@@ -107,3 +112,24 @@ def unseal(sealed: bytes, passphrase: str) -> CertificateIssuerPrivateKeyTypes:
 def stretch(passphrase: str, salt: bytes) -> bytes:
     """The PKCS#8 password that a passphrase becomes (RFC 7914), in hex; `salt` is `SALT_BYTES` bytes."""
     return Scrypt(salt=salt, length=32, n=_N, r=_R, p=_P).derive(passphrase.encode()).hex().encode()
+
+
+def _parts(sealed: bytes) -> tuple[bytes, bytes] | None:
+    """The salt and the PEM of a sealed key; None if it lacks something, or something follows it."""
+    match = _SEALED.fullmatch(sealed)
+    if match is None:
+        return None
+    try:
+        der = a2b_base64(match[3].replace(b"\n", b""), strict_mode=True)
+    except Base64Error:
+        return None
+    return (bytes.fromhex(match[1].decode()), match[2]) if _is_one_sequence(der) else None
+
+
+def _is_one_sequence(der: bytes) -> bool:
+    """Whether this is a SEQUENCE of 128 to 65,535 bytes as DER (X.690 §8.1.3, §10.1), and nothing else."""
+    for prefix, start, least in ((b"\x30\x81", 3, 0x80), (b"\x30\x82", 4, 0x100)):
+        if der.startswith(prefix):
+            length = int.from_bytes(der[2:start])
+            return length >= least and len(der) == start + length
+    return False

@@ -56,8 +56,19 @@ def read_passphrase(
 
 
 def _first_line(file: Path, *, private: bool) -> str:
-    raw = read_file(file, max_bytes=_MAX_FILE, refusal=PassphraseError, private=private)
+    raw = _piped(file) or read_file(file, max_bytes=_MAX_FILE, refusal=PassphraseError, private=private)
     try:
         return raw.split(b"\n", 1)[0].removesuffix(b"\r").decode()
     except UnicodeDecodeError as error:
         raise PassphraseError("unreadable-file", f"{file} is not text in UTF-8.") from error
+
+
+def _piped(file: Path) -> bytes:
+    """What comes out of a pipe, as a shell makes one of `<(pass show spot-ca)`; empty if this is none."""
+    if not file.is_fifo():
+        return b""
+    try:
+        with file.open("rb") as pipe:
+            return pipe.read(_MAX_FILE)
+    except OSError as error:
+        raise PassphraseError("unreadable-file", f"{file} cannot be read: {error.strerror}.") from error

@@ -13,6 +13,7 @@ on the disk, before its bytes leave `issue`; a killed run is simply run again. A
 less than the CRL that lies here: the next CRL is newer than both, and takes no revocation back.
 """
 
+import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -210,10 +211,10 @@ def read_lifetimes(folder: Path) -> Lifetimes:
     """What `lifetimes.toml` in the CA's folder says; the defaults, if there is none.
 
     Raises:
-        VaultError: reason `bad-lifetimes` or `unreadable-file`.
+        VaultError: reason `bad-lifetimes`, `unreadable-file`, or `missing-file` for a link that leads nowhere.
     """
     path = folder / "lifetimes.toml"
-    raw = read_file(path, max_bytes=MAX_LIFETIMES, refusal=VaultError) if path.exists() else b""
+    raw = read_file(path, max_bytes=MAX_LIFETIMES, refusal=VaultError) if os.path.lexists(path) else b""
     return parse_lifetimes(raw, source=str(path), refusal=VaultError)
 
 

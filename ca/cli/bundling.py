@@ -11,7 +11,7 @@ import msgspec
 
 from ca.batch import Planned, make_bundles, plan_bundles
 from ca.cli.options import Settings, days_option, dry_run_option, json_option, key_type_option, utc_now
-from ca.cli.output import print_json, short
+from ca.cli.output import HANDED_BACK, print_json, short
 from ca.customers import MAX_CSV, Wanted, read_customers
 from ca.errors import BundleError, IssueError
 from ca.facts import CertificateFacts, certificate_facts
@@ -48,6 +48,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     there: There | None
     earlier: tuple[str, ...]
     resumed: bool
+    handed_back: bool
 
 
 @click.command()
@@ -102,7 +103,8 @@ def bundle(
                 unless written), there (what the bundle that was skipped holds:
                 serial and state; else null), earlier (serials of other valid
                 certificates of that customer), resumed (a key of an
-                interrupted run was taken up)
+                interrupted run was taken up), handed_back (so was its
+                certificate: key and days are as they were asked for then)
     """
     if source is None and out_dir is None and customer is not None and out is not None:
         wanted, folder = _one(customer, out, dry_run=options["dry_run"]), out.parent
@@ -156,10 +158,18 @@ def _run(
                 continue
             entry = vault.ledger.entry(f"{certified.certificate.serial_number:x}")
             facts = certificate_facts(certified.certificate, entry, utc_now())
-            yield _done(one, "written", facts, resumed=certified.resumed), len(plan)
+            done = _done(one, "written", facts, resumed=certified.resumed, handed_back=certified.handed_back)
+            yield done, len(plan)
 
 
-def _done(one: Planned, status: str, facts: CertificateFacts | None = None, *, resumed: bool = False) -> Done:
+def _done(
+    one: Planned,
+    status: str,
+    facts: CertificateFacts | None = None,
+    *,
+    resumed: bool = False,
+    handed_back: bool = False,
+) -> Done:
     there = None if one.there is None else There(one.there, one.state or "unknown")
     return Done(
         customer=one.customer,
@@ -167,8 +177,9 @@ def _done(one: Planned, status: str, facts: CertificateFacts | None = None, *, r
         status=status if there is None else "skipped",
         certificate=facts,
         there=there,
-        earlier=one.earlier,
+        earlier=tuple(serial for serial in one.earlier if facts is None or serial != facts.serial),
         resumed=resumed,
+        handed_back=handed_back,
     )
 
 
@@ -179,7 +190,8 @@ def _line(one: Done) -> str:
     if one.certificate is None:
         return f"{one.customer}: would write {one.path}"
     facts = one.certificate
-    return f"{one.customer}: wrote {one.path} (serial {facts.serial}, until {facts.not_after:%Y-%m-%d})"
+    note = ", issued by an earlier run" if one.handed_back else ""
+    return f"{one.customer}: wrote {one.path} (serial {facts.serial}, until {facts.not_after:%Y-%m-%d}{note})"
 
 
 def _tell_one(one: Done) -> None:
@@ -190,6 +202,8 @@ def _tell_one(one: Done) -> None:
             f"Wrote {one.path} for {one.customer}. It holds a private key: put it into the installation package."
         )
         click.echo("\n".join(short(one.certificate)))
+        if one.handed_back:
+            click.echo(HANDED_BACK)
     _tell_earlier([one])
 
 

@@ -8,9 +8,9 @@ from typing import TypedDict, Unpack
 import click
 
 from ca.cli.options import F, Settings, days_option, json_option, key_type_option, utc_now
-from ca.cli.output import print_json, short
+from ca.cli.output import HANDED_BACK, print_json, short
 from ca.facts import certificate_facts
-from ca.handout import hand_out
+from ca.handout import Certified, hand_out
 from ca.identity import Role, make
 from ca.profiles import CA_OPERATOR, CLIENT, MIRROR, SERVER, SUPPORT, KeyType, Profile
 from ca.subjects import Hosts, Subject
@@ -20,6 +20,8 @@ _JSON = """\b
   certificate                   as spot-ca show --json
   certificate_path, key_path    the two files
   resumed                       whether a key of an interrupted run was taken up
+  handed_back                   whether its certificate was, too; then days asked
+                                for now do not count
 """
 
 
@@ -123,16 +125,20 @@ def _issue(settings: Settings, subject: Callable[[str], Subject], profile: Profi
         facts = certificate_facts(certificate, vault.ledger.entry(f"{certificate.serial_number:x}"), now)
     if options["as_json"]:
         paths = {"certificate_path": str(handout.certificate_path), "key_path": str(handout.key_path)}
-        print_json({"certificate": facts, **paths, "resumed": handout.certified.resumed})
+        print_json({"certificate": facts, **paths, **_taken_up(handout.certified)})
         return
     if handout.certified.resumed:
         click.echo(f"Took up the key {handout.key_path}, which was there without a certificate.")
     click.echo(f"Wrote {handout.certificate_path} and {handout.key_path}.")
     click.echo("\n".join(short(facts)))
-    if facts.not_after < now + chosen.lifetime - timedelta(days=1):
-        click.echo(
-            "It ends sooner than others, since the issuing CA ends then, or since it was made by an earlier run."
-        )
+    if handout.certified.handed_back:
+        click.echo(HANDED_BACK)
+    elif facts.not_after < now + chosen.lifetime - timedelta(days=1):
+        click.echo("It ends sooner than others, since the issuing CA ends then.")
+
+
+def _taken_up(certified: Certified) -> dict[str, bool]:
+    return {"resumed": certified.resumed, "handed_back": certified.handed_back}
 
 
 COMMANDS = (issue,)

@@ -1,6 +1,7 @@
 """`spot-ca check` finds what ends and what is wrong, says what to do, and tells cron by its exit code."""
 
 import json
+import os
 import shutil
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from ca.ledger import Ledger
 from tests.ca.house import House, der_of, key_pem, odd_certificate, pem_of
 from tests.ca.spot_ca import Spot, issue_client, issue_server
+from tests.hostile.needs import need_root
 
 
 @pytest.fixture
@@ -55,9 +57,10 @@ def test_a_ca_as_it_should_be_is_told_so(kept: Spot) -> None:
     issue_client(kept)
     assert wrong(kept) == []
     text = kept("check")
-    for part in ("root.crt is good", "issuing.crt is good", "crl/issuing.crl is good", "2 leaf certificates are good"):
+    for part in ("root.crt is good", "issuing.crt is good", "crl/issuing.crl is good"):
         assert part in text
-    assert "2 certificates in issued/" in text
+    assert "Leaf certificates that are good: 2;" in text
+    assert "Certificates in issued/ that are in the ledger, and not revoked: 2." in text
     assert kept("check", "--quiet") == ""
     assert findings(kept, "--quiet") == []
 
@@ -114,6 +117,30 @@ def test_what_others_may_touch_is_a_problem(kept: Spot, name: str) -> None:
     assert f"chmod {'700' if path.is_dir() else '600'} {path.resolve()}" in sentence(kept, "bad-mode")
 
 
+@pytest.mark.parametrize("name", ["acme.key", "acme.bundle", ".acme.bundle.key", ".acme.bundle.part"])
+def test_what_holds_a_key_below_issued_is_looked_at_too(kept: Spot, name: str) -> None:
+    path = kept.folder / "issued/customers/2026" / name
+    path.parent.mkdir(parents=True, mode=0o700)
+    path.touch(mode=0o600)
+    assert wrong(kept) == []
+    path.chmod(0o640)
+    assert wrong(kept) == [("problem", "bad-mode")]
+    assert f"chmod 600 {path.resolve()}" in sentence(kept, "bad-mode")
+
+
+@pytest.mark.parametrize("name", ["issuing.key", "crl", "crl/issuing.crl", "issued/acme.crt", "issued/link"])
+def test_a_file_of_another_user_is_a_problem(kept: Spot, name: str) -> None:
+    need_root()
+    issue_client(kept)
+    (kept.folder / "issued/link").symlink_to("nowhere")
+    assert wrong(kept) == []
+    os.chown(kept.folder / name, 12345, -1, follow_symlinks=False)
+    assert wrong(kept) == [("problem", "wrong-owner")]
+    assert f": {name}. " in sentence(kept, "wrong-owner")
+    os.chown(kept.folder / name, 0, -1, follow_symlinks=False)
+    assert wrong(kept) == []
+
+
 def test_a_weak_key_in_the_ledger_is_a_problem(kept: Spot) -> None:
     issue_client(kept)
     weak = odd_certificate(ec.generate_private_key(ec.SECP521R1()))  # a curve that we do not accept
@@ -132,7 +159,10 @@ def test_authorities_that_are_not_of_this_ca_are_a_problem(kept: Spot, other_hou
 
 
 def test_keys_of_the_ca_are_there_and_sealed(kept: Spot, house: House) -> None:
+    sealed = (kept.folder / "issuing.key").read_bytes()
     (kept.folder / "issuing.key").write_bytes(key_pem(house.keys["issuing"]))
+    assert wrong(kept) == [("problem", "not-sealed")]
+    (kept.folder / "issuing.key").write_bytes(sealed[:-200])
     assert wrong(kept) == [("problem", "not-sealed")]
     (kept.folder / "issuing.key").unlink()
     assert wrong(kept) == [("problem", "missing-file")]
@@ -160,7 +190,7 @@ def test_files_in_issued_are_held_against_the_ledger(kept: Spot, house: House) -
     (issued / "globex.crt").write_text("garbage")
     assert wrong(kept) == [("warning", "bad-certificate")]
     (issued / "globex.crt").unlink()
-    (issued / ".globex.key.part").touch()
+    (issued / ".globex.key.part").touch(mode=0o600)
     (issued / ".globex.bundle.key").touch(mode=0o600)
     (issued / "notes.txt").touch()
     assert wrong(kept) == [("advice", "left-over")] * 2
@@ -212,6 +242,9 @@ def test_wrong_lifetimes_are_a_problem(kept: Spot) -> None:
     assert wrong(kept) == [("problem", "bad-lifetimes")]
     (kept.folder / "lifetimes.toml").unlink()
     assert wrong(kept) == []
+    (kept.folder / "lifetimes.toml").symlink_to("nowhere")
+    assert wrong(kept) == [("problem", "missing-file")]
+    assert "lifetimes.toml" in kept.refused(5, "issue", "client", "acme", "--key-type", "ecdsa-p256")
 
 
 def test_check_changes_nothing_and_needs_a_ca(kept: Spot, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """spot-ca's further profiles, key types and lifetimes, and what ends a command early: a person, a disk, a folder."""
 
+import json
 import os
 import pty
 import signal
@@ -51,6 +52,29 @@ def test_the_files_of_a_name_never_stand_in_for_one_another(spot: Spot) -> None:
     assert "valid customer" in spot.refused(3, "issue", "client", "eu.mirror")
     assert "several certificates" in spot.refused(3, "revoke", "eu")
     assert spot.try_("check", "--quiet").stdout == ""
+
+
+def test_a_left_over_key_is_taken_up_only_for_what_it_was_made_for(spot: Spot) -> None:
+    issue = ("issue", "client", "acme")
+    path = issue_client(spot)
+    serial = certificate(path).serial_number
+    path.unlink()
+    assert "ecdsa-p256, not rsa2048" in spot.refused(3, *issue, "--key-type", "rsa2048")
+    for other in ("globex", "acme.support"):
+        path.with_suffix(".key").rename(path.with_name(f"{other}.key"))
+        role, name = ("support", "acme") if "." in other else ("client", other)
+        assert "is that of client acme " in spot.refused(3, "issue", role, name, *P256)
+        path.with_name(f"{other}.key").rename(path.with_suffix(".key"))
+    told = spot(*issue, *P256, "--days", "5")
+    assert "days asked for now do not count" in told
+    assert certificate(path).serial_number == serial
+    path.unlink()
+    made = json.loads(spot(*issue, *P256, "--json"))
+    assert (made["resumed"], made["handed_back"], made["certificate"]["serial"]) == (True, True, f"{serial:x}")
+    spot("revoke", f"{serial:x}")
+    path.unlink()
+    made = json.loads(spot(*issue, *P256, "--json"))
+    assert (made["resumed"], made["handed_back"]) == (True, False)
 
 
 @pytest.mark.slow

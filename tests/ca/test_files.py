@@ -22,10 +22,20 @@ def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
     path.write_bytes(b"0123456789")
     assert read_file(path, max_bytes=10, refusal=TlsError) == b"0123456789"
     assert refused(path, 9) == "too-large"
-    assert refused(Path("/dev/zero")) == "too-large"
+    assert refused(Path("/dev/zero")) == "unreadable-file"
     assert refused(tmp_path) == "unreadable-file"
     assert refused(tmp_path / "none") == "missing-file"
     assert refused(path / "below") == "unreadable-file"
+
+
+@pytest.mark.parametrize("writer", [False, True])
+def test_a_pipe_is_refused_and_never_waited_for(tmp_path: Path, *, writer: bool) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o600)
+    handle = os.open(pipe, os.O_RDWR | os.O_NONBLOCK) if writer else None
+    assert refused(pipe, private=True) == "unreadable-file"
+    if handle is not None:
+        os.close(handle)
 
 
 def test_a_private_file_has_no_rights_for_others(tmp_path: Path) -> None:

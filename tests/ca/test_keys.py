@@ -1,6 +1,7 @@
 """A key at rest opens with its passphrase and with nothing else."""
 
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,20 @@ def test_the_form_of_a_sealed_key_is_told_without_its_passphrase(house: House) -
     assert is_sealed(seal(house.keys["root"], "correct horse", SALT))
     for content in (b"", plain_pem(house.keys["root"])):
         assert not is_sealed(content)
+
+
+@pytest.mark.parametrize("key_type", KeyType)
+def test_a_sealed_key_is_whole_and_nothing_follows_it(key_type: KeyType) -> None:
+    sealed = seal(new_key(key_type), "correct horse", SALT)
+    lines = sealed.splitlines(keepends=True)
+    assert is_sealed(sealed)
+    damaged = [sealed[:length] for length in range(len(sealed) - 1)]  # the last line break may be missing
+    damaged += [sealed + rest for rest in (b"x", b"\n", b"\0", b"".join(lines[1:]))]
+    damaged += [b"".join(lines[:cut] + lines[cut + 1 :]) for cut in range(len(lines))]
+    damaged += [b"".join(lines[:-1]) + b"AAAA\n" + lines[-1], sealed.replace(lines[3], b"A" + lines[3])]
+    for content in damaged:
+        assert not is_sealed(content)
+        assert reason_of(partial(unseal, content, "correct horse")) == "damaged-key"
 
 
 def test_an_unencrypted_key_is_no_sealed_one(house: House) -> None:

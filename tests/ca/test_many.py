@@ -196,6 +196,32 @@ def test_a_key_that_waits_for_its_bundle_is_taken_up_once(spot: Spot, vendor: li
     assert len(entries(spot)) == 1
 
 
+def test_a_resumed_bundle_does_not_tell_of_its_own_certificate(spot: Spot, many: list[str], tmp_path: Path) -> None:
+    """As a run leaves it that was killed between the ledger and the bundle."""
+    (tmp_path / "list.csv").write_text("customer\nacme\n")
+    out, waiting = tmp_path / "out/acme.bundle", tmp_path / "out/.acme.bundle.key"
+    spot(*many)
+
+    def kill() -> None:
+        waiting.touch(mode=0o600)
+        waiting.write_text(decode(out.read_bytes()).client_key)
+        out.unlink()
+
+    kill()
+    told = spot(*many)
+    assert "from before" not in told
+    assert "issued by an earlier run" in told
+    kill()
+    made = document(spot(*many, "--json"))[0]
+    assert (made["earlier"], made["resumed"], made["handed_back"]) == ([], True, True)
+    out.rename(tmp_path / "first.bundle")
+    spot(*many)
+    first, second = (entry.serial for entry in entries(spot))
+    kill()
+    made = document(spot(*many, "--json"))[0]
+    assert (made["certificate"]["serial"], made["earlier"]) == (second, [first])
+
+
 def test_a_waiting_key_of_another_bundle_is_left_alone(spot: Spot, vendor: list[str], tmp_path: Path) -> None:
     command = ["bundle", "acme", "--out", str(tmp_path / "acme.bundle"), *vendor]
     spot(*command)

@@ -121,3 +121,11 @@ def test_a_credential_of_systemd_is_guarded_by_its_folder(tmp_path: Path) -> Non
         with pytest.raises(PassphraseError) as refused:
             read(elsewhere)
         assert refused.value.reason == "bad-mode"
+
+
+def test_a_passphrase_may_come_out_of_a_pipe() -> None:
+    ours, theirs = os.pipe()
+    os.write(theirs, b"correct horse\nmore\n")
+    os.close(theirs)
+    assert read(Path(f"/dev/fd/{ours}")) == "correct horse"
+    os.close(ours)

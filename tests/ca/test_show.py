@@ -2,15 +2,20 @@
 
 import json
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_crl
+from cryptography.x509.oid import NameOID
 
 from ca.bundle import encode
-from tests.ca.house import House, der_of, key_pem, pem_of
+from tests.ca.house import NOW, House, der_of, key_pem, pem_of
 from tests.ca.spot_ca import Spot, certificate, issue_client, issue_server
 from tests.ca.test_bundle import bundle_of
 
@@ -129,6 +134,36 @@ def test_what_this_ca_did_not_issue_is_shown_as_such(spot: Spot, house: House, t
     assert shown(Spot(tmp_path / "none"), path)["certificates"] == found[:1]
 
 
+def test_a_foreign_file_gives_a_terminal_no_orders(spot: Spot, tmp_path: Path) -> None:
+    evil = "\x1b]0;owned\x07\x9b2J\rvalid\u202e"
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, evil)])
+    day = timedelta(days=1)
+    # IA5String: what is ASCII goes into a SAN as it is.
+    names = x509.SubjectAlternativeName([x509.DNSName("\x1b[2Jdns"), x509.UniformResourceIdentifier("\x1b[2Juri")])
+    made = x509.CertificateBuilder(name, name, key.public_key(), 7, NOW - day, NOW + day).add_extension(
+        names, critical=False
+    )
+    revoking = x509.CertificateRevocationListBuilder(name, NOW - day, NOW + day).sign(key, SHA256())
+    (tmp_path / "evil.crt").write_bytes(pem_of(made.sign(key, SHA256())))
+    (tmp_path / "evil.crl").write_bytes(revoking.public_bytes(Encoding.PEM))
+    for file in ("evil.crt", "evil.crl"):
+        text = spot("show", tmp_path / file)
+        assert "owned" in text
+        assert all(line.isprintable() for line in text.split("\n"))
+    assert "[2Jdns" in spot("show", tmp_path / "evil.crt")
+
+
+def test_the_catalogue_root_of_a_bundle_gives_a_terminal_no_orders(spot: Spot, tmp_path: Path) -> None:
+    server, root, out = issue_server(spot), tmp_path / "root.json", tmp_path / "acme.bundle"
+    root.write_text('{"signed":{"_type":"root","expires":"\\u001b[2Jsoon","version":3}}')
+    mirror = f"https://localhost={server}"
+    spot("bundle", "acme", "--mirror", mirror, "--catalogue-root", root, "--out", out, "--key-type", "ecdsa-p256")
+    text = spot("show", out)
+    assert "until  [2Jsoon" in text
+    assert all(line.isprintable() for line in text.split("\n"))
+
+
 def test_a_file_next_to_a_name_is_told_apart(spot: Spot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Something with a dot or a slash is a file; anything else means the ledger first."""
     path = issue_client(spot)
@@ -205,7 +240,7 @@ def test_what_init_made_is_an_empty_list(spot: Spot) -> None:
 
 def test_what_is_done_is_told_to_scripts(spot: Spot) -> None:
     made = json.loads(spot("issue", "client", "acme", "--key-type", "ecdsa-p256", "--json"))
-    assert list(made) == ["certificate", "certificate_path", "key_path", "resumed"]
+    assert list(made) == ["certificate", "certificate_path", "key_path", "resumed", "handed_back"]
     assert made["certificate_path"] == str(spot.folder / "issued/acme.crt")
     assert made["certificate"]["serial"] == f"{certificate(spot.folder / 'issued/acme.crt').serial_number:x}"
     planned = json.loads(spot("revoke", "acme", "--dry-run", "--json"))
