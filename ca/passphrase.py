@@ -36,7 +36,8 @@ def read_passphrase(
         click.Abort: the person gave up.
     """
     if file is not None:
-        passphrase = _first_line(file, private=file.parent != Path(environ.get("CREDENTIALS_DIRECTORY", "")))
+        credentials = environ.get("CREDENTIALS_DIRECTORY", "")
+        passphrase = _first_line(file, private=not credentials.startswith("/") or file.parent != Path(credentials))
     elif env in environ:
         passphrase = environ[env]
     elif interactive:

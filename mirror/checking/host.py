@@ -6,15 +6,18 @@ import socket
 import stat
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
 from mirror.checking.findings import Disk, Finding, good, judge_disk, judge_modes
-from mirror.config import Config
+from mirror.config import Config, Content
 from mirror.records.sqlite import FILE_NAME
 
 _FOLDER: Final = 0o700
 _FILE: Final = 0o600
+
+_Place = tuple[int, str, int]  # family, host, port
 
 
 def modes(config: Config) -> Iterator[Finding]:
@@ -67,20 +70,63 @@ def disk(folder: Path) -> Iterator[Finding]:
 
 
 def addresses(listen: Iterable[str]) -> Iterator[Finding]:
-    """Whether each `HOST:PORT` could be listened on: bound for a moment, without listening."""
+    """Whether each `HOST:PORT` could be listened on, beside the others: bound for a moment, without listening.
+
+    Until one listens, the system lets two bind the same place: whether they collide is judged by where they lead.
+    """
+    taken: dict[_Place, str] = {}
     for address in listen:
         try:
-            _bind(address)
+            places = _bind(address)
         except OSError as error:
             yield _unbound(address, error)
-        else:
+            continue
+        twice = next((taken[one] for place in places for one in taken if _collide(place, one)), None)
+        taken |= dict.fromkeys(places, address)
+        if twice is None:
             yield good(f"{address} is free to be listened on.")
+        else:
+            what = f"{address} and {twice} of content.listen collide: 'serve' cannot listen on both."
+            yield Finding("problem", "address-twice", what, "Take one of them out of content.listen.")
+
+
+def trusted(content: Content) -> Iterator[Finding]:
+    """Who may replace what decides on trust: files from the CA, and their folders."""
+    files = [Path(name) for name in (content.certificate, *content.issuing_cas, *content.crls)]
+    folders = [path.parent for path in (*files, Path(content.key))]
+    wrong = False
+    for path in dict.fromkeys((*files, *folders)):
+        mode = _mode(path)
+        if mode is None or not mode & 0o022 or (stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
+            continue
+        wrong = True
+        what = f"Others may write {path} (mode {stat.S_IMODE(mode):o}), and so decide whom the mirror trusts."
+        yield Finding("problem", "bad-mode", what, f"Run chmod go-w {path}, and compare what is there with the CA's.")
+    if not wrong:
+        yield good("Nobody else may replace certificates and revocation lists here.")
+
+
+def owners(config: Config) -> Iterator[Finding]:
+    """What does not belong to the user whose the data folder is: that user, who serves, could not read or write it."""
+    owner, data = config.data_dir.stat().st_uid, config.data_dir
+    catalogue = data / "catalogue"
+    looked_at = [data / FILE_NAME, data / f"{FILE_NAME}-wal", data / f"{FILE_NAME}-shm", catalogue]
+    looked_at += [Path(config.content.key)] if config.content else []
+    wrong = [path for path in looked_at if _owner(path) not in {None, owner}]
+    if catalogue not in wrong and any(_owner(path) not in {None, owner} for path in catalogue.rglob("*")):
+        wrong.append(catalogue)
+    for path in wrong:
+        what = f"{path}, or something in it," if path == catalogue else str(path)
+        step = f"Run chown {'-R ' if path == catalogue else ''}{owner} {path}."
+        yield Finding("problem", "other-owner", f"{what} belongs to another user than {data}.", step)
+    if not wrong:
+        yield good("What the mirror reads and writes belongs to the user whose the data folder is.")
 
 
 def leftovers(data: Path) -> Iterator[Finding]:
     """What a publish has in progress, or left when it was killed."""
     folder = data / "publishing"
-    left = [name for name in ("journal.json", "staging") if os.path.lexists(folder / name)]
+    left = [name for name in ("journal.json", "staging") if _status(folder / name) is not None]
     if left:
         what = f"A publish is running, or was stopped: there is {' and '.join(left)} in {folder}."
         step = "If none is running, the next 'spot-mirror publish' or 'resign' finishes or undoes it."
@@ -98,11 +144,17 @@ def written(paths: Iterable[Path]) -> Iterator[tuple[str, datetime]]:
             continue
 
 
-def _mode(path: Path) -> int | None:
+def _status(path: Path) -> os.stat_result | None:
+    """None if nothing is there. What may not be looked at is not taken for that: raises OSError."""
     try:
-        return path.stat().st_mode
-    except OSError:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def _mode(path: Path) -> int | None:
+    found = _status(path)
+    return None if found is None else found.st_mode
 
 
 def _other_kind(path: Path, *, folder: bool) -> Finding:
@@ -111,7 +163,20 @@ def _other_kind(path: Path, *, folder: bool) -> Finding:
     return Finding("problem", f"not-a-{wanted}", f"{path} is a {is_}, where a {wanted} must be.", step)
 
 
-def _bind(address: str) -> None:
+def _owner(path: Path) -> int | None:
+    found = _status(path)
+    return None if found is None else found.st_uid
+
+
+def _collide(one: _Place, other: _Place) -> bool:
+    """Whether both cannot be listened on: the same port of one family, at one address or at all of them."""
+    (family, host, port), (its_family, its_host, its_port) = one, other
+    same_host = host == its_host or ip_address(host).is_unspecified or ip_address(its_host).is_unspecified
+    return (family, port) == (its_family, its_port) and port != 0 and same_host
+
+
+def _bind(address: str) -> list[_Place]:
+    """The places that an address leads to, all of which can be bound. Raises OSError."""
     host, _, port = address.rpartition(":")
     places = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     for family, kind, protocol, _, place in places:
@@ -120,6 +185,7 @@ def _bind(address: str) -> None:
             if family == socket.AF_INET6:
                 probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             probe.bind(place)
+    return [(int(family), str(place[0]), int(place[1])) for family, _, _, _, place in places]
 
 
 def _unbound(address: str, error: OSError) -> Finding:

@@ -1,6 +1,6 @@
 """All of the check, in the order in which it is told."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from mirror.blobs import LocalBlobs
 from mirror.checking import host, offer, store, trust
 from mirror.checking.findings import Finding, judge_clock
 from mirror.checking.offer import Progress
-from mirror.config import Config
+from mirror.config import Config, Content
 from mirror.errors import ConfigError
 from mirror.records.sqlite import FILE_NAME
 
@@ -28,18 +28,18 @@ def look(path: Path, now: datetime, *, deep: bool, progress: Progress) -> Iterat
     except ConfigError as error:
         yield Finding("problem", error.reason, str(error))
         return
-    yield host.configuration(path)
-    yield from host.modes(loaded)
+    yield from _guarded(lambda: [host.configuration(path)])
+    yield from _guarded(lambda: host.modes(loaded))
     moments: list[tuple[str, datetime]] = []
     if loaded.content is None:
         step = "If this host is to serve, add one: 'spot-mirror init' shows an example."
         yield Finding("advice", "no-content", "The configuration has no section [content].", step)
     else:
-        found, moments = trust.look(loaded, loaded.content, now)
-        yield from found
-        yield from host.addresses(loaded.content.listen)
-    if loaded.data_dir.is_dir():
-        yield from _data(loaded, moments, now, deep=deep, progress=progress)
+        content = loaded.content
+        yield from _guarded(lambda: _trust(loaded, content, moments, now))
+        yield from _guarded(lambda: host.trusted(content))
+        yield from _guarded(lambda: host.addresses(content.listen))
+    yield from _guarded(lambda: _data(loaded, moments, now, deep=deep, progress=progress))
     yield judge_clock(moments, now)
 
 
@@ -48,9 +48,34 @@ def _data(
 ) -> Iterator[Finding]:
     """What lies in the data folder; adds to `moments`."""
     data = loaded.data_dir
+    if not data.is_dir():
+        return
+    yield from _guarded(lambda: host.owners(loaded))
     yield from host.disk(data)
-    yield from store.look(data / FILE_NAME, deep=deep)
+    yield from _guarded(lambda: store.look(data / FILE_NAME, deep=deep))
+    yield from _guarded(lambda: _offer(data, moments, now, deep=deep, progress=progress))
+    yield from _guarded(lambda: host.leftovers(data))
+    moments += host.written(data / name for name in _DATED)
+
+
+def _offer(
+    data: Path, moments: list[tuple[str, datetime]], now: datetime, *, deep: bool, progress: Progress
+) -> Iterator[Finding]:
     found, published = offer.look(data / "catalogue", LocalBlobs(data), now, deep=deep, progress=progress)
+    moments += published
     yield from found
-    yield from host.leftovers(data)
-    moments += (*published, *host.written(data / name for name in _DATED))
+
+
+def _trust(loaded: Config, content: Content, moments: list[tuple[str, datetime]], now: datetime) -> Iterator[Finding]:
+    found, began = trust.look(loaded, content, now)
+    moments += began
+    yield from found
+
+
+def _guarded(part: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """What a part of the check finds; that the system refuses it something is a finding, too."""
+    try:
+        yield from part()
+    except OSError as error:
+        what = f"{error.filename or 'Something'} cannot be looked at: {error.strerror}."
+        yield Finding("problem", "unreadable", what, "Run the check as the mirror's own user, or as root.")

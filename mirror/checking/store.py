@@ -11,7 +11,8 @@ from typing import Final
 
 from mirror.checking.findings import Finding, good
 from mirror.errors import StoreFault
-from mirror.records.schema import migrate
+from mirror.records.schema import lost, migrate
+from mirror.records.sqlite import walk
 
 _WAIT_SECONDS: Final = 5.0
 _RESTORE: Final = "Stop the mirror, and restore them from a backup."
@@ -31,18 +32,38 @@ def look(path: Path, *, deep: bool) -> Iterator[Finding]:
     try:
         with closing(_open(path)) as db:
             yield _version(path, db)
-            customers = db.execute("SELECT count(*) FROM customer").fetchone()[0]
-            damage = db.execute("PRAGMA quick_check(1)").fetchone()[0] if deep else "ok"
+            damage = _damage(db) or (_deep_damage(db) if deep else "")
+            customers = db.execute("SELECT count(*) FROM customer").fetchone()[0] if not damage else 0
     except StoreFault as error:
         yield Finding("problem", error.reason, str(error))
+    except UnicodeDecodeError:  # SQLite's own message quotes the file
+        yield Finding("problem", "damaged", f"The records {path} are damaged: they hold what is no text.", _RESTORE)
     except sqlite3.Error as error:
         code, step = _CODES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, ("damaged", _RESTORE))
         yield Finding("problem", code, f"The records {path} cannot be read: {error}.", step)
     else:
-        if damage == "ok":
-            yield good(f"The records open, and name {customers} customer{'' if customers == 1 else 's'}.")
-        else:
+        if damage:
             yield Finding("problem", "damaged", f"The records {path} are damaged: {damage}.", _RESTORE)
+        else:
+            yield good(f"The records open, and name {customers} customer{'' if customers == 1 else 's'}.")
+
+
+def _damage(db: sqlite3.Connection) -> str:
+    """What keeps `serve` from using them, without reading all of them; empty if there is nothing."""
+    if names := lost(db):
+        return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} missing or changed"
+    if db.execute("SELECT number FROM marker").fetchone() is None:
+        return "the row of marker is missing"
+    return ""
+
+
+def _deep_damage(db: sqlite3.Connection) -> str:
+    if (told := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+        return str(told)
+    if row := db.execute("PRAGMA foreign_key_check").fetchone():
+        return f"a row of {row[0]} points to one of {row[2]} that is not there"
+    walk(db)
+    return ""
 
 
 def _open(path: Path) -> sqlite3.Connection:

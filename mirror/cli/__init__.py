@@ -45,7 +45,7 @@ Exit codes:
   6  records, catalogue or blobs are damaged or locked
   7  another process is publishing
   8  signing keys are missing, damaged, or not the catalogue's
-  9  check found something to mend
+  9  check found something to mend, or release show a damaged release
 """
 
 

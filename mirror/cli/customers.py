@@ -106,7 +106,8 @@ def _resume(name: str, config_path: Path) -> None:
 def _remove(name: str, *, yes: bool, dry_run: bool, config_path: Path) -> None:
     """Remove a customer for ever.
 
-    Its licences, its installations and their history go with it. While it holds a licence that has not ended it has to
+    Its licences, its installations and their history go with it, and leave the records. The audit log and
+    backups keep what they have: delete those yourself. While it holds a licence that has not ended it has to
     be suspended first, even with --yes: a suspension does to the customer what a removal does, and can be undone when
     it was the wrong one.
     """

@@ -56,7 +56,8 @@ def export(*, form: str, customer_name: str | None, history: bool, out: Path | N
       customer, installation (its id), short_form, enrolled, last_seen,
       component, version, from, to (since and until when it is known to have had that version)
     Times are UTC. An installation without a component has one row, where the last four, or component and version, are
-    empty (null). FILE is readable by its owner only, and replaced whole. In a spreadsheet, import versions as text.
+    empty (null). Rows are read page by page while the mirror goes on: they are not of one moment. FILE is readable by
+    its owner only, and replaced whole. In a spreadsheet, import versions as text.
     """
     with records(config_path) as store:
         if customer_name is not None:

@@ -74,14 +74,21 @@ def _grant(
     "--last-day",
     type=_DAY,
     metavar="DAY",
-    help="The last day on which it is in force, in UTC.  [default: yesterday, so that it ends at once]",
+    help="The last day on which it is in force, in UTC.  [default: yesterday, so that it ends within about a second]",
 )
 @config_option
 def _end(customer_name: str, product: str, last_day: datetime | None, config_path: Path) -> None:
-    """End the licence of CUSTOMER for PRODUCT. An end that was earlier already stays."""
+    """End the licence of CUSTOMER for PRODUCT.
+
+    An end that was earlier already stays. A licence that would end before its first day is removed.
+    """
     day = today() - timedelta(days=1) if last_day is None else last_day.date()
     with records(config_path) as store:
+        _check_begun(store, customer_name, product, day)
         ended = store.end_licence(customer_name, product, day)
+    if ended.valid_until is not None and ended.valid_until < ended.valid_from:
+        click.echo(f"{customer_name}'s licence for {product} is removed: it was to begin on {ended.valid_from}.")
+        return
     click.echo(f"{customer_name}'s licence for {product}: {state(ended, today())}, last day {ended.valid_until}.")
 
 
@@ -113,6 +120,16 @@ def _list(customer_name: str | None, *, as_json: bool, config_path: Path) -> Non
     else:
         head = ("CUSTOMER", "PRODUCT", "STATE", "FROM", "UNTIL", "INSTALLATIONS", "CHANNELS")
         click.echo(table(head, (_row(line, count, today()) for line, count in lines)))
+
+
+def _check_begun(store: Records, customer_name: str, product: str, day: date) -> None:
+    """Refuse to end a licence before it began, once it has: that it was held is what thin snapshots go by."""
+    names.check_id("customer", customer_name)
+    for line in store.licences(customer_name):
+        if line.product == product and day < line.valid_from < today():
+            raise RecordsError(
+                "bad-licence", f"The licence began on {line.valid_from} already: name that day or a later one."
+            )
 
 
 def _row(line: Licence, used: int, day: date) -> Sequence[str]:

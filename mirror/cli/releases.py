@@ -9,12 +9,13 @@ import click
 
 from mirror import catalogue, config
 from mirror.blobs import Blobs, LocalBlobs
+from mirror.cli.checking import FOUND_SOMETHING
 from mirror.cli.options import config_option
 from mirror.cli.output import json_document, rfc3339, table, utc
 from mirror.cli.progress import size
 from mirror.cli.store import json_option
 from mirror.errors import BlobFault
-from mirror.publishing.examine import Examined, examine
+from mirror.publishing.examine import Examined, Health, examine
 from mirror.publishing.journal import Place
 from mirror.publishing.stored import pack_length
 from spot_client.wire import names
@@ -73,7 +74,7 @@ def release() -> None:
 def show(*, component: str, version: str, platform: str | None, files: bool, as_json: bool, config_path: Path) -> None:
     """Show all of a release: what the catalogue says, what it consists of, and whether its bytes are whole.
 
-    Manifest and pack are read, and held to the digests that were signed.
+    Manifest and pack are read, and held to the digests that were signed. Exits with 9 if they are damaged or missing.
 
     \b
     --json: component, version, platform, channels, severity, published, restart (true or false),
@@ -86,8 +87,14 @@ def show(*, component: str, version: str, platform: str | None, files: bool, as_
     found = examine(Place(loaded.data_dir, LocalBlobs(loaded.data_dir)), component, version, platform)
     if as_json:
         click.echo(json_document(_document(found, files=files)))
-        return
-    click.echo(f"{component} {version} ({found.release.platform})")
+    else:
+        _print(found, files=files)
+    if found.health is not Health.WHOLE:
+        raise click.exceptions.Exit(FOUND_SOMETHING)
+
+
+def _print(found: Examined, *, files: bool) -> None:
+    click.echo(f"{found.product}/{found.component} {found.release.version} ({found.release.platform})")
     for name, value in _facts(found):
         click.echo(f"  {name:<10}{value}")
     if found.release.notes:

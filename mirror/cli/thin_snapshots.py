@@ -90,7 +90,8 @@ def _show(installation: str, *, history: bool, as_json: bool, config_path: Path)
     click.echo(f"versions as of  {utc_and_age(found.versions_as_of, now)}")
     for line in lines:
         click.echo(f"\nFrom {utc(line.first)} to {utc(line.last)}")
-        click.echo(table(("COMPONENT", "VERSION"), sorted(line.components.items())))
+        rows = sorted(line.components.items())
+        click.echo(table(("COMPONENT", "VERSION"), rows) if rows else "Nothing was installed.")
 
 
 @thin_snapshots.command("diff")

@@ -1,17 +1,19 @@
 """What a publisher may have overlooked: sentences, and never a refusal. Pure."""
 
+import posixpath
 from collections.abc import Iterator
 from typing import Final
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from mirror.catalogue import Catalogue
+from mirror.publishing import kinds
 from mirror.publishing.order import Order
 from mirror.publishing.pack import Layout
 from mirror.publishing.tree import Form
 from spot_client.wire import names
 from spot_client.wire.index import Release
-from spot_client.wire.manifest import Entry, File, Kind, Manifest
+from spot_client.wire.manifest import Directory, Entry, File, Kind, Manifest, Symlink
 
 _OTHER_ARCHIVES: Final = (".7z", ".rar", ".tar.lz", ".tar.lz4", ".tar.lzma", ".tar.z", ".tlz", ".zipx", ".cpio")
 _CHANNEL: Final = "stable"  # that of everybody
@@ -26,20 +28,19 @@ def hints(order: Order, name: str, layout: Layout, known: Catalogue) -> Iterator
     for needed in sorted(order.requires):
         if not known.ever_published(*names.split_component(needed)):
             yield f"{needed}, which it requires, is not published: nobody can install this before it is."
+    yield from _parted_state(order, layout)
     if layout.form is Form.FILE and not order.opaque and name.lower().endswith(_OTHER_ARCHIVES):
         yield f"{name} was published as one file: archives of this kind are not read."
 
 
 def changed_kinds(before: Manifest, layout: Layout) -> Iterator[str]:
     """A sentence if files of the release `before` are of another kind now."""
-    kinds = _kinds(before.entries)
-    changed = [
-        (path, kinds[path], kind) for path, kind in _kinds(layout.entries).items() if kinds.get(path, kind) != kind
-    ]
+    old = _kinds(before.entries)
+    changed = [(path, old[path], kind) for path, kind in _kinds(layout.entries).items() if old.get(path, kind) != kind]
     if changed:
-        path, old, new = changed[0]
+        path, was, new = changed[0]
         more = f", and {len(changed) - 1} more changed" if len(changed) > 1 else ""
-        yield f"{path!r} is of kind {new.value}, and was {old.value} in {before.version}{more}: is that meant?"
+        yield f"{path!r} is of kind {new.value}, and was {was.value} in {before.version}{more}: is that meant?"
 
 
 def previous(order: Order, known: Catalogue) -> Release | None:
@@ -48,6 +49,27 @@ def previous(order: Order, known: Catalogue) -> Release | None:
     lines = [line for line in offered.releases if line.platform == order.platform] if offered else []
     others = [line for line in lines if line.version != order.version]
     return max(others, key=lambda line: names.check_version(line.version), default=None)
+
+
+def _parted_state(order: Order, layout: Layout) -> Iterator[str]:
+    """A sentence for each folder that is named as state and is not state as a whole, so that SPOT does not link it."""
+    paths = [entry.path for entry in layout.entries if isinstance(entry, Directory)]
+    named = {path for pattern in order.state for path in kinds.folders(paths, pattern)}
+    for folder in sorted(named):
+        if any(folder.startswith(f"{other}/") for other in named):
+            continue
+        below = [entry for entry in layout.entries if entry.path.startswith(f"{folder}/")]
+        parting = next((entry.path for entry in below if not _may_be_state(entry, folder)), None)
+        if parting is not None and any(isinstance(entry, File) and entry.kind is Kind.STATE for entry in below):
+            yield f"What the product adds in {f'{folder}/'!r} will not outlive an update, because of {parting!r}."
+
+
+def _may_be_state(entry: Entry, folder: str) -> bool:
+    """Whether an entry below `folder` leaves it state as a whole (`spot_client.decide.states`)."""
+    if isinstance(entry, Symlink):
+        reached = posixpath.normpath(posixpath.join(posixpath.dirname(entry.path), entry.target))
+        return f"{reached}/".startswith(f"{folder}/")
+    return isinstance(entry, Directory) or entry.kind is Kind.STATE
 
 
 def _one_platform(name: str, layout: Layout) -> Iterator[str]:

@@ -5,18 +5,18 @@ not; a folder stands for all below it; `!PATTERN` takes back what those before i
 each pattern has to fit a file, and no file may be of two kinds. Reasons:
 
     bad-pattern   no pattern, or a comment
-    no-match      a pattern that fits no file of the source
+    no-match      a pattern that fits no file of the source; a folder without files has no kind
     two-kinds     a file that is named as both
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from pathspec import GitIgnoreSpec
 from pathspec.patterns.gitignore.base import GitIgnorePatternError
 
 from mirror.errors import SourceError
-from mirror.publishing.tree import SourceEntry, SourceFile, Tree
+from mirror.publishing.tree import SourceEntry, SourceFile, SourceFolder, Tree
 from spot_client.wire.manifest import Kind
 
 
@@ -43,10 +43,26 @@ def _named(tree: Tree, patterns: Sequence[str], kind: Kind) -> set[str]:
     for pattern in patterns:
         spec = _spec([pattern.removeprefix("!")], pattern)
         if next(spec.match_files(paths), None) is None:
-            raise SourceError(
-                "no-match", f"No file of the source fits the {kind.value} pattern {pattern!r}: look at it again."
-            )
+            raise SourceError("no-match", _no_match(tree, pattern, kind))
     return set(_spec(patterns, " ".join(patterns)).match_files(paths))
+
+
+def folders(paths: Iterable[str], pattern: str) -> set[str]:
+    """The folders among `paths` that a pattern stands for; none for one that takes back."""
+    if pattern.startswith("!"):
+        return set()
+    spec = _spec([pattern], pattern)
+    return {path for path in paths if spec.match_file(f"{path}/")}
+
+
+def _no_match(tree: Tree, pattern: str, kind: Kind) -> str:
+    empty = folders((entry.path for entry in tree.entries if isinstance(entry, SourceFolder)), pattern)
+    if empty:
+        return (
+            f"The {kind.value} pattern {pattern!r} fits {f'{min(empty)}/'!r}, which has no file in it: "
+            f"an empty folder needs a file in it to be {kind.value}, for instance an empty one."
+        )
+    return f"No file of the source fits the {kind.value} pattern {pattern!r}: look at it again."
 
 
 def _spec(patterns: Sequence[str], said: str) -> GitIgnoreSpec:

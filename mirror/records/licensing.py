@@ -23,6 +23,7 @@ _REMOVE = (
     "DELETE FROM licence WHERE customer = ?",
     "DELETE FROM customer WHERE key = ?",
 )
+_SWEEP = "DELETE FROM content WHERE key NOT IN (SELECT content FROM line)"
 
 
 def customer_key(db: Connection, name: str) -> int:
@@ -79,6 +80,8 @@ def remove(db: Connection, name: str, today: date, *, dry_run: bool) -> Holdings
     installations, lines = db.execute(_COUNTS, (key,)).fetchone()
     for statement in () if dry_run else _REMOVE:
         db.execute(statement, (key,))
+    if not dry_run:
+        db.execute(_SWEEP)
     return Holdings(tuple(licence.product for licence in held), installations, lines)
 
 
@@ -96,7 +99,10 @@ def grant(db: Connection, licence: Licence) -> Licence | None:
 
 
 def end(db: Connection, customer: str, product: str, last_day: date) -> Licence:
-    """Let a licence end, never later than it does already; returns it. Raises `NotThere`, `RecordsError`."""
+    """Let a licence end, never later than it does already; one that would end before it begins is removed.
+
+    Returns it as it ends. Raises `NotThere`, `RecordsError`.
+    """
     with checks.checking():
         names.check_product(product)
     key = customer_key(db, customer)
@@ -107,6 +113,7 @@ def end(db: Connection, customer: str, product: str, last_day: date) -> Licence:
     licence = _licence(db, key, product)
     if licence is None:
         raise NotThere("no-licence", f"{customer} has no licence for {product}: see 'spot-mirror licence list'.")
+    db.execute("DELETE FROM licence WHERE customer = ? AND product = ? AND valid_until < valid_from", (key, product))
     return licence
 
 

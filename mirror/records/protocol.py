@@ -154,7 +154,10 @@ class Records(Protocol):
         ...
 
     def end_licence(self, customer: str, product: str, last_day: date) -> Licence:
-        """Let a licence end with `last_day`, never later than it does already; returns it. Raises `NotThere`."""
+        """Let a licence end with `last_day`, never later than it does already; returns it as it ends.
+
+        One that would end before it begins is removed. Raises `NotThere`.
+        """
         ...
 
     def licences(self, customer: str | None = None) -> Sequence[Licence]:

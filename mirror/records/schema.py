@@ -8,6 +8,7 @@ are whole seconds since 1970 in UTC, days are ISO 8601 text, both as the protoco
 """
 
 import sqlite3
+from contextlib import closing
 from typing import Final
 
 from sqlite_utils import Database, Migrations
@@ -100,3 +101,21 @@ def migrate(connection: sqlite3.Connection, *, new: bool) -> None:
         raise StoreFault("damaged", _NO_RECORDS)
     db.enable_wal()
     _migrations.apply(db)
+
+
+def lost(connection: sqlite3.Connection) -> list[str]:
+    """The names of tables and indexes that the steps made which a file has been through, and that it has not as such.
+
+    Reads only. What somebody added is let be.
+    """
+    db = Database(connection, execute_plugins=False)
+    pending = [step.name for step in _migrations.pending(db)]
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as memory:
+        fresh = Database(memory, execute_plugins=False)
+        _migrations.apply(fresh, stop_before=pending[:1])
+        return sorted(name for name, _ in _shape(fresh) - _shape(db))
+
+
+def _shape(db: Database) -> set[tuple[str, str | None]]:
+    found = db.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE '%sqlite_migrations%'").fetchall()
+    return {(name, sql) for name, sql in found}

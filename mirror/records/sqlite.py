@@ -33,6 +33,7 @@ _INSTALLATIONS = """SELECT i.id, c.name, i.enrolled, i.last_seen,
 _LINES = """SELECT i.id, l.content, t.components, l.first, l.last
     FROM installation i JOIN customer c ON c.key = i.customer
     JOIN line l ON l.installation = i.key JOIN content t ON t.key = l.content"""
+_NEWEST = "WHERE l.key = (SELECT max(key) FROM line WHERE installation = i.key)"
 
 
 def open_records(path: Path, *, create: bool = False, wait_seconds: float = _WAIT_SECONDS) -> Records:
@@ -47,6 +48,21 @@ def open_records(path: Path, *, create: bool = False, wait_seconds: float = _WAI
         OSError: the folder is missing or cannot be written.
     """
     return _SqliteRecords(open_file(path, create=create, wait_seconds=wait_seconds))
+
+
+def walk(db: Connection) -> None:
+    """Read all that a mirror reads: customers, licences, installations, their newest thin snapshots.
+
+    Raises:
+        StoreFault: reason `damaged`: a row cannot be read.
+        sqlite3.Error: the file cannot be read.
+    """
+    licensing.customers(db)
+    licensing.licences(db)
+    for row in db.execute(_INSTALLATIONS):
+        rows.installation(row)
+    for row in db.execute(f"{_LINES} {_NEWEST}"):
+        rows.thin_snapshots([row])
 
 
 class _SqliteRecords(Records):
@@ -73,7 +89,7 @@ class _SqliteRecords(Records):
             return licensing.set_suspended(db, name, None, "")
 
     def remove_customer(self, name: str, today: date, *, dry_run: bool = False) -> Holdings:
-        with self._file.writing() as db:
+        with self._file.writing(wipe=not dry_run) as db:
             held = licensing.remove(db, name, today, dry_run=dry_run)
             if not dry_run:
                 _mark(db)
@@ -155,7 +171,7 @@ class _SqliteRecords(Records):
         return rows.thin_snapshots(found)
 
     def newest_thin_snapshots(self, customer: str | None = None) -> Sequence[ThinSnapshot]:
-        condition, values = "WHERE l.key = (SELECT max(key) FROM line WHERE installation = i.key)", []
+        condition, values = _NEWEST, []
         if customer is not None:
             condition, values = f"{condition} AND c.name = ?", [customer]
         with self._file.reading() as db:

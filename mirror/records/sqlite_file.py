@@ -57,21 +57,28 @@ class SqliteFile:
             yield self._reader
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self, *, wipe: bool = False) -> Iterator[sqlite3.Connection]:
         """One transaction, alone among all writers: durable after the block, undone if it raises.
 
-        Raises `StoreFault`.
+        `wipe`: what is deleted is overwritten with zeros, and references are not checked: SQLite would read all of the
+        history once for every content that goes. Raises `StoreFault`.
         """
         with self._turn() as left, _faults(self._path):
             self._writer.execute(f"PRAGMA busy_timeout = {left * 1000:.0f}")
-            self._writer.execute("BEGIN IMMEDIATE")
+            if wipe:
+                self._writer.execute("PRAGMA secure_delete = ON")
+                self._writer.execute("PRAGMA foreign_keys = OFF")  # works outside a transaction only
             try:
+                self._writer.execute("BEGIN IMMEDIATE")
                 yield self._writer
                 self._writer.execute("COMMIT")
             except BaseException:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
+            finally:
+                if wipe:
+                    self._writer.execute("PRAGMA foreign_keys = ON")
 
     def close(self) -> None:
         """Let go of the file, once running calls have ended."""

@@ -107,20 +107,20 @@ def test_a_person_is_asked_twice_and_nothing_is_echoed() -> None:
     assert b"[]" not in shown  # no default is offered
 
 
-def test_a_credential_of_systemd_is_guarded_by_its_folder(tmp_path: Path) -> None:
+def test_a_credential_of_systemd_is_guarded_by_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A user other than root reads it by an access list, which shows as a right of the group."""
     file = tmp_path / "passphrase"
     file.write_text("correct horse\n")
     file.chmod(0o440)
 
-    def read(environ: dict[str, str]) -> str:
-        return read_passphrase(env="NONE", file=file, prompt="", confirm=False, environ=environ, interactive=False)
-
-    assert read({"CREDENTIALS_DIRECTORY": str(tmp_path)}) == "correct horse"
-    for elsewhere in ({}, {"CREDENTIALS_DIRECTORY": ""}, {"CREDENTIALS_DIRECTORY": str(tmp_path.parent)}):
-        with pytest.raises(PassphraseError) as refused:
-            read(elsewhere)
-        assert refused.value.reason == "bad-mode"
+    monkeypatch.chdir(tmp_path)
+    assert read(file, {"CREDENTIALS_DIRECTORY": str(tmp_path)}) == "correct horse"
+    for folder in (None, "", ".", str(tmp_path.parent)):
+        environ = {} if folder is None else {"CREDENTIALS_DIRECTORY": folder}
+        for named in (file, Path("passphrase")):
+            with pytest.raises(PassphraseError) as refused:
+                read(named, environ)
+            assert refused.value.reason == "bad-mode"
 
 
 def test_a_passphrase_may_come_out_of_a_pipe() -> None:

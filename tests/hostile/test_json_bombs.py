@@ -117,8 +117,33 @@ def test_a_large_one_is_refused_by_every_parser_for_its_size_or_by_name(parser: 
     assert refusal(parser, raw) == expected(parser, raw, reason)
 
 
-@pytest.mark.parametrize("raw", [raw for raw, _ in (*SMALL.values(), *LARGE.values())], ids=[*SMALL, *LARGE])
-def test_none_of_it_is_taken_for_a_refusal_of_the_mirrors(raw: bytes) -> None:
+def as_refusal(raw: bytes) -> bytes:
+    """The same with a reason in it, in whatever encoding: without the trap it is a whole refusal."""
+    for encoding in ("ascii", "utf-16-le"):
+        raw = raw.replace('"0.1"'.encode(encoding), '"0.1","reason":"expired"'.encode(encoding))
+    return raw
+
+
+def test_without_a_trap_it_is_a_refusal() -> None:
+    assert problem.read_reason(as_refusal(ORDINARY)) == ("expired", "", "")
+
+
+@pytest.mark.parametrize("what", [what for what in SMALL if what != "nothing"])
+def test_a_refusal_of_the_mirrors_with_a_trap_in_it_is_none(what: str) -> None:
+    raw = SMALL[what][0]
+    assert as_refusal(raw) != raw
+    assert problem.read_reason(as_refusal(raw)) is None
+
+
+def test_a_refusal_of_one_byte_too_many_is_none() -> None:
+    whole = as_refusal(ORDINARY)[:-1] + b',"x":"%b"}'
+    room = problem.MAX_BYTES - len(whole % b"")
+    assert problem.read_reason(whole % (b"x" * room)) == ("expired", "", "")
+    assert problem.read_reason(whole % (b"x" * (room + 1))) is None
+
+
+@pytest.mark.parametrize("raw", [raw for raw, _ in LARGE.values()], ids=LARGE)
+def test_a_large_one_is_soon_known_to_be_no_refusal_of_the_mirrors(raw: bytes) -> None:
     begun = time.process_time()
     assert problem.read_reason(raw) is None
     assert time.process_time() - begun < SECONDS

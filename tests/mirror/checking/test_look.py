@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,7 +21,7 @@ from mirror.checking import host
 from mirror.checking.findings import Finding
 from mirror.checking.look import look
 from mirror.records import schema
-from tests.ca.house import NOW, make_house, pem_of
+from tests.ca.house import NOW, House, make_house, pem_of
 from tests.mirror.content.rig import Mirror
 
 RELEASE = "releases/sdk/botocore/1.40.0/any"
@@ -344,4 +345,92 @@ def test_an_address_in_use_is_only_advice_and_a_free_one_stays_free() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         assert [one.code for one in host.addresses([address])] == ["port-in-use"]
-    assert [one.code for one in host.addresses([address, address])] == ["good", "good"]
+    assert [one.code for _ in range(2) for one in host.addresses([address])] == ["good", "good"]
+
+
+def test_addresses_that_cannot_both_be_listened_on_are_found() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    for other in (f"127.0.0.1:{port}", f"0.0.0.0:{port}"):
+        assert [one.code for one in host.addresses([f"127.0.0.1:{port}", other])] == ["good", "address-twice"]
+    assert [one.code for one in host.addresses([f"127.0.0.1:{port}", f"127.0.0.2:{port}"])] == ["good", "good"]
+    assert [one.code for one in host.addresses(["127.0.0.1:0", "127.0.0.1:0"])] == ["good", "good"]
+
+
+def change(mirror: Mirror, statement: str) -> None:
+    with closing(sqlite3.connect(mirror.data / "records.sqlite")) as db, db:
+        db.execute(statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE line",
+        "DROP TABLE marker",
+        "DROP INDEX installation_short",
+        "ALTER TABLE licence DROP COLUMN installations",
+        "DELETE FROM marker",
+    ],
+)
+def test_records_that_lack_a_table_an_index_a_column_or_the_marker_are_damaged(mirror: Mirror, statement: str) -> None:
+    change(mirror, statement)
+    assert ("problem", "damaged") in told(mirror)
+
+
+def test_an_index_that_somebody_added_is_let_be(mirror: Mirror) -> None:
+    change(mirror, "CREATE INDEX ours ON customer (added)")
+    assert told(mirror, deep=True) == {ONE_KEY}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE customer SET added = -1",
+        "UPDATE licence SET valid_from = 'someday'",
+        "INSERT INTO licence VALUES (99, 'sdk', 'stable', '2026-01-01', NULL, 1)",
+        "INSERT INTO line VALUES (1, 98, 99, 1, 1)",
+    ],
+)
+def test_rows_that_serve_could_not_read_are_found_by_walking_through_them(mirror: Mirror, statement: str) -> None:
+    change(mirror, statement)
+    assert told(mirror) == {ONE_KEY}
+    assert told(mirror, deep=True) == {ONE_KEY, ("problem", "damaged")}
+
+
+@pytest.mark.parametrize("name", ["server.crt", "issuing.crt", "issuing.crl", "."])
+@pytest.mark.parametrize("more", [0o020, 0o002])
+def test_what_decides_on_trust_may_be_written_by_its_owner_only(mirror: Mirror, name: str, more: int) -> None:
+    path = mirror.folder / name
+    path.chmod(path.stat().st_mode | more)
+    (found,) = [one for one in checked(mirror) if one.code == "bad-mode"]
+    assert f"chmod go-w {path}" in found.next
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
+@pytest.mark.parametrize(
+    "name", ["data/records.sqlite", "data/catalogue", "data/catalogue/timestamp.json", "server.key"]
+)
+def test_a_file_of_another_user_than_the_data_is_told_with_the_chown(mirror: Mirror, name: str) -> None:
+    os.chown(mirror.folder / name, 65534, -1)
+    (found,) = [one for one in checked(mirror) if one.code == "other-owner"]
+    assert re.search(r"Run chown (-R )?0 /", found.next)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+@pytest.mark.parametrize("closed", ["data", "data/catalogue", "data/publishing", "data/releases"])
+def test_what_may_not_be_looked_at_is_a_finding_and_the_rest_is_looked_at(house: House, closed: str) -> None:
+    with TemporaryDirectory() as name:
+        mirror = Mirror(Path(name), house)
+        mirror.publish()
+        mirror.config()
+        for path in (mirror.folder, *mirror.folder.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        (mirror.folder / closed).mkdir(exist_ok=True)
+        (mirror.folder / closed).chmod(0o700)
+        os.seteuid(65534)
+        try:
+            found = checked(mirror, deep=True)
+        finally:
+            os.seteuid(0)
+    assert {"unreadable", "io"} & {one.code for one in found if one.severity == "problem"}
+    assert "The clock says" in found[-1].what

@@ -3,8 +3,10 @@
 import json
 import os
 import pty
+import sqlite3
 import subprocess
 import sysconfig
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -184,3 +186,22 @@ def test_damaged_records_are_told_from_all_else_by_their_exit_code(
         main()
     assert caught.value.code == 6
     assert "restore it from a backup" in capsys.readouterr().err
+
+
+def test_what_a_removed_customer_had_is_in_no_byte_of_the_records_and_what_others_have_stays(leaving: Desk) -> None:
+    with leaving.store() as records:
+        records.add_customer("globex", NOW)
+        theirs = records.mint("globex", b"", lambda: "8k2m9xq40gct31vz", NOW).id
+        records.put_thin_snapshot("7k2m9xq40gct31vz", {"sdk/only-acme-has-this": "1.0"}, NOW)
+        records.put_thin_snapshot(theirs, {"sdk/botocore": "2.0"}, NOW)
+    file = leaving.folder / "data" / "records.sqlite"
+    assert b"only-acme-has-this" in file.read_bytes()
+    leaving.says("customer", "suspend", "acme")
+    leaving.says("customer", "remove", "acme", "--yes")
+    assert b"only-acme-has-this" not in file.read_bytes()
+    assert b"7k2m9xq40gct31vz" not in file.read_bytes()
+    with closing(sqlite3.connect(file)) as db:
+        assert db.execute("SELECT count(*) FROM content").fetchone() == (1,)
+        assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+    with leaving.store() as records:
+        assert [line.components for line in records.thin_snapshots(theirs)] == [{"sdk/botocore": "2.0"}]

@@ -98,7 +98,7 @@ def test_what_fails_leaves_the_older_file_and_nothing_beside_it(desk: Desk, tmp_
     out.write_text("older")
     assert desk.refusal("thin-snapshots", "export", "--customer", "acne", "--out", str(out)) == "no-customer"
     assert isinstance(desk.run("thin-snapshots", "export", "--out", str(tmp_path / "no/fleet.csv")).exception, OSError)
-    assert isinstance(desk.run("thin-snapshots", "export", "--out", str(tmp_path / "data")).exception, OSError)
+    assert desk.refusal("thin-snapshots", "export", "--out", str(tmp_path / "data")) == "not-a-file"
     assert out.read_text() == "older"
     assert {path.name for path in tmp_path.iterdir()} == {"data", "fleet.csv", "mirror.toml"}
 

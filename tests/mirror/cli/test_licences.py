@@ -168,3 +168,14 @@ def test_a_licence_that_more_installations_use_than_are_paid_for_is_marked(acme:
 
 def test_no_licence_is_an_empty_list_for_programs(acme: Desk) -> None:
     assert acme.says("licence", "list", "--json") == "[]\n"
+
+
+def test_a_licence_that_has_not_begun_is_removed_and_one_that_has_cannot_end_before_it_began(tmp_path: Path) -> None:
+    desk = new_desk(tmp_path)
+    desk.says("customer", "add", "acme")
+    desk.says("licence", "grant", "acme", "sdk", "--from", "2026-04-01")
+    assert "removed: it was to begin on 2026-04-01" in desk.says("licence", "end", "acme", "sdk")
+    assert "There is no licence" in desk.says("licence", "list")
+    desk.says("licence", "grant", "acme", "sdk", "--from", "2026-02-01")
+    assert desk.refusal("licence", "end", "acme", "sdk", "--last-day", "2026-01-31") == "bad-licence"
+    assert "in force" in desk.says("licence", "list")

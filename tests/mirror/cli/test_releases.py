@@ -26,8 +26,11 @@ def published(made: Shell) -> Shell:
 
 
 def shown(shell: Shell, *words: str) -> Any:
-    result = shell.done("release", "show", "sdk/tool", "1.0", "--json", *words)
-    return json.loads(result.out)
+    """What a release is told to be; the exit code says whether it is whole."""
+    result = shell("release", "show", "sdk/tool", "1.0", "--json", *words)
+    found = json.loads(result.out)
+    assert result.code == (0 if found["state"] == "whole" else 9), result.err
+    return found
 
 
 def stored(shell: Shell) -> Path:
@@ -118,9 +121,10 @@ def test_bytes_that_are_lost_or_damaged_are_told(published: Shell) -> None:
     (stored(published) / "manifest").write_bytes(b"short")
     found = shown(published, "--files")
     assert (found["state"], found["content"], found["entries"]) == ("damaged", None, None)
-    plain = published.done("release", "show", "sdk/tool", "1.0", "--files").out
-    assert "  state     damaged" in plain
-    assert "content" not in plain
+    plain = published("release", "show", "sdk/tool", "1.0", "--files")
+    assert plain.code == 9
+    assert "  state     damaged" in plain.out
+    assert "content" not in plain.out
     (stored(published) / "manifest").unlink()
     assert shown(published)["state"] == "missing"
 

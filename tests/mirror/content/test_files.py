@@ -288,3 +288,11 @@ def test_an_aborted_download_is_audited_with_what_was_written(own: Mirror) -> No
     assert 1000 <= written < 64 * 2**20
     assert line["detail"] == "the connection ended before the answer was whole"
     assert "Connection lost" not in own.stderr()
+
+
+@pytest.mark.parametrize("name", ["If-Match", "If-Unmodified-Since", "If-Modified-Since", "Content-Encoding"])
+def test_a_header_that_means_nothing_where_files_are_read_is_ignored(
+    acme: Caller, release: Published, name: str
+) -> None:
+    status, _headers, raw = acme(PACK, "GET", None, **{name.replace("-", "_"): "Thu, 01 Jan 1970 00:00:00 GMT"})
+    assert (status, raw) == (200, release.pack)

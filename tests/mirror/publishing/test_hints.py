@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from mirror.catalogue import Catalogue
-from mirror.publishing import hints, native, pack
+from mirror.publishing import hints, kinds, native, pack
 from mirror.publishing import publish as publishing
 from mirror.publishing.order import Order
 from spot_client.wire.index import Index, Release, Severity
@@ -89,6 +89,28 @@ def test_an_archive_that_is_not_read_is_noted_unless_it_was_meant(tmp_path: Path
     assert said(msgspec.structs.replace(order(), opaque=True), tmp_path / "x.7z") == []
     (tmp_path / "installer.bin").write_bytes(b"bin")
     assert said(order(), tmp_path / "installer.bin") == []
+
+
+def test_a_folder_of_state_that_is_not_state_as_a_whole_is_noted(tmp_path: Path) -> None:
+    top = folder_of(tmp_path / "top", {"var/db/a": b"1", "var/log/x": b"1", "bin/tool": b"2"})
+
+    def noted(*state: str) -> list[str]:
+        wanted = msgspec.structs.replace(order(), state=state)
+        with opened(top) as found:
+            layout = pack.lay_out(kinds.assign(found, (), wanted.state), lambda *_: None)
+        return [*hints.hints(wanted, top.name, layout, EMPTY)]
+
+    assert noted("var/") == noted("var/*") == noted("var/log/x") == []
+    (top / "var/latest").symlink_to("db/a")
+    assert noted("var/") == []
+    (top / "var/README").write_bytes(b"3")
+    assert noted("var/", "!README") == [
+        "What the product adds in 'var/' will not outlive an update, because of 'var/README'."
+    ]
+    assert noted("var/*", "!README") == noted("var/", "!var/") == noted("var/README") == []
+    (top / "var/db/tool").symlink_to("../../bin/tool")
+    assert ["'var/db/tool'" in note for note in noted("var")] == [True]
+    assert ["'var/db/'" in note for note in noted("var/*", "!README")] == [True]
 
 
 def test_a_change_of_kind_since_the_last_release_is_noted(mirror: Mirror, source: Path) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from mirror.errors import SourceError
 from mirror.publishing import kinds, tree
 from mirror.publishing.limits import Limits
-from mirror.publishing.tree import SourceEntry, SourceFile, SourceLink
+from mirror.publishing.tree import SourceEntry, SourceFile, SourceFolder, SourceLink
 from spot_client.wire.manifest import Kind
 
 PATHS = [
@@ -87,6 +87,15 @@ def test_a_slip_is_refused_by_name(config: list[str], state: list[str], reason: 
         assigned(config, state)
     assert error.value.reason == reason
     str(error.value).encode()
+
+
+@pytest.mark.parametrize("pattern", ["empty/", "empty", "e*y", "!empty"])
+def test_a_folder_without_files_is_told_to_need_one(pattern: str) -> None:
+    found = tree.build([SourceFile("a", False, 0, lambda: iter(())), SourceFolder("empty")], Limits())
+    with pytest.raises(SourceError) as error:
+        kinds.assign(found, [], ["a", pattern])
+    assert error.value.reason == "no-match"
+    assert ("needs a file in it" in str(error.value)) is not pattern.startswith("!")
 
 
 PATTERNS = st.lists(st.text(alphabet="abeinptv*?[]!/\\.# d-", max_size=8) | st.sampled_from(PATHS), max_size=4)
