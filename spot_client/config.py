@@ -6,6 +6,8 @@ ROOT/PRODUCT/COMPONENT/current  the pointer to the version in use
 ROOT/PRODUCT/COMPONENT/versions/…
 """
 
+import os
+import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,6 +39,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     timeout: Annotated[int, msgspec.Meta(ge=1, le=600)] = 30
     downloads: Annotated[int, msgspec.Meta(ge=1, le=16)] = 4
     log_file: Annotated[str, msgspec.Meta(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f]*\Z")] | None = None
+
+
+_MUST_BE = {
+    "channel": "the name of a channel, in quotes",
+    "tls12": "true or false",
+    "keep": "a whole number from 2 to 20",
+    "timeout": "a whole number of seconds from 1 to 600",
+    "downloads": "a whole number from 1 to 16",
+    "log_file": "a path of 1 to 4096 characters in quotes, without control characters",
+}
 
 
 class Paths(msgspec.Struct, frozen=True):
@@ -75,8 +87,7 @@ def load_settings(path: Path) -> Settings:
         RefusedLocally: reason `bad-config`.
     """
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        raw = _read(path)
     except FileNotFoundError:
         return Settings()
     if len(raw) > MAX_BYTES:
@@ -88,9 +99,28 @@ def load_settings(path: Path) -> Settings:
         check_id("channel", settings.channel)
     except RecursionError as error:
         raise RefusedLocally("bad-config", f"{path} cannot be used: it is nested too deep. Correct it.") from error
-    except (ValueError, BadName) as error:  # UnicodeDecodeError, TOMLDecodeError, msgspec.ValidationError
+    except msgspec.ValidationError as error:
+        raise RefusedLocally("bad-config", f"{path} cannot be used: {_plain(error)}. Correct or remove it.") from error
+    except (ValueError, BadName) as error:  # UnicodeDecodeError, TOMLDecodeError
         raise RefusedLocally("bad-config", f"{path} cannot be used: {error}. Correct or remove it.") from error
     return settings
+
+
+def _read(path: Path) -> bytes:
+    """The file's first bytes, one more than it may have. A pipe nobody writes to would be waited for in vain."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise RefusedLocally("bad-config", f"{path} is no regular file: put a file in its place, or remove it.")
+        with open(handle, "rb", closefd=False) as file:
+            return file.read(MAX_BYTES + 1)
+    finally:
+        os.close(handle)
+
+
+def _plain(error: msgspec.ValidationError) -> str:
+    key = str(error).rpartition("`$.")[2].rstrip("`")
+    return f"{key} must be {_MUST_BE[key]}" if key in _MUST_BE else str(error)
 
 
 def _check_keys(table: Mapping[str, object]) -> None:

@@ -28,6 +28,8 @@ class PlainReport:
         self._fetched = 0
         self.begun = False
         """Whether a change has begun in this run."""
+        self.warned: list[str] = []
+        """All that `warn` was told, in order."""
 
     def say(self, text: str) -> None:
         """One sentence on standard output."""
@@ -38,6 +40,7 @@ class PlainReport:
     def warn(self, text: str) -> None:
         """One sentence on standard error."""
         _log.warning("%s", text)
+        self.warned.append(text)
         click.echo(f"spot: {printable(text)}", err=True)
 
     def begin(self, label: str, *, fetch: int, write: int) -> Progress:

@@ -1,7 +1,9 @@
 """What `--json` prints: builtins for one document a command. Pure.
 
 Keys are snake_case and always all there, absent values null; moments are RFC 3339 in UTC, sizes bytes. `action` is
-`install`, `update`, `rollback` or `none`. What failed is told under the key `error` (`cli.failures.Failure.shape`).
+`install`, `update`, `rollback`, `uninstall` or `none`; `notices` are the sentences that were warned of on the way: on
+configuration and state, and a thin snapshot that could not be sent. What failed is told under the key `error`
+(`cli.failures.Failure.shape`).
 
     offer       check                    result      install, update, rollback
     release     changes                  installed   list, status
@@ -9,6 +11,7 @@ Keys are snake_case and always all there, absent values null; moments are RFC 33
     usage       cache show
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from spot_client.available import Available
@@ -31,7 +34,7 @@ def on_offer(found: Available) -> Shape:
     return _where_to(found.component, found.installed, found.decision)
 
 
-def result(done: Offer) -> Shape:
+def result(done: Offer, notices: Sequence[str]) -> Shape:
     """What came of an offer that was taken."""
     decision = done.decision
     new = done.installed if isinstance(decision, Hold) else decision.release.version
@@ -41,6 +44,7 @@ def result(done: Offer) -> Shape:
         "old": done.installed,
         "new": new,
         "detail": decision.detail if isinstance(decision, Hold) else None,
+        "notices": list(notices),
     }
 
 

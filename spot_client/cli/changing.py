@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NOTHING_TO_DO = 10
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Install a component, or go to another version.")
 @click.argument("component")
 @click.option("--version", metavar="VERSION", help="This version, newer or older; else the newest on offer.")
 @exit_code_option
@@ -30,7 +30,7 @@ def install(session: Session, component: str, version: str | None, exit_code: bo
     _end(exit_code, done)
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Go to the newest releases on offer.")
 @click.argument("components", metavar="[COMPONENT]...", nargs=-1)
 @exit_code_option
 @json_option
@@ -44,7 +44,7 @@ def update(session: Session, components: tuple[str, ...], exit_code: bool) -> No
     _end(exit_code, *done)
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Go back to an older version that is kept here.")
 @click.argument("component")
 @click.option("--to", "version", metavar="VERSION", help="This kept version; else the newest below the one in use.")
 @json_option
@@ -52,13 +52,14 @@ def update(session: Session, components: tuple[str, ...], exit_code: bool) -> No
 def rollback(session: Session, component: str, version: str | None) -> None:
     """Put an older version of COMPONENT that is kept here back into use. Needs no network."""
     with session.at_work() as opened:
-        old = opened.versions.get(component)
+        old, before = opened.versions.get(component), len(session.report.warned)
         reached = opened.spot.rollback(component, version)
     session.answer(f"{component} is now {reached}.")
-    session.document({"component": component, "action": "rollback", "old": old, "new": reached, "detail": None})
+    went = {"component": component, "action": "rollback", "old": old, "new": reached, "detail": None}
+    session.document({**went, "notices": session.report.warned[before:]})
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Remove a component with all its versions.")
 @click.argument("component")
 @click.option("--purge", is_flag=True, help="Also remove its state and the configuration that was saved.")
 @click.option("--force", is_flag=True, help="Even if another installed component requires it.")
@@ -73,13 +74,13 @@ def uninstall(session: Session, component: str, purge: bool, force: bool, yes: b
     if not (yes or session.json) and sys.stdin.isatty():
         _confirm(session, component, purge=purge)
     with session.at_work() as opened:
+        before = len(session.report.warned)
         gone = opened.spot.uninstall(component, purge=purge, force=force)
     session.answer(
         "\n".join([f"{component} {gone.version} is uninstalled.", *(f"  stays: {path}" for path in gone.kept)])
     )
-    session.document(
-        {"component": component, "action": "uninstall", "old": gone.version, "new": None, "kept": list(gone.kept)}
-    )
+    went = {"component": component, "action": "uninstall", "old": gone.version, "new": None, "kept": list(gone.kept)}
+    session.document({**went, "notices": session.report.warned[before:]})
 
 
 def _confirm(session: Session, component: str, *, purge: bool) -> None:
@@ -95,9 +96,11 @@ def _go(session: Session, spot: "Spot", offer: "Offer") -> dict[str, Any]:
     from spot_client import shapes
     from spot_client.wording import outcome
 
+    warned = session.report.warned
+    before = len(warned)
     say = session.answer if spot.go(offer) else session.report.say
     say(outcome(offer))
-    return shapes.result(offer)
+    return shapes.result(offer, warned[before:])
 
 
 def _end(exit_code: bool, *done: dict[str, Any]) -> None:

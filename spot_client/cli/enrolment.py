@@ -10,7 +10,7 @@ from spot_client.cli.options import Command
 from spot_client.cli.session import Session
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Give this installation its identity.")
 @click.argument("bundle", type=click.Path(path_type=Path, dir_okay=False))
 @click.pass_obj
 def enrol(session: Session, bundle: Path) -> None:
@@ -38,7 +38,7 @@ def enrol(session: Session, bundle: Path) -> None:
     session.report.say(f"Installation {short_form(identity.installation)} — tell this to support when they ask.")
 
 
-@click.command("thin-snapshot", cls=Command)
+@click.command("thin-snapshot", cls=Command, short_help="Tell the mirror which versions are here.")
 @click.option("--show", is_flag=True, help="Print exactly what would be sent, and send nothing.")
 @click.pass_obj
 def thin_snapshot(session: Session, show: bool) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from spot_client.available import Available
 
 
-@click.command("list", cls=Command)
+@click.command("list", cls=Command, short_help="List components, installed or on offer.")
 @click.option("--available", "wide", is_flag=True, help="All components on offer to this customer. Asks the mirror.")
 @json_option
 @click.pass_obj

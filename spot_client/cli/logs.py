@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -49,6 +50,11 @@ class LogFile(RotatingFileHandler):
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         self._given_up = True
         self._complain(f"The log {self.baseFilename} cannot be written ({why}): the work goes on without it.")
+
+    def close(self) -> None:
+        """Let go of the file. A line that a full disk would not take was complained of when it was written."""
+        with suppress(OSError):
+            super().close()
 
     def _open(self) -> TextIOWrapper:
         handle = os.open(self.baseFilename, _FLAGS, 0o600)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Say what an update would do and cost.")
 @click.argument("components", metavar="[COMPONENT]...", nargs=-1)
 @exit_code_option
 @json_option
@@ -42,7 +42,7 @@ def check(session: Session, components: tuple[str, ...], exit_code: bool) -> Non
         sys.exit(NOTHING_TO_DO)
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Show the releases after the one in use.")
 @click.argument("component")
 @click.option("--from", "after", metavar="VERSION", help="After this version; else after the one in use.")
 @click.option("--to", "up_to", metavar="VERSION", help="Up to this version; else up to the newest on offer.")
@@ -70,7 +70,7 @@ def changes(session: Session, component: str, after: str | None, up_to: str | No
     session.document([shapes.release(release) for release in found])
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Show what SPOT changed here, newest first.")
 @click.argument("component", required=False)
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many changes.")
 @json_option
@@ -85,7 +85,7 @@ def history(session: Session, component: str | None, limit: int) -> None:
     from spot_client.history import History
     from spot_client.wording import table
 
-    paths, _ = session.open()
+    paths = session.found().paths
     events = [event for event in History(paths.own / "history.jsonl").read() if component in {None, event.component}]
     rows = [
         (event.at, event.component, event.action.value, event.old or "-", event.new or "-", event.outcome)
@@ -93,12 +93,14 @@ def history(session: Session, component: str | None, limit: int) -> None:
     ]
     if rows:
         session.answer(table(("AT", "COMPONENT", "ACTION", "FROM", "TO", "OUTCOME"), rows))
-    else:
+    elif component is None:
         session.report.say("Nothing was changed here yet: 'spot install PRODUCT/COMPONENT' begins.")
+    else:
+        session.report.say(f"Nothing of {component} was changed here: 'spot history' shows what was.")
     session.document(msgspec.to_builtins(events[:limit]))
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Show who this installation is, and what it has.")
 @json_option
 @click.pass_obj
 def status(session: Session) -> None:

@@ -39,6 +39,7 @@ class Session:
         self._handlers: list[logging.Handler] = []
         self._report: PlainReport | None = None
         self._answered = False
+        self._told: list[Failure] = []
 
     def start(self) -> None:
         """All options are known: begin to log."""
@@ -84,10 +85,8 @@ class Session:
 
     def fail(self, failure: Failure) -> None:
         """Say what went wrong, on standard error, and as the document if there is none yet."""
-        from spot_client.wording import printable
-
-        _log.error("%s (%s, exit code %d)", failure.message, failure.reason, failure.exit_code)
-        click.echo(f"spot: {printable(failure.message)}", err=True)
+        if failure not in self._told:
+            self._tell(failure, failure.message)
         if not self._answered:
             self.document({"error": failure.shape})
 
@@ -117,6 +116,13 @@ class Session:
         from spot_client.state import Store
 
         return Store(self.open()[0])
+
+    def found(self) -> "Store":
+        """As `store`, of an installation that was begun: nothing is made where there is none."""
+        store = self.store()
+        if not store.paths.own.is_dir():
+            store.enrolled()
+        return store
 
     @contextmanager
     def at_work(self) -> Iterator["Opened"]:
@@ -162,15 +168,23 @@ class Session:
                 found.append(work(component))
             except SpotError as error:
                 failures.append(error)
-                found.append({"component": component, "error": explain(error).shape})
+                failure = explain(error)
+                found.append({"component": component, "error": failure.shape})
                 if not isinstance(error, (NotTrusted, Refused, RefusedLocally)):
                     break
                 if len(components) > 1:
-                    click.echo(f"spot: {component}: {error}", err=True)
+                    self._tell(failure, f"{component}: {failure.message}")
         self.document(found)
         if failures:
             raise failures[-1] if len(found) < len(components) else failures[0]
         return found
+
+    def _tell(self, failure: Failure, sentence: str) -> None:
+        from spot_client.wording import printable
+
+        self._told.append(failure)
+        _log.error("%s (%s, exit code %d)", sentence, failure.reason, failure.exit_code)
+        click.echo(f"spot: {printable(sentence)}", err=True)
 
     def _log_into(self, path: Path) -> None:
         from spot_client.cli.logs import LogFile

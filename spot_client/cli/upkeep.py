@@ -10,7 +10,7 @@ from spot_client.cli.options import Command, json_option
 from spot_client.cli.session import Session
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Hold every file to what the vendor signed.")
 @click.argument("components", metavar="[COMPONENT]...", nargs=-1)
 @click.option("--repair", is_flag=True, help="Put right what is damaged, fetching only what is not whole here.")
 @json_option
@@ -38,7 +38,7 @@ def verify(session: Session, components: tuple[str, ...], repair: bool) -> None:
         sys.exit(DAMAGE_FOUND)
 
 
-@click.group()
+@click.group(short_help="Look after what is kept to spare a download.")
 def cache() -> None:
     """Contents that are kept on this machine so that they are not fetched again."""
 
@@ -52,7 +52,7 @@ def show(session: Session) -> None:
     from spot_client.fetch.cache import Cache
     from spot_client.wording import mib
 
-    paths, _ = session.open()
+    paths = session.found().paths
     usage = Cache(paths.cache).usage()
     session.answer(
         f"{paths.cache}\n"
@@ -75,7 +75,7 @@ def clear(session: Session, dry_run: bool) -> None:
     from spot_client.fetch.cache import Cache
     from spot_client.wording import mib
 
-    store = session.store()
+    store = session.found()
     kept = Cache(store.paths.cache)
     if dry_run:
         usage = kept.usage()

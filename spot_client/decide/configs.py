@@ -52,11 +52,11 @@ class Fate(Enum):
     """What stands in its place can neither be carried nor be thrown away: a person has to look."""
 
 
-def fate(base: str | None, ours: Found, theirs: str | None, *, pending: bool) -> Fate:
+def fate(base: str | Link | None, ours: Found, theirs: str | None, *, pending: bool) -> Fate:
     """Decide about one path.
 
     Args:
-        base: digest of what the release in use shipped there; None if it did not, or nobody knows.
+        base: digest of what the release in use shipped there, or its link; None if it did not, or nobody knows.
         ours: what lies there.
         theirs: digest of the new release's configuration file; None if it has none there.
         pending: the new one of an earlier release still lies beside it.
@@ -65,7 +65,7 @@ def fate(base: str | None, ours: Found, theirs: str | None, *, pending: bool) ->
         return Fate.REFUSE if base else Fate.REPLACE
     if ours is None:
         return Fate.DELETE if base and theirs else Fate.REPLACE
-    if ours == Regular(base or ""):
+    if ours == (base if isinstance(base, Link) else Regular(base or "")):
         return Fate.REPLACE
     if theirs is None:
         return Fate.SAVE

@@ -27,6 +27,7 @@ from spot_client.wire.problem import Reason
 
 CHUNK = 2**16
 _ATTEMPTS = 3
+_MAX_ATTEMPTS = 100  # of a download, those included that brought some bytes
 _IDLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 _NEXT_STEPS = {
     Reason.REVOKED.value: "Ask your vendor for a new bundle.",
@@ -38,6 +39,9 @@ _NEXT_STEPS = {
 }
 
 T = TypeVar("T")
+
+Stop = Callable[[tenacity.RetryCallState], bool]
+_AFTER_SOME: Stop = tenacity.stop_after_attempt(_ATTEMPTS)
 
 _log = logging.getLogger(__name__)
 
@@ -161,8 +165,13 @@ class Transport:
         self._first(lambda mirror: mirror.request("PUT", path, headers=headers, body=body, max_bytes=CHUNK))
 
     def download(self, path: str, *, start: int, stop: int, sink: Callable[[bytes], None]) -> None:
-        """Hand the bytes from `start` to before `stop` to `sink`; after a break goes on where it stopped."""
-        position = start
+        """Hand the bytes from `start` to before `stop` to `sink`; after a break goes on where it stopped.
+
+        Given up after as many attempts in a row without a byte as `get` makes: a network that often breaks off is slow,
+        and not out of reach.
+        """
+        position = reached = start
+        futile = 0
 
         def go_on(mirror: Mirror) -> None:
             nonlocal position
@@ -170,17 +179,23 @@ class Transport:
                 sink(chunk)
                 position += len(chunk)
 
-        self._persist(go_on)
+        def is_enough(state: tenacity.RetryCallState) -> bool:
+            nonlocal reached, futile
+            futile = 0 if position > reached else futile + 1
+            reached = position
+            return futile >= _ATTEMPTS or state.attempt_number >= _MAX_ATTEMPTS
+
+        self._persist(go_on, is_enough)
 
     def close(self) -> None:
         """Close all connections."""
         for mirror in self._mirrors:
             mirror.close()
 
-    def _persist(self, ask: Callable[[Mirror], T]) -> T:
+    def _persist(self, ask: Callable[[Mirror], T], is_enough: Stop = _AFTER_SOME) -> T:
         retrying: Callable[..., T] = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(NotReachable),
-            stop=tenacity.stop_after_attempt(_ATTEMPTS),
+            stop=is_enough,
             wait=tenacity.wait_exponential(multiplier=0.5, max=8) + tenacity.wait_random(0, 1),
             sleep=self._sleep,
             reraise=True,

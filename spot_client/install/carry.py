@@ -3,16 +3,17 @@
 The tree that it comes from is only read. What `decide.configs.fate` says is done to the new one, which is SPOT's own.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from spot_client.decide.configs import Fate, Odd, Regular, beside, configs, fate
+from spot_client.decide.configs import Fate, Link, Odd, Regular, beside, configs, fate
 from spot_client.errors import LocalFault
 from spot_client.install import beneath
-from spot_client.install.saved import save
-from spot_client.wire.manifest import Kind, Manifest
+from spot_client.install.saved import folders, save
+from spot_client.wire.manifest import File, Kind, Manifest, Symlink
 
 MAX_BYTES: Final = 64 * 2**20
 """Largest configuration file that is carried along, in bytes."""
@@ -35,25 +36,29 @@ def carry(origin: Origin, manifest: Manifest, staged: Path, saved: Path) -> list
     """
     told = []
     theirs = configs(manifest)
-    shipped = {file.path: file for file in origin.manifest.files} if origin.manifest else {}
+    shipped = _shipped(origin)
     state = {file.path for file in manifest.files if file.kind is Kind.STATE}  # `lasting` takes those over
-    state |= {path for path, file in shipped.items() if file.kind is Kind.STATE}
+    before = origin.manifest.files if origin.manifest else ()
+    was_state = {file.path for file in before if file.kind is Kind.STATE}
     for path in sorted({*theirs, *(configs(origin.manifest) if origin.manifest else ())} - state):
-        base = shipped[path].sha256 if path in shipped else None
+        source = _outside(origin, path, saved.parent / "state") if path in was_state else origin
+        base = shipped.get(path)
         new = theirs[path].sha256 if path in theirs else None
-        ours = beneath.look(origin.tree, path, max_bytes=MAX_BYTES)
-        decided = fate(base, ours, new, pending=beneath.there(origin.tree, beside(path)))
-        told += _do(decided, path, origin, staged, saved)
+        ours = beneath.look(source.tree, path, max_bytes=MAX_BYTES)
+        if ours is None and (path in was_state or not _has_folder(source.tree, path)):
+            base = None
+        decided = fate(base, ours, new, pending=beneath.there(source.tree, beside(path)))
+        told += _do(decided, path, source, staged, saved)
         if decided is Fate.BESIDE and new != base:
             told.append(f"{path} was changed here and stays; the new one is {beside(path)}.")
     return told
 
 
-def save_changed(origin: Origin, saved: Path, *, but: Path | None = None) -> list[str]:
+def save_changed(origin: Origin, saved: Path, *, but: Collection[Path] = ()) -> list[str]:
     """Save the configuration that was changed in a tree that goes; returns sentences about it.
 
     Args:
-        but: a tree; what lies in it just so is not saved.
+        but: trees; what lies in one of them just so is not saved, nor what was saved before.
 
     Raises:
         LocalFault, OSError: as `carry`.
@@ -61,16 +66,48 @@ def save_changed(origin: Origin, saved: Path, *, but: Path | None = None) -> lis
     told = []
     for path, file in configs(origin.manifest).items() if origin.manifest else ():
         ours = beneath.look(origin.tree, path, max_bytes=MAX_BYTES)
-        if ours in {None, Regular(file.sha256)} or (but and beneath.look(but, path, max_bytes=MAX_BYTES) == ours):
+        if ours in {None, Regular(file.sha256)}:
             continue
-        told += _do(fate(file.sha256, ours, None, pending=False), path, origin, but or origin.tree, saved)
+        if any(beneath.look(place, path, max_bytes=MAX_BYTES) == ours for place in (*but, *folders(saved))):
+            continue
+        told += _do(fate(file.sha256, ours, None, pending=False), path, origin, origin.tree, saved)
     return told
 
 
 def changed(manifest: Manifest, tree: Path) -> list[str]:
-    """Paths of the configuration files that were changed in a tree, or deleted. Raises OSError."""
+    """Paths of the configuration files that were changed in a tree, or deleted. Raises OSError.
+
+    What is missing with its whole folder was not deleted for its own sake: that is damage.
+    """
     found = ((path, file, beneath.look(tree, path, max_bytes=MAX_BYTES)) for path, file in configs(manifest).items())
-    return [path for path, file, ours in found if ours != Regular(file.sha256) and not isinstance(ours, Odd)]
+    odd = ((path, ours) for path, file, ours in found if ours != Regular(file.sha256) and not isinstance(ours, Odd))
+    return [path for path, ours in odd if ours or _has_folder(tree, path)]
+
+
+def _shipped(origin: Origin) -> dict[str, str | Link]:
+    """What the release of a tree came with, by path: digests of files, and links."""
+    found: dict[str, str | Link] = {}
+    for entry in origin.manifest.entries if origin.manifest else ():
+        if isinstance(entry, File):
+            found[entry.path] = entry.sha256
+        elif isinstance(entry, Symlink):
+            found[entry.path] = Link(entry.target)
+    return found
+
+
+def _outside(origin: Origin, path: str, state: Path) -> Origin:
+    """Where the content of a state file lies: in the state, unless the product put a file in place of its link."""
+    if isinstance(beneath.look(origin.tree, path, max_bytes=MAX_BYTES), Regular):
+        return origin
+    return Origin(origin.version, state if state.is_dir() else origin.tree, origin.manifest)
+
+
+def _has_folder(tree: Path, path: str) -> bool:
+    try:
+        with beneath.inside(tree, path.rpartition("/")[0]):
+            return True
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _do(decided: Fate, path: str, origin: Origin, staged: Path, saved: Path) -> list[str]:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from datetime import datetime
 
 import msgspec
-from packaging.version import Version
 
 from spot_client.decide.plan import Plan
 from spot_client.errors import LocalFault
@@ -171,6 +170,8 @@ class Changer:
         if entry.staged:
             origin = self._stager.origin(component, entry.target)
             told += self._stager.stage(component, entry.target, manifest, origin=origin, progress=progress)
+        else:
+            told += self._stager.lay_missing(component, entry.target, manifest, progress)
         if known:
             in_use = self._stager.tree_of(component, known.current)
             if in_use.manifest is None:
@@ -186,13 +187,13 @@ class Changer:
         return entry
 
     def _save_of_dropped(self, component: str, known: ComponentState, following: ComponentState) -> list[str]:
-        """Save changed configuration of versions that go and were gone back from: no later one has taken it along."""
+        """Save changed configuration of versions that go, where no version that stays has it just so."""
         folder = self._paths.component(component)
         staying = {release.folder for release in releases_of(following)}
+        but = [self._paths.versions(component) / name for name in sorted(staying)]
         told = []
         for release in known.kept:
-            if release.folder not in staying and Version(release.version) >= Version(known.current.version):
-                but = self._paths.versions(component) / following.current.folder
+            if release.folder not in staying:
                 told += save_changed(self._stager.tree_of(component, release), folder / "saved", but=but)
         return told
 

@@ -21,7 +21,7 @@ from spot_client.install import beneath
 from spot_client.install.beneath import PART
 from spot_client.install.carry import Origin
 from spot_client.install.saved import PRIVATE, free
-from spot_client.wire.manifest import Directory, File, Kind, Manifest
+from spot_client.wire.manifest import Directory, Entry, File, Kind, Manifest, Symlink
 
 _OPEN = 0o755  # mode of a folder of state that the product removed and that is needed again
 
@@ -30,6 +30,21 @@ def present(manifest: Manifest, state: Path) -> frozenset[str]:
     """Paths of the state files that need no content from the release: something is there. Raises OSError."""
     files = (entry for entry in state_entries(manifest) if isinstance(entry, File))
     return frozenset(file.path for file in files if beneath.there(state, file.path))
+
+
+def missing(manifest: Manifest, state: Path, tree: Path) -> list[str]:
+    """Paths of state that is gone, of what is gone as a whole only the uppermost. Raises OSError.
+
+    What the product put in the `tree` in place of its link is not gone: it is adopted with the next change.
+    """
+    away: list[str] = []
+    links = state_links(manifest)
+    plain = {path for path in links if (status := _status(tree, path)) and not stat.S_ISLNK(status.st_mode)}
+    for entry in state_entries(manifest):
+        above = {entry.path[:at] for at, char in enumerate(entry.path) if char == "/"} | {entry.path}
+        if not above & {*plain, *away[-1:]} and not beneath.there(state, entry.path):
+            away.append(entry.path)
+    return away
 
 
 def lay(
@@ -60,6 +75,8 @@ def lay(
                 told.append(f"{entry.path} was not laid in {state}: a link or file stands in its way.")
         elif isinstance(entry, Directory):
             beneath.put_folder(state, entry.path, entry.mode)
+        elif isinstance(entry, Symlink):
+            beneath.put_link(state, entry.path, entry.target, make=_OPEN)
         else:
             beneath.put(state, entry.path, partial(fill, entry), mode=entry.mode, make=_OPEN)
     return told
@@ -108,7 +125,7 @@ def _clear(root: Path, folders: Iterable[str]) -> None:
             beneath.clear(handle)
 
 
-def _take_over(origin: Origin, entry: Directory | File, state: Path, *, shipped: bool) -> bool:
+def _take_over(origin: Origin, entry: Entry, state: Path, *, shipped: bool) -> bool:
     """Copy what lies at a path of the version in use into the state, where nothing is; False if there was nothing.
 
     shipped: whether that version came with a plain file there.

@@ -4,7 +4,6 @@ import contextlib
 from pathlib import Path
 
 import msgspec
-from packaging.version import Version
 
 from spot_client import durable
 from spot_client.fetch.cache import Cache
@@ -67,8 +66,7 @@ class Remover:
         told = lasting.adopt(in_use, folder / "state", folder / "saved")
         told += save_changed(in_use, folder / "saved")
         for release in known.kept:
-            if Version(release.version) >= Version(known.current.version):
-                told += save_changed(self._stager.tree_of(component, release), folder / "saved", but=in_use.tree)
+            told += save_changed(self._stager.tree_of(component, release), folder / "saved", but=[in_use.tree])
         return told
 
     def _put_by(self, component: str, known: ComponentState) -> list[str]:

@@ -35,6 +35,11 @@ def free(saved: Path, version: str, path: str) -> str:
     return next(place for place in _places(version, path) if not beneath.there(saved, place))
 
 
+def folders(saved: Path) -> list[Path]:
+    """What there is of versions, each a folder of paths. Raises OSError."""
+    return sorted(path for path in saved.iterdir() if path.is_dir() and not path.is_symlink()) if saved.is_dir() else []
+
+
 def _places(version: str, path: str) -> Iterator[str]:
     yield f"{version}/{path}"
     for number in count(2):

@@ -27,6 +27,7 @@ from spot_client.state import ComponentState, Installed, Store
 from spot_client.wire.manifest import File, Kind, Manifest
 
 _SPARE = 16 * 2**20  # bytes that stay free on the disk whatever we install
+_TOLD = 10  # most paths in one sentence
 _ROUNDS = 4  # cache, trees, pack, and what the pack brought: spoilt again, and we give the machine up
 
 
@@ -122,15 +123,43 @@ class Stager:
         durable.sync_folder(staged.parent)
         return told
 
+    def lay_missing(self, component: str, release: Installed, manifest: Manifest, progress: Progress) -> list[str]:
+        """Lay down state that is gone, for a tree that is used as it is; returns sentences for people.
+
+        What cannot be had is told and left out: going back works offline. Raises OSError.
+        """
+        state = self._paths.component(component) / "state"
+        gone = lasting.missing(manifest, state, self._tree(component, release))
+        if not gone:
+            return []
+        here = lasting.present(manifest, state)
+        skip = {file.path for file in manifest.files if file.kind is not Kind.STATE} | here
+        steps = plan(
+            manifest, trees={}, cached=self._cache.contents(), blocks_here=self._cache.block_bytes(), skip=skip
+        )
+
+        def pour(file: File, sink: BinaryIO) -> None:
+            fill(file, self._cache.path(file.sha256), sink)
+
+        try:
+            self._fetch(manifest, steps, progress.fetched)
+            return lasting.lay(manifest, state, None, fill=pour)
+        except (SpotError, Spoiled):
+            left = ", ".join(gone[:_TOLD]) + (" and more" if len(gone) > _TOLD else "")
+            return [f"State of {component} is gone and could not be laid again: {left}. Run 'spot verify --repair'."]
+
+    def _fetch(self, manifest: Manifest, steps: Plan, fetched: Callable[[int], None]) -> None:
+        self._check_space(steps)
+        with believing():
+            self._releases.fetch_blocks(manifest, steps.blocks, fetched)
+            unpack(steps, self._cache, lambda span: self._releases.block(manifest, span, fetched))
+
     def _assemble(self, work: _Work) -> list[str]:
         manifest, fetched = work.manifest, work.progress.fetched
         spoiled: frozenset[str] = frozenset()
         for _ in range(_ROUNDS):
             steps = self.plan(work.component, manifest, spoiled)
-            self._check_space(steps)
-            with believing():
-                self._releases.fetch_blocks(manifest, steps.blocks, fetched)
-                unpack(steps, self._cache, lambda span: self._releases.block(manifest, span, fetched))
+            self._fetch(manifest, steps, fetched)
             switch.remove_tree(work.staged)
             work.staged.mkdir(parents=True, mode=0o755)
             try:

@@ -12,7 +12,7 @@ from spot_client.decide.configs import beside, configs
 from spot_client.decide.states import tree_entries
 from spot_client.errors import SpotError
 from spot_client.fetch.releases import Releases
-from spot_client.install import switch
+from spot_client.install import lasting, switch
 from spot_client.install.assemble import damage
 from spot_client.install.beneath import PART
 from spot_client.install.carry import changed
@@ -27,7 +27,7 @@ MAX_ADDED: Final = 1000
 class Survey(msgspec.Struct, frozen=True):
     """How a tree was found; paths are relative to it.
 
-    damaged: entries that are not as the release has them.
+    damaged: entries that are not as the release has them; and state that is gone, as `state/PATH`.
     changed: configuration files that were changed or deleted here, which is no damage.
     added: files, and folders as a whole, that are not of the release; `MAX_ADDED` at most.
     """
@@ -37,14 +37,14 @@ class Survey(msgspec.Struct, frozen=True):
     added: tuple[str, ...]
 
 
-def survey(manifest: Manifest, tree: Path) -> Survey:
-    """Hold every file of a tree to its manifest. State is not looked at: it is nobody's but the product's.
+def survey(manifest: Manifest, tree: Path, state: Path) -> Survey:
+    """Hold every file of a tree to its manifest. State has to be there; what is in it is nobody's but the product's.
 
     Raises:
         OSError: a configuration file cannot be read.
     """
     return Survey(
-        damaged=tuple(damage(manifest, tree)),
+        damaged=(*damage(manifest, tree), *(f"state/{path}" for path in lasting.missing(manifest, state, tree))),
         changed=tuple(changed(manifest, tree)),
         added=tuple(islice(_added(manifest, tree), MAX_ADDED)),
     )
@@ -65,8 +65,9 @@ class Verifier:
             LocalFault: a file cannot be read.
         """
         manifest = self._releases.manifest(component, release.version, release.platform, release.manifest)
+        state = self._paths.component(component) / "state"
         try:
-            found = survey(manifest, self._paths.versions(component) / release.folder)
+            found = survey(manifest, self._paths.versions(component) / release.folder, state)
         except OSError as error:
             raise local_fault(error, f"{component} could not be looked over") from error
         if switch.pointed(self._paths.component(component)) == release.folder:

@@ -46,6 +46,11 @@ def test_every_command_and_option_has_a_help_text(words: tuple[str, ...], comman
     assert all(option.help for option in options)
 
 
+def test_no_summary_of_a_command_is_cut_off() -> None:
+    for words, command in commands():
+        assert not command.get_short_help_str(45).endswith("..."), words
+
+
 def test_the_help_lists_the_commands_and_the_exit_codes() -> None:
     shown = CliRunner().invoke(cli, ["--help"]).output
     names = "enrol status check changes history list install update rollback uninstall verify cache thin-snapshot"
@@ -143,7 +148,8 @@ def test_what_stops_one_component_does_not_stop_the_others(enrolled: Desk) -> No
     code, out, err = desk("update")
     assert code == 3
     assert f"{TOOL} is now 2.0." in out
-    assert "spot: sdk/other: " in err
+    assert err.startswith("spot: sdk/other: ")
+    assert err.count("\n") == 1
 
 
 # What goes wrong

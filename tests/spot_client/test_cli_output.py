@@ -5,10 +5,12 @@ import os
 import re
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from spot_client.cli import logs
+from spot_client.wire.manifest import Kind
 from tests.spot_client.desk import TWO, Desk
 from tests.spot_client.fetch.server import problem
 from tests.spot_client.installation import TOOL
@@ -41,9 +43,17 @@ def test_every_document_has_its_shape(enrolled: Desk) -> None:
         "fetch_bytes": 0,
     }
     assert offer[0]["fetch_bytes"] > 0
-    installed = {"component": TOOL, "action": "install", "old": None, "new": "1.0", "detail": None}
+    installed: dict[str, Any] = {
+        "component": TOOL,
+        "action": "install",
+        "old": None,
+        "new": "1.0",
+        "detail": None,
+        "notices": [],
+    }
     assert desk.reads("install", TOOL) == installed
-    nothing = {"component": TOOL, "action": "none", "old": "1.0", "new": "1.0", "detail": "1.0 is the newest on offer"}
+    newest = "1.0 is the newest on offer"
+    nothing = {**installed, "action": "none", "old": "1.0", "new": "1.0", "detail": newest}
     assert desk.reads("install", TOOL) == nothing
     assert desk.reads("update") == [nothing]
     held = desk.reads("check")[0]
@@ -61,6 +71,24 @@ def test_every_document_has_its_shape(enrolled: Desk) -> None:
     assert cache["bytes"] == cache["content_bytes"] + cache["block_bytes"] > 0
     assert cache["path"] == str(desk.root / ".spot/cache")
     assert desk.reads("cache", "clear") == {"freed_bytes": cache["bytes"], "dry_run": False}
+
+
+def test_what_is_said_of_configuration_is_a_notice_too(enrolled: Desk) -> None:
+    desk = enrolled
+    config, state = {"etc/app.ini": Kind.CONFIG}, {"var/db": Kind.STATE}
+    desk.vendor.publish({"etc/app.ini": b"1\n", "var/db": b""}, "1.1", kinds=config | state)
+    desk.vendor.publish({"etc/app.ini": b"2\n", "var/db": b""}, "1.2", kinds=config | state)
+    desk.says("install", TOOL, "--version", "1.1")
+    (desk.root / TOOL / "current/etc/app.ini").write_bytes(b"mine\n")
+    (done,) = desk.reads("update")
+    assert (done["new"], len(done["notices"])) == ("1.2", 1)
+    assert "etc/app.ini" in done["notices"][0]
+    code, out, err = desk("rollback", TOOL, "--json")
+    assert code == 0
+    assert [f"spot: {notice}" for notice in json.loads(out)["notices"]] == err.splitlines()
+    desk.refusal = ("/installations/", problem("503 Service Unavailable", "unavailable"))
+    gone = desk.reads("uninstall", TOOL)
+    assert any("thin snapshot could not be sent" in notice for notice in gone["notices"])
 
 
 def test_the_status_document_says_all_that_the_lines_say(enrolled: Desk) -> None:
@@ -222,15 +250,17 @@ def test_no_line_of_a_log_can_be_forged(enrolled: Desk) -> None:
     assert "\x1b" not in log.read_text()
 
 
-@pytest.mark.parametrize("what", ["a folder", "no folder", "a pipe"])
+@pytest.mark.parametrize("what", ["a folder", "no folder", "a pipe", "a full disk"])
 def test_a_log_that_cannot_be_written_is_one_warning(enrolled: Desk, what: str) -> None:
     log = enrolled.folder / "log"
     if what == "a folder":
         log.mkdir()
     elif what == "no folder":
         log = log / "spot.log"
-    else:
+    elif what == "a pipe":
         os.mkfifo(log)
+    else:
+        log = Path("/dev/full")
     code, out, err = enrolled("install", TOOL, "--log-file", str(log))
     assert code == 0
     assert f"{TOOL} is now 1.0." in out

@@ -94,6 +94,21 @@ def test_the_history_tells_what_was_changed_newest_first(installed: Desk) -> Non
 # status
 
 
+def test_the_history_of_what_was_never_here_says_so(installed: Desk) -> None:
+    assert installed.says("history", "nope") == "Nothing of nope was changed here: 'spot history' shows what was.\n"
+    assert installed.reads("history", "nope") == []
+
+
+@pytest.mark.parametrize(
+    "command", [["history"], ["cache", "show"], ["cache", "clear"], ["cache", "clear", "--dry-run"]]
+)
+def test_a_root_that_is_not_there_is_told_and_not_made(desk: Desk, command: list[str]) -> None:
+    code, said = desk.fails(*command)
+    assert code == 9
+    assert "is not enrolled" in said
+    assert not desk.root.exists()
+
+
 def test_the_last_check_is_one_that_found_a_good_catalogue(enrolled: Desk) -> None:
     desk = enrolled
     assert "Last check:    never\n" in desk.says("status")
@@ -190,6 +205,7 @@ def test_what_another_component_requires_stays_unless_forced(installed: Desk) ->
         "old": "1.0",
         "new": None,
         "kept": [],
+        "notices": [],
     }
 
 

@@ -1,5 +1,6 @@
 """spot.toml: defaults without one, and every mistake in one is told with the file's name."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -33,26 +34,26 @@ def test_everything_can_be_chosen(file: Path) -> None:
             "chanel = 'beta'",
             "no setting 'chanel'; there are channel, tls12, keep, timeout, downloads, log_file",
         ),
-        ("[channel]", "channel"),
-        ("downloads = 0", "downloads"),
-        ("downloads = 17", "downloads"),
-        ("log_file = ''", "log_file"),
+        ("[channel]", "channel must be the name of a channel, in quotes"),
+        ("downloads = 0", "downloads must be a whole number from 1 to 16"),
+        ("downloads = 17", "downloads must be a whole number from 1 to 16"),
+        ("log_file = ''", "log_file must be a path of 1 to 4096 characters in quotes"),
         ('log_file = "a\\u0000b"', "log_file"),
         ("log_file = '" + "x" * 4097 + "'", "log_file"),
-        ("keep = nan", "keep"),
+        ("keep = nan", "keep must be a whole number from 2 to 20"),
         ("keep = 99999999999999999999999999", "keep"),
-        ("keep = 1979-05-27", "keep"),
+        ("keep = 1979-05-27", "keep must be a whole number from 2 to 20"),
         ("x = " + "{a=" * 2000 + "1" + "}" * 2000, "deep"),
         ('"\\u001b[2J" = 1', "\\x1b[2J"),
-        ("channel = 1", "channel"),
+        ("channel = 1", "channel must be the name of a channel, in quotes"),
         ("channel = 'Beta!'", "channel"),
-        ("tls12 = 1", "tls12"),
-        ("tls12 = 'yes'", "tls12"),
-        ("keep = 1", "keep"),
-        ("keep = 21", "keep"),
-        ("keep = true", "keep"),
-        ("timeout = 0", "timeout"),
-        ("timeout = 1.5", "timeout"),
+        ("tls12 = 1", "tls12 must be true or false"),
+        ("tls12 = 'yes'", "tls12 must be true or false"),
+        ("keep = 1", "keep must be a whole number from 2 to 20"),
+        ("keep = 21", "keep must be a whole number from 2 to 20"),
+        ("keep = true", "keep must be a whole number from 2 to 20"),
+        ("timeout = 0", "timeout must be a whole number of seconds from 1 to 600"),
+        ("timeout = 1.5", "timeout must be a whole number of seconds from 1 to 600"),
         ("keep = 2\nkeep = 3", "overwrite"),
         ("keep =", "Invalid value"),
         ("\x00", "line 1"),
@@ -72,6 +73,16 @@ def test_a_mistake_is_told(file: Path, text: str, said: str) -> None:
 def test_a_file_that_is_no_text_is_told(file: Path) -> None:
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(RefusedLocally):
+        load_settings(file)
+
+
+def test_what_is_no_regular_file_is_told_at_once(file: Path) -> None:
+    os.mkfifo(file)
+    with pytest.raises(RefusedLocally, match="no regular file"):
+        load_settings(file)
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(RefusedLocally, match="no regular file"):
         load_settings(file)
 
 

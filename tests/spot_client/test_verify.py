@@ -1,6 +1,7 @@
 """Every file is held to what was signed; a repair puts a fresh tree into use and touches nothing that is not the
 vendor's."""
 
+import shutil
 from collections.abc import Callable
 
 import pytest
@@ -87,6 +88,43 @@ def test_damage_is_found_and_repaired_and_what_is_not_the_vendors_stays(
     assert (tree / "data/db").read_bytes() == b"written"
     assert spot().verify(TOOL).whole
     assert spot().rollback(TOOL) == "1.0"
+
+
+def test_state_that_is_gone_is_damage_and_laid_again_by_a_repair(here: Installation, spot: Callable[[], Spot]) -> None:
+    state = here.root / TOOL / "state"
+    (state / "single").unlink()
+    assert spot().verify(TOOL).damaged == ("state/single",)
+    shutil.rmtree(state)
+    verdict = spot().verify(TOOL, repair=True)
+    assert verdict.damaged == ("state/data", "state/lib", "state/single")
+    assert (here.root / TOOL / "current/data/db").read_bytes() == b"seed"
+    assert spot().verify(TOOL).whole
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_state_that_is_gone_is_laid_again_on_the_way_back_where_it_can_be_had(
+    here: Installation, spot: Callable[[], Spot], line: Line, report: Listener, cached: bool
+) -> None:
+    shutil.rmtree(here.root / TOOL / "state")
+    line.down = True
+    if not cached:
+        here.cache.clear()
+    assert spot().rollback(TOOL) == "1.0"
+    told = "State of sdk/tool is gone and could not be laid again: data, lib, single. Run 'spot verify --repair'."
+    assert (here.root / TOOL / "state/data/db").exists() is cached
+    assert (told in report.warned) is not cached
+
+
+def test_configuration_that_is_missing_with_its_folder_is_damage_and_comes_back(
+    here: Installation, vendor: Vendor, spot: Callable[[], Spot]
+) -> None:
+    vendor.publish({**TWO, "etc/conf": b"v"}, "3.0", kinds={**KINDS, "etc/conf": Kind.CONFIG})
+    here.go("3.0")
+    shutil.rmtree(here.root / TOOL / "current/etc")
+    verdict = spot().verify(TOOL)
+    assert (verdict.damaged, verdict.changed) == (("etc",), ())
+    assert spot().verify(TOOL, repair=True).repaired
+    assert here.in_use()["etc/conf"] == b"v"
 
 
 def test_only_what_is_missing_is_fetched_for_a_repair(here: Installation, spot: Callable[[], Spot], line: Line) -> None:

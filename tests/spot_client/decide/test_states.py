@@ -17,11 +17,15 @@ SAMPLE = make(
         "mixed/code": b"c",
         "mixed/own/a": b"a",
         "mixed/state": b"s",
-        "linked/latest": "state",
+        "linked/away": "../code",
         "linked/state": b"s",
+        "own/deep/latest": "../db",
+        "own/db": b"d",
         "top": b"t",
     },
-    kinds=dict.fromkeys(("data/db", "data/deep/more", "mixed/own/a", "mixed/state", "linked/state", "top"), Kind.STATE),
+    kinds=dict.fromkeys(
+        ("data/db", "data/deep/more", "own/db", "mixed/own/a", "mixed/state", "linked/state", "top"), Kind.STATE
+    ),
 ).manifest
 
 
@@ -31,6 +35,7 @@ def test_a_folder_that_is_all_state_is_linked_as_a_whole_and_other_state_file_by
         "linked/state": "../../../state/linked/state",
         "mixed/own": "../../../state/mixed/own",
         "mixed/state": "../../../state/mixed/state",
+        "own": "../../state/own",
         "top": "../../state/top",
     }
 
@@ -40,12 +45,13 @@ def test_a_tree_has_links_in_place_of_state_and_the_state_has_the_folders_it_nee
         "code",
         "data",
         "linked",
-        "linked/latest",
+        "linked/away",
         "linked/state",
         "mixed",
         "mixed/code",
         "mixed/own",
         "mixed/state",
+        "own",
         "top",
     ]
     assert [entry.path for entry in state_entries(SAMPLE)] == [
@@ -59,6 +65,10 @@ def test_a_tree_has_links_in_place_of_state_and_the_state_has_the_folders_it_nee
         "mixed/own",
         "mixed/own/a",
         "mixed/state",
+        "own",
+        "own/db",
+        "own/deep",
+        "own/deep/latest",
         "top",
     ]
 
@@ -69,6 +79,8 @@ PATHS = st.sampled_from(["a", "b/c", "b/d", "b/e/f", "b-c", "g/h/i", "g/h/j", "g
 @st.composite
 def manifests(draw: st.DrawFn) -> Manifest:
     tree = draw(st.dictionaries(PATHS, st.one_of(st.just(b"x"), st.just("t")), max_size=9))
+    for path in [path for path, content in tree.items() if content == "t" and draw(st.booleans())]:
+        tree[path] = "../" * path.count("/") + "top"
     kinds = {path: draw(st.sampled_from(list(Kind))) for path, content in sorted(tree.items()) if content == b"x"}
     return make(tree, kinds=kinds).manifest
 
@@ -83,16 +95,19 @@ def test_the_tree_and_the_state_together_are_the_release(manifest: Manifest) -> 
     tree = {entry.path: entry for entry in tree_entries(manifest)}
     state = {entry.path: entry for entry in state_entries(manifest)}
     is_state = {e.path for e in manifest.entries if isinstance(e, File) and e.kind is Kind.STATE}
+    near = {e.path for e in manifest.entries if isinstance(e, Symlink) and "/" in e.path and e.target == "t"}
     others = {e.path for e in manifest.entries if not isinstance(e, Directory)} - is_state
     whole = {
         e.path
         for e in manifest.entries
         if isinstance(e, Directory)
         and any(e.path in above(path) for path in is_state)
-        and not any(e.path in above(path) for path in others)
+        and not any(e.path in above(path) for path in others - near)
     }
     assert set(links) == {path for path in is_state | whole if not above(path) & whole}
-    assert {path for path, entry in tree.items() if not isinstance(entry, Directory)} == others | set(links)
+    assert {path for path, entry in tree.items() if not isinstance(entry, Directory)} == (
+        others - {path for path in others if above(path) & whole} | set(links)
+    )
     assert set(tree) == {e.path for e in manifest.entries if not above(e.path) & whole}
     assert is_state <= set(state)
     assert all(above(path) <= set(state) for path in is_state)

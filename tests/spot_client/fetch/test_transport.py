@@ -244,6 +244,27 @@ def test_a_range_that_breaks_off_goes_on_at_the_byte(serve: Serve, dial: Dialler
     ]
 
 
+def test_as_long_as_bytes_come_a_range_is_not_given_up(serve: Serve, dial: Dialler) -> None:
+    server = serve(lambda asked: cut_off(asked, 40_000))
+    assert download(dial(server)) == CONTENT
+    assert len(server.asked) == -(-len(CONTENT) // 40_000) > 3
+
+
+def test_three_attempts_in_a_row_without_a_byte_are_the_end(serve: Serve, dial: Dialler) -> None:
+    server = serve()
+    server.behave = lambda asked: cut_off(asked, 0 if len(server.asked) in {2, 3, 5, 6, 7} else 40_000)
+    with pytest.raises(NotReachable):
+        download(dial(server))
+    assert len(server.asked) == 7
+
+
+def test_a_mirror_that_gives_a_byte_at_a_time_is_given_up_some_day(serve: Serve, dial: Dialler) -> None:
+    server = serve(lambda asked: cut_off(asked, 1))
+    with pytest.raises(NotReachable):
+        download(dial(server))
+    assert len(server.asked) == 100
+
+
 def test_the_second_mirror_goes_on_where_the_first_broke_off(serve: Serve, dial: Dialler) -> None:
     first, second = serve(lambda asked: cut_off(asked, 70_001)), serve(lambda asked: ranged(asked, CONTENT))
     assert download(dial(first, second)) == CONTENT

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -171,14 +172,50 @@ def test_the_way_forward_never_brings_an_older_configuration_back_and_loses_none
     assert saved(here) == {"2.0/etc/app.conf": b"mine in 2.0"}
 
 
-def test_what_an_older_version_had_goes_with_it_once_it_was_carried_along(here: Installation) -> None:
+def test_what_an_older_version_had_goes_with_it_if_it_was_carried_along_and_is_saved_if_it_was_changed_since(
+    here: Installation,
+) -> None:
     here.go("1.0")
-    (current(here) / "etc/app.conf").write_bytes(b"mine")
+    (current(here) / "etc/app.conf").write_bytes(b"carried along")
+    (current(here) / "etc/more.conf").write_bytes(b"mine")
     for version in ("2.0", "3.0"):
         here.go(version)
-        (current(here) / "etc/app.conf").write_bytes(b"mine in " + version.encode())
+        (current(here) / "etc/more.conf").write_bytes(b"mine in " + version.encode())
     assert here.folders() == {"2.0", "3.0"}
-    assert saved(here) == {}
+    assert saved(here) == {"1.0/etc/more.conf": b"mine"}
+
+
+def test_configuration_of_a_version_that_was_gone_back_from_is_saved_whenever_it_goes(
+    here: Installation, vendor: Vendor
+) -> None:
+    here.keep = 3
+    for version in ("4.0", "5.0"):
+        vendor.publish({**THREE, "run": version.encode()}, version, kinds=KINDS)
+    here.go("1.0")
+    here.go("2.0")
+    (current(here) / "etc/app.conf").write_bytes(b"mine in 2.0")
+    here.go("1.0")
+    for version in ("3.0", "4.0", "5.0"):
+        here.go(version)
+    assert "2.0" not in here.folders()
+    assert saved(here) == {"2.0/etc/app.conf": b"mine in 2.0"}
+
+
+def test_one_that_is_missing_with_its_whole_folder_was_not_deleted(here: Installation) -> None:
+    here.go("1.0")
+    shutil.rmtree(current(here) / "etc")
+    here.go("2.0")
+    assert sorted(path.name for path in (current(here) / "etc").iterdir()) == ["app.conf", "more.conf"]
+
+
+def test_a_link_that_was_shipped_where_configuration_comes_is_no_change_of_anybodys(
+    here: Installation, vendor: Vendor
+) -> None:
+    vendor.publish({"run": b"r", "conf": "run"}, "4.0")
+    vendor.publish({"run": b"r", "conf": b"vendor"}, "5.0", kinds={"conf": Kind.CONFIG})
+    here.go("4.0")
+    here.go("5.0")
+    assert here.in_use() == {"run": b"r", "conf": b"vendor"}
 
 
 def test_an_ordinary_file_that_becomes_configuration_keeps_what_was_changed_in_it(
@@ -190,6 +227,18 @@ def test_an_ordinary_file_that_becomes_configuration_keeps_what_was_changed_in_i
     (current(here) / "conf").write_bytes(b"mine")
     here.go("5.0")
     assert here.in_use() == {"conf": b"mine", "conf.spot-new": b"b"}
+
+
+def test_state_that_becomes_configuration_keeps_what_was_written_in_it(here: Installation, vendor: Vendor) -> None:
+    paths = ("conf", "d/conf", "same")
+    vendor.publish(dict.fromkeys(paths, b"a"), "4.0", kinds=dict.fromkeys(paths, Kind.STATE))
+    vendor.publish(dict.fromkeys(paths, b"b"), "5.0", kinds=dict.fromkeys(paths, Kind.CONFIG))
+    here.go("4.0")
+    (current(here) / "conf").write_bytes(b"mine")
+    (current(here) / "d/conf").write_bytes(b"mine, too")
+    here.go("5.0")
+    written: dict[str, bytes | str] = {"conf": b"mine", "d/conf": b"mine, too", "same": b"b"}
+    assert here.in_use() == {**written, "conf.spot-new": b"b", "d/conf.spot-new": b"b"}
 
 
 def test_a_file_that_was_added_where_a_release_brings_configuration_stays(here: Installation, vendor: Vendor) -> None:
@@ -265,6 +314,22 @@ def test_state_is_laid_down_once_and_touched_by_nothing(here: Installation) -> N
         assert (current(here) / "data/added").read_bytes() == b"added by the product"
     here.go("3.0", action=Action.REPAIR)
     assert (state / "data/db").read_bytes() == b"written by the product"
+
+
+def test_a_link_within_a_folder_of_state_is_laid_with_it_and_what_is_added_there_stays(
+    here: Installation, vendor: Vendor
+) -> None:
+    for version in ("4.0", "5.0"):
+        tree: Tree = {"var/db": b"seed", "var/latest": "db", "code": version.encode()}
+        vendor.publish(tree, version, kinds={"var/db": Kind.STATE})
+    here.go("4.0")
+    assert (current(here) / "var").readlink() == Path("../../state/var")
+    (current(here) / "var/added").write_bytes(b"added by the product")
+    (current(here) / "var/latest").unlink()
+    (current(here) / "var/latest").symlink_to("added")
+    here.go("5.0")
+    assert (current(here) / "var/latest").readlink() == Path("added")
+    assert (current(here) / "var/latest").read_bytes() == b"added by the product"
 
 
 def test_state_among_other_files_is_linked_one_by_one(here: Installation, vendor: Vendor) -> None:
