@@ -180,6 +180,8 @@ class Changer:
                     f"in that version cannot be told from what came with it. It stays in {in_use.tree} for now."
                 )
             told += lasting.adopt(in_use, folder / "state", folder / "saved")
+            if in_use.manifest:
+                told += lasting.left_behind(in_use.manifest, manifest, folder / "state")
             told += self._save_of_dropped(component, known, self._following(known, entry.target))
         if told:
             entry = msgspec.structs.replace(entry, notices=_cut(told))

@@ -9,7 +9,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -109,6 +109,24 @@ def adopt(origin: Origin, state: Path, saved: Path) -> list[str]:
     return told
 
 
+def left_behind(before: Manifest, after: Manifest, state: Path) -> list[str]:
+    """Sentences about folders that were state as a whole and are not in the release `after`: it does not see what the
+    product added to them. Raises OSError.
+    """
+    folders = {entry.path for entry in after.entries if isinstance(entry, Directory)}
+    links = state_links(after)
+    seen = tuple(f"{path}/" for path in links)
+    told = []
+    for folder in sorted(folders & state_links(before).keys()):
+        added = [path for path in _below(state, folder) if path not in links and not path.startswith(seen)]
+        if added:
+            told.append(
+                f"{folder} is not state as a whole in {after.version}, which does not see what was added there: "
+                f"{added[0]}{f' and {len(added) - 1} more' if added[1:] else ''}. It stays in {state / folder}."
+            )
+    return told
+
+
 def tidy(manifest: Manifest, component: Path, tree: Path) -> None:
     """Remove what a killed run was writing into the state, the saved files, or links of `tree`. Raises OSError."""
     folders = {""} | {entry.path.rpartition("/")[0] for entry in state_entries(manifest)}
@@ -167,6 +185,23 @@ def _merge(origin: Path, path: str, state: Path) -> bool:
             elif is_content and not beneath.there(state, f"{folder}/{name}"):
                 done |= beneath.copy(origin, f"{folder}/{name}", state, f"{folder}/{name}")
     return done
+
+
+def _below(root: Path, path: str) -> Iterator[str]:
+    """Paths of all but folders below `path`."""
+    ahead = [path]
+    while ahead:
+        folder = ahead.pop()
+        try:
+            with beneath.inside(root, folder) as handle, os.scandir(handle) as found:
+                entries = sorted((one.name, one.is_dir(follow_symlinks=False)) for one in found)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        for name, is_folder in entries:
+            if is_folder:
+                ahead.append(f"{folder}/{name}")
+            else:
+                yield f"{folder}/{name}"
 
 
 def _is_content(entry: "os.DirEntry[str]") -> bool:

@@ -509,3 +509,24 @@ def test_sentences_of_a_change_that_was_interrupted_after_its_switch_are_told_by
         "An interrupted change to sdk/tool 2.0 has been finished.",
         "etc/app.conf was changed here and stays; the new one is etc/app.conf.spot-new.",
     )
+
+
+def test_what_a_folder_held_that_is_not_state_as_a_whole_any_more_is_told_and_stays(
+    here: Installation, vendor: Vendor
+) -> None:
+    vendor.publish({**TWO, "data/README": b"read"}, "4.0", kinds=KINDS)
+    here.go("1.0")
+    (current(here) / "data/added").write_bytes(b"precious")
+    (current(here) / "data/sub/deep").write_bytes(b"seen")
+    here.go("4.0")
+    assert (current(here) / "data/README").read_bytes() == b"read"
+    assert (current(here) / "data/sub/deep").read_bytes() == b"seen"
+    state = here.root / TOOL / "state/data"
+    assert (state / "added").read_bytes() == b"precious"
+    (told,) = here.told
+    assert told == (
+        "data is not state as a whole in 4.0, which does not see what was added there: data/added. "
+        f"It stays in {state}."
+    )
+    here.go("3.0")
+    assert (current(here) / "data/added").read_bytes() == b"precious"
