@@ -22,6 +22,7 @@ from mirror.checking.findings import Finding
 from mirror.checking.look import look
 from mirror.records import schema
 from tests.ca.house import NOW, House, make_house, pem_of
+from tests.hostile.needs import need_root
 from tests.mirror.content.rig import Mirror
 
 RELEASE = "releases/sdk/botocore/1.40.0/any"
@@ -406,19 +407,19 @@ def test_what_decides_on_trust_may_be_written_by_its_owner_only(mirror: Mirror, 
     assert f"chmod go-w {path}" in found.next
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
 @pytest.mark.parametrize(
     "name", ["data/records.sqlite", "data/catalogue", "data/catalogue/timestamp.json", "server.key"]
 )
 def test_a_file_of_another_user_than_the_data_is_told_with_the_chown(mirror: Mirror, name: str) -> None:
+    need_root()
     os.chown(mirror.folder / name, 65534, -1)
     (found,) = [one for one in checked(mirror) if one.code == "other-owner"]
     assert re.search(r"Run chown (-R )?0 /", found.next)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
 @pytest.mark.parametrize("closed", ["data", "data/catalogue", "data/publishing", "data/releases"])
 def test_what_may_not_be_looked_at_is_a_finding_and_the_rest_is_looked_at(house: House, closed: str) -> None:
+    need_root()
     with TemporaryDirectory() as name:
         mirror = Mirror(Path(name), house)
         mirror.publish()

@@ -13,6 +13,7 @@ from spot_client.install import switch
 from spot_client.install.journal import MAX_NOTICES
 from spot_client.state import Store
 from spot_client.wire.manifest import Kind
+from tests.hostile.needs import need_root
 from tests.mirror.publishing.rig import small_disk
 from tests.spot_client.installation import TOOL, Installation
 from tests.spot_client.vendor import Tree, Vendor
@@ -426,8 +427,8 @@ def test_state_and_saved_files_take_the_rights_that_they_had(here: Installation,
     assert (state / "private/key").stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give files away")
 def test_what_is_laid_into_a_folder_of_the_products_user_is_that_users(here: Installation, vendor: Vendor) -> None:
+    need_root()
     vendor.publish({**ONE, "data/new": b"n"}, "4.0", kinds={**KINDS, "data/new": Kind.STATE})
     here.go("1.0")
     os.chown(here.root / TOOL / "state/data", 1234, 2345)
