@@ -9,7 +9,7 @@ trap 'rm -rf "$folder"' EXIT
 "$python" -m venv "$folder"
 "$folder/bin/python" -m pip install --quiet uv
 compile() {
-    "$folder/bin/uv" pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+    "$folder/bin/uv" pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-strip-extras \
         --no-emit-index-url --no-header --quiet "$@"
 }
 compile --extra test --output-file requirements.lock

@@ -5,9 +5,12 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import distribution, distributions
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.house.source import ROOT, foreign, origin, trees, within
 
@@ -52,6 +55,21 @@ def test_the_lock_has_a_hash_for_every_line_and_no_address() -> None:
     assert len(pins) > len(declared("ca", "mirror"))
     assert all("--hash=sha256:" in pin for pin in pins)
     assert "://" not in lock
+
+
+def test_the_lock_names_every_extra_that_is_needed() -> None:
+    """Else pip of Python 3.11 refuses the whole lock on the day when a newer version of such a distribution comes."""
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    pins = [Requirement(line) for line in re.findall(r"^([a-z0-9][^ ;]*==[^ ;]*)", lock, re.MULTILINE)]
+    named = {canonicalize_name(pin.name): pin.extras for pin in pins}
+    needed = [
+        one
+        for name in named.keys() & {canonicalize_name(found.name) for found in distributions()}
+        for one in map(Requirement, distribution(name).requires or ())
+        if one.extras and (one.marker is None or one.marker.evaluate({"extra": ""}))
+    ]
+    assert any(one.name == "coverage" for one in needed)
+    assert all(one.extras <= named[canonicalize_name(one.name)] for one in needed), needed
 
 
 FORMATS = f"import {', '.join(name for name in trees() if within(name, 'spot_client.wire'))}"
