@@ -33,6 +33,9 @@ def published(world: World, tmp_path_factory: pytest.TempPathFactory) -> World:
     for version in ("1.0", "2.0"):
         source = write_daemon(tmp_path_factory.mktemp("daemon"), version)
         world.succeed("spot-mirror", "publish", DAEMON, version, source, "--level", "1", *kinds)
+    looking = world.fresh("acme", tmp_path_factory.mktemp("looking") / "root")
+    # The mirror looks every second whether something was published: 1.0 may be there for a while without 2.0.
+    world.until(lambda: f"{DAEMON} - 2.0" in " ".join(world.spot(looking, "list", "--available").split()))
     return world
 
 
