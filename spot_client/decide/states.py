@@ -17,8 +17,13 @@ def state_links(manifest: Manifest) -> dict[str, str]:
     for entry in manifest.entries:
         is_state = entry.path in whole or (isinstance(entry, File) and entry.kind is Kind.STATE)
         if is_state and _parent(entry.path) not in whole:
-            found[entry.path] = f"{'../' * (entry.path.count('/') + 2)}state/{entry.path}"
+            found[entry.path] = state_link(entry.path)
     return found
+
+
+def state_link(path: str) -> str:
+    """Where the link leads that stands for the state at `path`, in a tree at `COMPONENT/versions/FOLDER`."""
+    return f"{'../' * (path.count('/') + 2)}state/{path}"
 
 
 def state_entries(manifest: Manifest) -> tuple[Entry, ...]:

@@ -77,6 +77,16 @@ def look(root: Path, path: str, *, max_bytes: int | None = None) -> Found:
         return Odd("behind a link or a file")
 
 
+def status(root: Path, path: str) -> os.stat_result | None:
+    """Of what lies at `path` itself; None if nothing does, or something else is in the way to it. Raises OSError."""
+    folder, name = _split(path)
+    try:
+        with inside(root, folder) as handle:
+            return os.stat(name or ".", dir_fd=handle, follow_symlinks=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 def there(root: Path, path: str) -> bool:
     """Whether anything lies at `path`, or stands in the way to it. Raises OSError."""
     folder, name = _split(path)

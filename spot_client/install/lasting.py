@@ -16,12 +16,12 @@ from typing import BinaryIO
 
 from spot_client.decide.configs import Link, Regular
 from spot_client.decide.states import state_entries, state_links
-from spot_client.errors import LocalFault
 from spot_client.install import beneath
 from spot_client.install.beneath import PART
 from spot_client.install.carry import Origin
+from spot_client.install.heir import Heir
 from spot_client.install.saved import PRIVATE, free
-from spot_client.wire.manifest import Directory, Entry, File, Kind, Manifest, Symlink
+from spot_client.wire.manifest import Directory, File, Manifest, Symlink
 
 _OPEN = 0o755  # mode of a folder of state that the product removed and that is needed again
 
@@ -39,7 +39,7 @@ def missing(manifest: Manifest, state: Path, tree: Path) -> list[str]:
     """
     away: list[str] = []
     links = state_links(manifest)
-    plain = {path for path in links if (status := _status(tree, path)) and not stat.S_ISLNK(status.st_mode)}
+    plain = {path for path in links if (status := beneath.status(tree, path)) and not stat.S_ISLNK(status.st_mode)}
     for entry in state_entries(manifest):
         above = {entry.path[:at] for at, char in enumerate(entry.path) if char == "/"} | {entry.path}
         if not above & {*plain, *away[-1:]} and not beneath.there(state, entry.path):
@@ -48,12 +48,12 @@ def missing(manifest: Manifest, state: Path, tree: Path) -> list[str]:
 
 
 def lay(
-    manifest: Manifest, state: Path, origin: Origin | None, *, fill: Callable[[File, BinaryIO], object]
+    manifest: Manifest, state: Path, heir: Heir | None, *, fill: Callable[[File, BinaryIO], object]
 ) -> list[str]:
     """Lay down the state of a release where nothing is; returns sentences about it. May be done again.
 
     Args:
-        origin: the version in use, from which what becomes state is taken over.
+        heir: takes over what becomes state from the version in use.
         fill: writes the content of a file from the release.
 
     Raises:
@@ -61,17 +61,13 @@ def lay(
         OSError, and what `fill` raises: what was laid stays.
     """
     links = state_links(manifest)
-    before = origin.manifest if origin else None
-    known = {entry.path for entry in state_entries(before)} if before else set()
-    plain = {file.path for file in before.files if file.kind is not Kind.STATE} if before else set()
     told = []
     for entry in state_entries(manifest):
         state.mkdir(mode=_OPEN, exist_ok=True)
-        taken = origin and entry.path in links and _take_over(origin, entry, state, shipped=entry.path in plain)
-        if taken:
-            told.append(f"{entry.path} is kept outside the versions now: what it was here has been taken over.")
-        elif beneath.there(state, entry.path):
-            if entry.path not in known and _status(state, entry.path) is None:
+        if heir and entry.path in links:
+            told += heir.take_over(entry)
+        if beneath.there(state, entry.path):
+            if not (heir and heir.knows(entry.path)) and beneath.status(state, entry.path) is None:
                 told.append(f"{entry.path} was not laid in {state}: a link or file stands in its way.")
         elif isinstance(entry, Directory):
             beneath.put_folder(state, entry.path, entry.mode)
@@ -94,10 +90,10 @@ def adopt(origin: Origin, state: Path, saved: Path) -> list[str]:
     told = []
     shipped = {file.path: file.sha256 for file in origin.manifest.files} if origin.manifest else {}
     for path, target in state_links(origin.manifest).items() if origin.manifest else ():
-        ours, theirs = _status(origin.tree, path), _status(state, path)
+        ours, theirs = beneath.status(origin.tree, path), beneath.status(state, path)
         if ours is not None and not (stat.S_ISREG(ours.st_mode) or stat.S_ISDIR(ours.st_mode)):
             continue
-        if ours is None and (theirs is None or _status(origin.tree, path.rpartition("/")[0]) is None):
+        if ours is None and (theirs is None or beneath.status(origin.tree, path.rpartition("/")[0]) is None):
             continue
         if ours is not None:
             if theirs is not None and not os.path.samestat(ours, theirs):
@@ -143,50 +139,6 @@ def _clear(root: Path, folders: Iterable[str]) -> None:
             beneath.clear(handle)
 
 
-def _take_over(origin: Origin, entry: Entry, state: Path, *, shipped: bool) -> bool:
-    """Copy what lies at a path of the version in use into the state, where nothing is; False if there was nothing.
-
-    shipped: whether that version came with a plain file there.
-    """
-    status = _status(origin.tree, entry.path)
-    if isinstance(entry, Directory):
-        return status is not None and stat.S_ISDIR(status.st_mode) and _merge(origin.tree, entry.path, state)
-    if status is None or beneath.there(state, entry.path):
-        return False
-    if stat.S_ISREG(status.st_mode):
-        return beneath.copy(origin.tree, entry.path, state, entry.path, make=_OPEN)
-    if shipped:
-        raise LocalFault(
-            "odd-state",
-            f"{origin.tree / entry.path} is to be kept outside the versions from now on, and is not the file that its "
-            "release put there. Move it away, and run it again.",
-        )
-    return False
-
-
-def _merge(origin: Path, path: str, state: Path) -> bool:
-    """Copy files, links and folders below `path` where nothing is; True if there were any.
-
-    Pipes, sockets and devices are left out: they hold nothing.
-    """
-    done = False
-    ahead = [path]
-    while ahead:
-        folder = ahead.pop()
-        with beneath.inside(origin, folder) as handle:
-            status = os.fstat(handle)
-            with os.scandir(handle) as found:
-                entries = [(one.name, one.is_dir(follow_symlinks=False), _is_content(one)) for one in found]
-        if not beneath.there(state, folder):
-            done |= beneath.put_folder(state, folder, status.st_mode & 0o777, owner=(status.st_uid, status.st_gid))
-        for name, is_folder, is_content in entries:
-            if is_folder:
-                ahead.append(f"{folder}/{name}")
-            elif is_content and not beneath.there(state, f"{folder}/{name}"):
-                done |= beneath.copy(origin, f"{folder}/{name}", state, f"{folder}/{name}")
-    return done
-
-
 def _below(root: Path, path: str) -> Iterator[str]:
     """Paths of all but folders below `path`."""
     ahead = [path]
@@ -202,10 +154,6 @@ def _below(root: Path, path: str) -> Iterator[str]:
                 ahead.append(f"{folder}/{name}")
             else:
                 yield f"{folder}/{name}"
-
-
-def _is_content(entry: "os.DirEntry[str]") -> bool:
-    return entry.is_symlink() or entry.is_file(follow_symlinks=False)
 
 
 def _set_aside(origin: Origin, path: str, shipped: str | None, state: Path, saved: Path) -> list[str]:
@@ -242,12 +190,3 @@ def _move(root: Path, path: str, target: Path, place: str) -> None:
                 beneath.clear(handle)  # two names of one file: then the rename leaves both
         os.fsync(origin)
         os.fsync(handle)
-
-
-def _status(root: Path, path: str) -> os.stat_result | None:
-    folder, _, name = path.rpartition("/")
-    try:
-        with beneath.inside(root, folder) as handle:
-            return os.stat(name or ".", dir_fd=handle, follow_symlinks=False)
-    except (FileNotFoundError, NotADirectoryError):
-        return None

@@ -23,6 +23,7 @@ from spot_client.fetch.releases import Releases
 from spot_client.install import lasting, switch
 from spot_client.install.assemble import Spoiled, build, damage, fill, unpack
 from spot_client.install.carry import Origin, carry
+from spot_client.install.heir import Heir
 from spot_client.state import ComponentState, Installed, Store
 from spot_client.wire.manifest import File, Kind, Manifest
 
@@ -180,7 +181,9 @@ class Stager:
             fill(file, source(file), sink)
 
         build(work.manifest, work.staged, origin=source, advance=work.progress.written)
-        return lasting.lay(work.manifest, self._paths.component(work.component) / "state", work.origin, fill=pour)
+        folder = self._paths.component(work.component)
+        heir = Heir(work.origin, folder / "state", folder / "saved") if work.origin else None
+        return lasting.lay(work.manifest, folder / "state", heir, fill=pour)
 
     def _contents(self, component: str) -> Iterator[tuple[str, str]]:
         """Digest, and path below the root, of every file here that should hold it still; that in use comes last."""
