@@ -11,7 +11,7 @@ import msgspec
 
 from spot_client.decide.configs import Fate, Link, Odd, Regular, beside, configs, fate
 from spot_client.errors import LocalFault
-from spot_client.install import beneath
+from spot_client.install import beneath, laying
 from spot_client.install.saved import folders, save
 from spot_client.wire.manifest import File, Kind, Manifest, Symlink
 
@@ -114,7 +114,7 @@ def _do(decided: Fate, path: str, origin: Origin, staged: Path, saved: Path) -> 
     if decided is Fate.BESIDE:
         (staged / path).rename(staged / beside(path))
     if decided in {Fate.BESIDE, Fate.KEEP}:
-        beneath.copy(origin.tree, path, staged, path, over=True)
+        laying.copy(origin.tree, path, staged, path, over=True)
     elif decided is Fate.DELETE:
         (staged / path).unlink()
     elif decided is Fate.SAVE:

@@ -13,7 +13,7 @@ from pathlib import Path
 from spot_client.decide.configs import Found, Link, Regular
 from spot_client.decide.states import state_entries, state_link
 from spot_client.errors import LocalFault
-from spot_client.install import beneath
+from spot_client.install import beneath, laying
 from spot_client.install.carry import Origin
 from spot_client.install.saved import save
 from spot_client.wire.manifest import Directory, Entry, File, Kind, Symlink
@@ -75,7 +75,7 @@ class Heir:
                     entries = [(one.name, one.is_dir(follow_symlinks=False), _is_content(one)) for one in found]
             if not beneath.there(self._state, folder):
                 owner = (status.st_uid, status.st_gid)
-                done |= beneath.put_folder(self._state, folder, status.st_mode & 0o777, owner=owner)
+                done |= laying.put_folder(self._state, folder, status.st_mode & 0o777, owner=owner)
             for name, is_folder, is_content in entries:
                 if is_folder:
                     ahead.append(f"{folder}/{name}")
@@ -89,7 +89,7 @@ class Heir:
         if self._is_link_to_state(path):
             return False
         if not beneath.there(self._state, path):
-            return beneath.copy(tree, path, self._state, path, make=_OPEN)
+            return laying.copy(tree, path, self._state, path, make=_OPEN)
         if self.knows(path):  # `lasting.adopt` sees to what the product put in place of its link
             return False
         ours = beneath.look(tree, path)

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from spot_client.decide.configs import Link, Regular
 from spot_client.decide.states import state_entries, state_links
-from spot_client.install import beneath
+from spot_client.install import beneath, laying
 from spot_client.install.beneath import PART
 from spot_client.install.carry import Origin
 from spot_client.install.heir import Heir
@@ -47,9 +47,7 @@ def missing(manifest: Manifest, state: Path, tree: Path) -> list[str]:
     return away
 
 
-def lay(
-    manifest: Manifest, state: Path, heir: Heir | None, *, fill: Callable[[File, BinaryIO], object]
-) -> list[str]:
+def lay(manifest: Manifest, state: Path, heir: Heir | None, *, fill: Callable[[File, BinaryIO], object]) -> list[str]:
     """Lay down the state of a release where nothing is; returns sentences about it. May be done again.
 
     Args:
@@ -70,11 +68,11 @@ def lay(
             if not (heir and heir.knows(entry.path)) and beneath.status(state, entry.path) is None:
                 told.append(f"{entry.path} was not laid in {state}: a link or file stands in its way.")
         elif isinstance(entry, Directory):
-            beneath.put_folder(state, entry.path, entry.mode)
+            laying.put_folder(state, entry.path, entry.mode)
         elif isinstance(entry, Symlink):
-            beneath.put_link(state, entry.path, entry.target, make=_OPEN)
+            laying.put_link(state, entry.path, entry.target, make=_OPEN)
         else:
-            beneath.put(state, entry.path, partial(fill, entry), mode=entry.mode, make=_OPEN)
+            laying.put(state, entry.path, partial(fill, entry), mode=entry.mode, make=_OPEN)
     return told
 
 
@@ -101,7 +99,7 @@ def adopt(origin: Origin, state: Path, saved: Path) -> list[str]:
             with contextlib.suppress(FileExistsError):
                 state.mkdir(mode=_OPEN)
             _move(origin.tree, path, state, path)
-        beneath.put_link(origin.tree, path, target, over=True)
+        laying.put_link(origin.tree, path, target, over=True)
     return told
 
 
@@ -184,7 +182,7 @@ def _move(root: Path, path: str, target: Path, place: str) -> None:
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
-                beneath.copy(root, path, target, place, over=True)
+                laying.copy(root, path, target, place, over=True)
             else:
                 os.rename(PART, new, src_dir_fd=handle, dst_dir_fd=handle)
                 beneath.clear(handle)  # two names of one file: then the rename leaves both

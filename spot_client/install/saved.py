@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from spot_client import durable
-from spot_client.install import beneath
+from spot_client.install import beneath, laying
 
 PRIVATE: Final = 0o700
 """Mode of the folders: what only few could read in its place is no more open here."""
@@ -26,7 +26,7 @@ def save(saved: Path, version: str, path: str, origin: Path) -> str:
     place = next(place for place in _places(version, path) if beneath.look(saved, place) in {None, ours})
     if not beneath.there(saved, place):
         durable.make_private(saved)
-        beneath.copy(origin, path, saved, place, make=PRIVATE)
+        laying.copy(origin, path, saved, place, make=PRIVATE)
     return place
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from spot_client.decide.configs import Link, Odd, Regular
-from spot_client.install import beneath
+from spot_client.install import beneath, laying
 from spot_client.wire.digest import sha256_hex
 
 
@@ -23,7 +23,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def put(root: Path, path: str, *, over: bool = False) -> bool:
-    return beneath.put(root, path, lambda sink: sink.write(b"new"), mode=0o640, make=0o700, over=over)
+    return laying.put(root, path, lambda sink: sink.write(b"new"), mode=0o640, make=0o700, over=over)
 
 
 def outside(root: Path) -> dict[str, bytes]:
@@ -47,10 +47,10 @@ def test_nothing_is_written_through_a_link_or_a_file(root: Path, path: str) -> N
     attempts: tuple[Callable[[], object], ...] = (
         lambda: put(root, path),
         lambda: put(root, path, over=True),
-        lambda: beneath.put_link(root, path, "x", make=0o700),
-        lambda: beneath.put_folder(root, path, 0o700),
-        lambda: beneath.copy(root, "file", root, path, make=0o700),
-        lambda: beneath.copy(root, path, root, "in/new"),
+        lambda: laying.put_link(root, path, "x", make=0o700),
+        lambda: laying.put_folder(root, path, 0o700),
+        lambda: laying.copy(root, "file", root, path, make=0o700),
+        lambda: laying.copy(root, path, root, "in/new"),
     )
     for attempt in attempts:
         with pytest.raises(NotADirectoryError):
@@ -95,9 +95,9 @@ def test_what_lies_there_is_told_without_following_or_waiting(root: Path) -> Non
 
 def test_a_copy_has_the_mode_but_no_rights_to_act_as_another(root: Path) -> None:
     (root / "file").chmod(0o6711)
-    assert beneath.copy(root, "file", root, "in/copy")
+    assert laying.copy(root, "file", root, "in/copy")
     assert (root / "in/copy").stat().st_mode & 0o7777 == 0o711
-    assert beneath.copy(root, "link", root, "in/link")
+    assert laying.copy(root, "link", root, "in/link")
     assert (root / "in/link").readlink() == root.parent / "out"
 
 
@@ -105,7 +105,7 @@ def test_a_copy_has_the_mode_but_no_rights_to_act_as_another(root: Path) -> None
 def test_what_is_neither_file_nor_link_is_not_copied(root: Path, odd: Callable[[Path], object]) -> None:
     odd(root / "odd")
     with pytest.raises(OSError, match="odd"):
-        beneath.copy(root, "odd", root, "in/copy")
+        laying.copy(root, "odd", root, "in/copy")
     assert list((root / "in").iterdir()) == []
 
 
@@ -114,7 +114,7 @@ def test_a_failure_while_writing_leaves_nothing(root: Path) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        beneath.put(root, "in/new", fail, mode=0o600)
+        laying.put(root, "in/new", fail, mode=0o600)
     assert list((root / "in").iterdir()) == []
 
 

@@ -418,10 +418,14 @@ def test_what_becomes_state_and_lies_there_already_stays_and_what_was_written_si
     place = here.root / TOOL / "saved/4.0"
     assert here.told == (
         "d is kept outside the versions now: what it was here has been taken over.",
-        "d/one is kept outside the versions now, and lay there already: that stays. "
-        f"What it was in 4.0 is kept in {place / 'd/one'}.",
-        "db is kept outside the versions now, and lay there already: that stays. "
-        f"What it was in 4.0 is kept in {place / 'db'}.",
+        (
+            "d/one is kept outside the versions now, and lay there already: that stays. "
+            f"What it was in 4.0 is kept in {place / 'd/one'}."
+        ),
+        (
+            "db is kept outside the versions now, and lay there already: that stays. "
+            f"What it was in 4.0 is kept in {place / 'db'}."
+        ),
     )
 
 
