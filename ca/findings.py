@@ -6,38 +6,15 @@ has a successor (same profile, same name, longer) needs nobody's attention, nor 
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 
-import msgspec
-
+from ca.finding import Finding, good
 from ca.ledger import Entry, certificate_of
 from ca.listing import is_authority, state
 from ca.profiles import is_strong
 from ca.revocation import SKEW, Revocations
 
-Severity = Literal["ok", "advice", "warning", "problem"]
-SEVERITIES: Final[tuple[Severity, ...]] = ("ok", "advice", "warning", "problem")
-"""From the mildest to the worst."""
-
 _SIGN_AGAIN: Final = "Run spot-ca crl, and bring crl/issuing.crl to the mirrors."
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One thing that was looked at.
-
-    code: a stable kebab-case word; `good` for all that is ok.
-    what: one sentence. next: what to do about it; empty for what is ok.
-    """
-
-    severity: Severity
-    code: str
-    what: str
-    next: str = ""
-
-
-def good(what: str) -> Finding:
-    """Something that is as it should be."""
-    return Finding("ok", "good", what)
 
 
 def judge_end(what: str, start: datetime, end: datetime, now: datetime, step: str) -> Finding:

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives import hashes
 
 from ca.errors import CaError, RevocationError, VaultError
 from ca.files import read_file
-from ca.findings import Finding, good, judge_crl, judge_end, judge_leaves, sign_again
+from ca.finding import Finding, good
+from ca.findings import judge_crl, judge_end, judge_leaves, sign_again
 from ca.keys import MAX_KEY, is_sealed, load_plain
 from ca.ledger import Entry, Ledger
 from ca.listing import is_authority, state

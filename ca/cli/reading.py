@@ -13,7 +13,7 @@ from ca.cli.output import bundle_lines, certificate_lines, crl_lines, print_json
 from ca.errors import IssueError, VaultError
 from ca.facts import CertificateFacts, entry_facts
 from ca.files import read_file
-from ca.findings import SEVERITIES, Finding
+from ca.finding import worst
 from ca.handout import file_stem
 from ca.inspection import inspect
 from ca.ledger import Entry, certificate_of
@@ -103,19 +103,13 @@ def check(settings: Settings, quiet: bool, as_json: bool) -> None:
                  expires-soon, …), what, next
     """
     found = inspect(settings.folder, utc_now())
-    worst = max((SEVERITIES.index(finding.severity) for finding in found), default=0)
-    told = [finding for finding in found if not quiet or finding.severity in ("warning", "problem")]
+    told = [finding for finding in found if finding.matters or not quiet]
     if as_json:
-        print_json({"worst": SEVERITIES[worst], "findings": told})
+        print_json({"worst": worst(found), "findings": told})
     elif told:
-        click.echo("\n".join(line for finding in told for line in _lines(finding)))
-    if worst >= SEVERITIES.index("warning"):
+        click.echo("\n".join(finding.text for finding in told))
+    if any(finding.matters for finding in found):
         raise click.exceptions.Exit(FOUND_SOMETHING)
-
-
-def _lines(finding: Finding) -> list[str]:
-    lines = [f"{finding.severity:7}  {finding.what}"]
-    return [*lines, f"         {finding.next}"] if finding.next else lines
 
 
 def _from_ledger(folder: Path, what: str) -> Shown | None:

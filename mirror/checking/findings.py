@@ -1,20 +1,17 @@
 """What `spot-mirror check` finds, and how it judges what it was told. Pure.
 
 A warning is something that will hurt if nobody acts; a problem does already, or keeps `serve` from starting; advice
-can be left. Findings have the form of those of `spot-ca check`.
+can be left.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
+from ca.finding import Finding, good
 from mirror.expiry import Lapse
-
-Severity = Literal["ok", "advice", "warning", "problem"]
-SEVERITIES: Final[tuple[Severity, ...]] = ("ok", "advice", "warning", "problem")
-"""From the mildest to the worst."""
 
 SKEW: Final = timedelta(minutes=5)
 """How far a moment may lie in the future before a clock is said to be wrong."""
@@ -24,19 +21,6 @@ _FULL: Final = 64 * 2**20
 """Bytes below which a disk is as good as full: the records' log alone can grow to some MiB between two looks."""
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """One thing that was looked at.
-
-    code: a stable kebab-case word; `good` for all that is ok.
-    what: one sentence. next: what to do about it; empty for what is ok, and where `what` says it already.
-    """
-
-    severity: Severity
-    code: str
-    what: str
-    next: str = ""
-
-
 class Disk(msgspec.Struct, frozen=True):
     """Room for this user, and in all: bytes, and names for files (both 0 where the file system does not count them)."""
 
@@ -44,11 +28,6 @@ class Disk(msgspec.Struct, frozen=True):
     size: int
     free_names: int
     names: int
-
-
-def good(what: str) -> Finding:
-    """Something that is as it should be."""
-    return Finding("ok", "good", what)
 
 
 def judge_lapses(lapses: Iterable[Lapse], now: datetime) -> Iterator[Finding]:

@@ -10,7 +10,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
-from mirror.checking.findings import Disk, Finding, good, judge_disk, judge_modes
+from ca.finding import Finding, good
+from mirror.checking.findings import Disk, judge_disk, judge_modes
 from mirror.config import Config, Content
 from mirror.records.sqlite import FILE_NAME
 

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
+from ca.finding import Finding
 from mirror import config
 from mirror.blobs import LocalBlobs
 from mirror.checking import host, offer, store, trust
-from mirror.checking.findings import Finding, judge_clock
+from mirror.checking.findings import judge_clock
 from mirror.checking.offer import Progress
 from mirror.config import Config, Content
 from mirror.errors import ConfigError

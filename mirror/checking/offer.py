@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from ca.finding import Finding, good
 from mirror import catalogue, expiry
 from mirror.blobs import Blobs
 from mirror.catalogue import Catalogue, Chain
-from mirror.checking.findings import Finding, good, judge_lapses, judge_thresholds
+from mirror.checking.findings import judge_lapses, judge_thresholds
 from mirror.errors import BlobFault, MirrorError
 from spot_client.wire import digest, manifest, pack
 from spot_client.wire.digest import Blob

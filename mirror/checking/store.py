@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from mirror.checking.findings import Finding, good
+from ca.finding import Finding, good
 from mirror.errors import StoreFault
 from mirror.records.schema import lost, migrate
 from mirror.records.sqlite import walk

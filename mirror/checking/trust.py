@@ -8,11 +8,12 @@ from pathlib import Path
 from cryptography import x509
 
 from ca.errors import CaError
+from ca.finding import Finding, good
 from ca.revocation import Revocations
 from ca.tls import server_context
 from mirror import expiry
 from mirror.certificates import read_certificate, read_issuer, read_list
-from mirror.checking.findings import Finding, good, judge_lapses
+from mirror.checking.findings import judge_lapses
 from mirror.config import Config, Content
 from mirror.errors import MirrorError
 

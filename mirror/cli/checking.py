@@ -9,7 +9,7 @@ from typing import Final
 import click
 import msgspec
 
-from mirror.checking.findings import SEVERITIES, Finding
+from ca.finding import worst
 from mirror.cli.options import config_option
 from mirror.cli.output import json_document
 from mirror.cli.progress import progress_bar
@@ -40,20 +40,14 @@ def check(config_path: Path, *, deep: bool, quiet: bool, as_json: bool) -> None:
 
     with _progress(shown=deep and not quiet) as progress:
         found = list(look(config_path, datetime.now(UTC), deep=deep, progress=progress))
-    worst = max(SEVERITIES.index(finding.severity) for finding in found)
-    told = [finding for finding in found if not quiet or finding.severity in {"warning", "problem"}]
+    told = [finding for finding in found if finding.matters or not quiet]
     if as_json:
         findings = [msgspec.structs.asdict(finding) for finding in told]
-        click.echo(json_document({"worst": SEVERITIES[worst], "findings": findings}))
+        click.echo(json_document({"worst": worst(found), "findings": findings}))
     elif told:
-        click.echo("\n".join(line for finding in told for line in _lines(finding)))
-    if worst >= SEVERITIES.index("warning"):
+        click.echo("\n".join(finding.text for finding in told))
+    if any(finding.matters for finding in found):
         raise click.exceptions.Exit(FOUND_SOMETHING)
-
-
-def _lines(finding: Finding) -> list[str]:
-    lines = [f"{finding.severity:7}  {finding.what}"]
-    return [*lines, f"         {finding.next}"] if finding.next else lines
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from tests.house.source import closure, foreign, trees, within
 PURE = [
     "ca.bundle",
     "ca.customers",
+    "ca.finding",
     "ca.identity",
     "ca.issue",
     "ca.lifetimes",

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from ca.finding import Finding
 from mirror.checking.findings import (
     Disk,
-    Finding,
     judge_clock,
     judge_disk,
     judge_lapses,

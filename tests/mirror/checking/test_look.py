@@ -15,10 +15,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlite_utils import Database
 
+from ca.finding import Finding
 from ca.profiles import SERVER
 from ca.subjects import Hosts
 from mirror.checking import host
-from mirror.checking.findings import Finding
 from mirror.checking.look import look
 from mirror.records import schema
 from tests.ca.house import NOW, House, make_house, pem_of
