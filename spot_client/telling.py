@@ -40,9 +40,10 @@ class Offer(msgspec.Struct, frozen=True):
 
 
 class Uninstalled(msgspec.Struct, frozen=True):
-    """A component that is gone: the version that was in use, and the paths below the root that stay."""
+    """A component that is gone: the version that was in use (None: it went before, and now what it had left), and the
+    paths below the root that stay."""
 
-    version: str
+    version: str | None
     kept: tuple[str, ...]
 
 

@@ -8,7 +8,7 @@ stops an update, and is sent at the next opportunity.
 from packaging.version import Version
 
 from spot_client.decide.choose import Hold, Rollback, Situation, Upgrade, Why, choose
-from spot_client.errors import NotReachable, Refused, RefusedLocally
+from spot_client.errors import LocalFault, NotReachable, Refused, RefusedLocally
 from spot_client.fetch.releases import Releases
 from spot_client.history import Action
 from spot_client.install.change import Changer
@@ -116,25 +116,31 @@ class Spot:
     def uninstall(self, component: str, *, purge: bool = False, force: bool = False) -> Uninstalled:
         """Remove a component. Its state and the configuration that was changed stay, unless `purge`. Works offline.
 
+        `purge` also removes what an earlier uninstallation left.
+
         Raises:
             RefusedLocally: reason `not-installed`; or `required`: another component needs it, and `force` is not given.
-            LocalFault: it is still installed, or the next run finishes what was begun: the sentence says which.
+            LocalFault: it is still installed, or the next run finishes what was begun: the sentence says which; or
+                `not-purged`: it is gone, and some of what was to go with it is not.
         """
-        known = self._installed(component)
-        components = self._store.state().components
-        needing = [ref for ref, other in sorted(components.items()) if component in other.current.requires]
-        if needing and not force:
-            raise RefusedLocally(
-                "required", f"{component} stays as it is: {', '.join(needing)} cannot do without it. Remove that first."
+        known = self._store.state().components.get(component)
+        if known is None and purge and self._changer.left_of(component):
+            self._changer.purge(component)
+        else:
+            known = self._installed(component)
+            self._check_not_needed(component, force=force)
+            self.send_thin_snapshot()
+            for sentence in self._changer.uninstall(component, purge=purge):
+                self._report.warn(sentence)
+            self.send_thin_snapshot()
+        left = self._changer.left_of(component)
+        if purge and left:
+            raise LocalFault(
+                "not-purged",
+                f"{component} is not installed any more, but this could not be removed: {', '.join(left)}. "
+                f"See what holds it, and run 'spot uninstall {component} --purge' again.",
             )
-        self.send_thin_snapshot()
-        notices = self._changer.uninstall(component, purge=purge)
-        for sentence in notices:
-            self._report.warn(sentence)
-        self.send_thin_snapshot()
-        folder = self._store.paths.component(component)
-        left = [path for path in (folder / name for name in ("saved", "state", "versions")) if path.exists()]
-        return Uninstalled(known.current.version, tuple(str(path.relative_to(self._store.paths.root)) for path in left))
+        return Uninstalled(known.current.version if known else None, left)
 
     def verify(self, component: str, *, repair: bool = False) -> Verdict:
         """Hold every file of a component to what its vendor signed. Works offline, but for what a repair has to fetch.
@@ -219,6 +225,14 @@ class Spot:
         versions = ", ".join(release.version for release in damaged)
         for sentence in (*told, f"What was kept of {component} {versions} was damaged, and is removed."):
             self._report.warn(sentence)
+
+    def _check_not_needed(self, component: str, *, force: bool) -> None:
+        components = self._store.state().components
+        needing = [ref for ref, other in sorted(components.items()) if component in other.current.requires]
+        if needing and not force:
+            raise RefusedLocally(
+                "required", f"{component} stays as it is: {', '.join(needing)} cannot do without it. Remove that first."
+            )
 
     def _cost(self, component: str, release: Release) -> int:
         manifest = self._releases.manifest(component, release.version, release.platform, release.manifest)

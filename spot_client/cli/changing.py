@@ -69,26 +69,29 @@ def rollback(session: Session, component: str, version: str | None) -> None:
 def uninstall(session: Session, component: str, purge: bool, force: bool, yes: bool) -> None:
     """Remove COMPONENT with all its versions. Its state and changed configuration stay, unless --purge.
 
-    Needs no network.
+    Later, --purge also removes what stayed then. Needs no network.
     """
     if not (yes or session.json) and sys.stdin.isatty():
         _confirm(session, component, purge=purge)
     with session.at_work() as opened:
         before = len(session.report.warned)
         gone = opened.spot.uninstall(component, purge=purge, force=force)
-    session.answer(
-        "\n".join([f"{component} {gone.version} is uninstalled.", *(f"  stays: {path}" for path in gone.kept)])
-    )
+    said = f"{component} {gone.version} is uninstalled." if gone.version else f"What was left of {component} is gone."
+    session.answer("\n".join([said, *(f"  stays: {path}" for path in gone.kept)]))
     went = {"component": component, "action": "uninstall", "old": gone.version, "new": None, "kept": list(gone.kept)}
     session.document({**went, "notices": session.report.warned[before:]})
 
 
 def _confirm(session: Session, component: str, *, purge: bool) -> None:
-    known = session.store().state().components.get(component)
-    if known is None:
+    store = session.store()
+    known = store.state().components.get(component)
+    if known:
+        what = f"{component} {known.current.version}{' and its state and saved configuration' if purge else ''}"
+    elif purge and store.paths.component(component).exists():
+        what = f"what is left of {component}, its state and saved configuration"
+    else:
         return
-    also = " and its state and saved configuration" if purge else ""
-    if not click.confirm(f"Remove {component} {known.current.version}{also}?", err=True):
+    if not click.confirm(f"Remove {what}?", err=True):
         raise RefusedLocally("not-confirmed", "Nothing was changed.")
 
 

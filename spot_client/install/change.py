@@ -139,6 +139,14 @@ class Changer:
             raise local_fault(error, f"{component} was not uninstalled") from error
         return self._uninstall(entry, "done")
 
+    def purge(self, component: str) -> None:
+        """Remove what an uninstallation left of a component that is not installed; what cannot be removed stays."""
+        self._remover.clear(component, purge=True)
+
+    def left_of(self, component: str) -> tuple[str, ...]:
+        """Paths below the root that are there of a component beside its pointer: of one that is gone, what stayed."""
+        return self._remover.left_of(component)
+
     def drop(self, component: str, folders: frozenset[str]) -> tuple[str, ...]:
         """Remove kept versions; returns sentences for people. Raises `LocalFault`: nothing has changed."""
         state = self._store.state()

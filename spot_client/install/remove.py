@@ -1,7 +1,7 @@
 """Takes away what is not needed any more: versions that are not kept, and components that are uninstalled."""
 
 import contextlib
-from pathlib import Path
+import os
 
 import msgspec
 
@@ -12,6 +12,9 @@ from spot_client.install import lasting, saved, switch
 from spot_client.install.carry import save_changed
 from spot_client.install.stage import Stager, releases_of
 from spot_client.state import ComponentState, Store
+from spot_client.wire.names import split_component
+
+_OWN = ("saved", "state", "versions")  # folders of a component
 
 
 class Remover:
@@ -55,10 +58,28 @@ class Remover:
                 told += self._put_by(component, known)
             components = {ref: entry for ref, entry in state.components.items() if ref != component}
             self._store.write_state(msgspec.structs.replace(state, components=components, owed=True))
-        self._clear(folder, ("versions", "state", "saved") if purge else ("versions",))
+        self.clear(component, purge=purge)
         with contextlib.suppress(OSError):
             self._forget()
         return told
+
+    def clear(self, component: str, *, purge: bool) -> None:
+        """Remove the trees of a component that is not in use, with `purge` also its state and what was saved.
+
+        What cannot be removed stays (`left_of`).
+        """
+        folder = self._paths.component(component)
+        for name in _OWN if purge else ("versions",):
+            with contextlib.suppress(OSError):
+                switch.remove_tree(folder / name)
+        for emptied in (folder, folder.parent):
+            with contextlib.suppress(OSError):  # the product has other components, or something was kept
+                emptied.rmdir()
+
+    def left_of(self, component: str) -> tuple[str, ...]:
+        """Paths below the root that are there of a component beside its pointer. Raises BadName."""
+        split_component(component)
+        return tuple(f"{component}/{name}" for name in _OWN if os.path.lexists(self._paths.component(component) / name))
 
     def _save(self, component: str, known: ComponentState) -> list[str]:
         folder = self._paths.component(component)
@@ -89,11 +110,3 @@ class Remover:
         self._releases.forget_manifests(frozenset(seal.head for seal in seals))
         kept = [self._releases.kept_manifest(seal) for seal in seals]
         self._cache.keep_only({file.sha256 for manifest in kept if manifest for file in manifest.files})
-
-    def _clear(self, component: Path, names: tuple[str, ...]) -> None:
-        for name in names:
-            with contextlib.suppress(OSError):
-                switch.remove_tree(component / name)
-        for folder in (component, component.parent):
-            with contextlib.suppress(OSError):  # the product has other components, or something was kept
-                folder.rmdir()

@@ -40,6 +40,12 @@ def test_a_terminal_is_asked_before_something_is_removed(enrolled: Desk) -> None
     assert (desk.root / TOOL / "current/run").exists()
     assert on_a_terminal(desk, b"y\n", "uninstall", TOOL)[0] == 0
     assert not (desk.root / TOOL).exists()
+    (desk.root / TOOL / "state").mkdir(parents=True)
+    code, err = on_a_terminal(desk, b"n\n", "uninstall", TOOL, "--purge")
+    question = f"Remove what is left of {TOOL}, its state and saved configuration? [y/N]: "
+    assert (code, err) == (6, f"{question}spot: Nothing was changed.\n")
+    assert on_a_terminal(desk, b"y\n", "uninstall", TOOL, "--purge")[0] == 0
+    assert not (desk.root / TOOL).exists()
 
 
 @pytest.mark.slow

@@ -12,8 +12,11 @@ from spot_client.install import switch
 from spot_client.install.journal import Entry
 from spot_client.state import Store
 from spot_client.update import Spot, Uninstalled
+from spot_client.wire.errors import BadName
 from spot_client.wire.manifest import Kind
 from spot_client.wire.thin_snapshot import decode
+from tests.hostile.needs import need_root
+from tests.mirror.publishing.rig import small_disk
 from tests.spot_client.installation import TOOL, Installation
 from tests.spot_client.running import Listener, open_spot
 from tests.spot_client.vendor import Line, Vendor
@@ -78,6 +81,41 @@ def test_all_of_it_goes_if_that_is_asked_for(here: Installation, spot: Callable[
     (here.root / TOOL / "current/conf").write_bytes(b"mine")
     assert spot().uninstall(TOOL, purge=True) == Uninstalled("2.0", ())
     assert not (here.root / "sdk").exists()
+
+
+def test_what_stayed_can_go_later(here: Installation, spot: Callable[[], Spot], line: Line) -> None:
+    install(spot())
+    (here.root / TOOL / "current/conf").write_bytes(b"mine")
+    spot().uninstall(TOOL)
+    line.failures["/"] = NotReachable("no-answer", "down")
+    assert spot().uninstall(TOOL, purge=True) == Uninstalled(None, ())
+    assert not (here.root / "sdk").exists()
+    with pytest.raises(RefusedLocally) as refused:
+        spot().uninstall(TOOL, purge=True)
+    assert refused.value.reason == "not-installed"
+
+
+def test_what_should_go_and_cannot_is_named_and_a_second_run_goes_on_with_it(
+    here: Installation, spot: Callable[[], Spot]
+) -> None:
+    need_root()
+    install(spot())
+    with small_disk(here.root / TOOL / "state/data/disk", 2**20):  # a mount point is never removed
+        with pytest.raises(LocalFault, match=r"could not be removed: sdk/tool/state\. See what holds it") as failed:
+            spot().uninstall(TOOL, purge=True)
+        assert failed.value.reason == "not-purged"
+        assert here.versions() == {}
+        assert here.journal.read() is None
+    assert spot().uninstall(TOOL, purge=True) == Uninstalled(None, ())
+    assert not (here.root / "sdk").exists()
+
+
+@pytest.mark.parametrize("name", ["", "..", "../..", "sdk/..", "sdk/tool/..", "/etc", "sdk/./tool", ".spot/x"])
+def test_only_a_component_can_be_purged(here: Installation, spot: Callable[[], Spot], name: str) -> None:
+    install(spot())
+    with pytest.raises(BadName):
+        spot().uninstall(name, purge=True)
+    assert here.in_use()["run"] == b"two"
 
 
 def test_installed_again_it_finds_its_state(here: Installation, spot: Callable[[], Spot]) -> None:
