@@ -1,8 +1,11 @@
-"""Brings the configuration that was changed here into a new tree, before it is put into use.
+"""Brings the configuration that was changed here, its rights too, into a new tree, before it is put into use.
 
 The tree that it comes from is only read. What `decide.configs.fate` says is done to the new one, which is SPOT's own.
 """
 
+import contextlib
+import os
+import stat
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final
@@ -39,6 +42,7 @@ def carry(origin: Origin, manifest: Manifest, staged: Path, saved: Path) -> list
     shipped = _shipped(origin)
     state = {file.path for file in manifest.files if file.kind is Kind.STATE}  # `lasting` takes those over
     before = origin.manifest.files if origin.manifest else ()
+    modes = {file.path: file.mode for file in before if file.kind is not Kind.STATE}
     was_state = {file.path for file in before if file.kind is Kind.STATE}
     for path in sorted({*theirs, *(configs(origin.manifest) if origin.manifest else ())} - state):
         source = _outside(origin, path, saved.parent / "state") if path in was_state else origin
@@ -49,6 +53,8 @@ def carry(origin: Origin, manifest: Manifest, staged: Path, saved: Path) -> list
             base = None
         decided = fate(base, ours, new, pending=beneath.there(source.tree, beside(path)))
         told += _do(decided, path, source, staged, saved)
+        if decided is Fate.REPLACE and path in theirs:
+            _carry_rights(origin.tree, path, modes.get(path), staged)
         if decided is Fate.BESIDE and new != base:
             told.append(f"{path} was changed here and stays; the new one is {beside(path)}.")
     return told
@@ -100,6 +106,17 @@ def _outside(origin: Origin, path: str, state: Path) -> Origin:
     if isinstance(beneath.look(origin.tree, path, max_bytes=MAX_BYTES), Regular):
         return origin
     return Origin(origin.version, state if state.is_dir() else origin.tree, origin.manifest)
+
+
+def _carry_rights(tree: Path, path: str, shipped: int | None, staged: Path) -> None:
+    """Give a new file the owner of the one it replaces, and its mode, if that is not the `shipped` one any more."""
+    found = beneath.status(tree, path)
+    if shipped is None or found is None or not stat.S_ISREG(found.st_mode):
+        return
+    with contextlib.suppress(PermissionError):
+        os.chown(staged / path, found.st_uid, found.st_gid)
+    if stat.S_IMODE(found.st_mode) != shipped:
+        (staged / path).chmod(found.st_mode & 0o777)
 
 
 def _has_folder(tree: Path, path: str) -> bool:

@@ -75,6 +75,25 @@ def test_what_was_changed_stays_with_its_mode_and_owner_and_the_new_one_lies_bes
     assert (here.root / TOOL / "versions/1.0/etc/app.conf").read_bytes() == b"mine", "the way back finds it"
 
 
+def test_one_whose_content_was_not_changed_keeps_the_rights_it_was_given(here: Installation, vendor: Vendor) -> None:
+    modes = {"etc/app.conf": 0o640, "etc/more.conf": 0o600}
+    vendor.publish({**TWO, "etc/app.conf": b"vendor 4"}, "4.0", kinds=KINDS, modes=modes)
+    here.go("1.0")
+    conf = current(here) / "etc/app.conf"
+    conf.chmod(0o4600)
+    if os.geteuid() == 0:
+        os.chown(conf, 1234, 2345)
+        conf.chmod(0o4600)
+    for version in ("2.0", "4.0"):
+        here.go(version)
+        status = conf.lstat()
+        assert conf.read_bytes() == f"vendor {version[0]}".encode()
+        assert status.st_mode & 0o7777 == 0o600
+        assert os.geteuid() != 0 or (status.st_uid, status.st_gid) == (1234, 2345)
+    assert (current(here) / "etc/more.conf").stat().st_mode & 0o777 == 0o600, "nobody changed it: the vendor's new mode"
+    assert here.told == ()
+
+
 def test_the_new_one_lies_there_until_somebody_removes_it_and_is_told_once(here: Installation) -> None:
     here.go("1.0")
     (current(here) / "etc/app.conf").write_bytes(b"mine")
