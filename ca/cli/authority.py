@@ -31,12 +31,19 @@ from ca.vault import AUTHORITIES, Vault, open_vault
     help="A lifetimes.toml of yours; without it, one is written that says the defaults.",
 )
 @key_type_option
+@json_option
 @click.pass_obj
-def init(settings: Settings, realm: str, lifetimes_file: Path | None, key_type: str) -> None:
+def init(settings: Settings, *, realm: str, lifetimes_file: Path | None, key_type: str, as_json: bool) -> None:
     """Make the CA: a root, an issuing CA, and the first CRL of each.
 
     How long certificates and CRLs are good stands in lifetimes.toml in the CA's folder, in days, and may be changed
     there at any time for what is issued from then on. What init itself signs goes by --lifetimes.
+
+    \b
+    --json prints:
+      folder          of the CA
+      realm           as given
+      root, issuing   as certificates of spot-ca show --json
     """
     check_realm(realm)
     lifetimes = template().encode()
@@ -48,12 +55,22 @@ def init(settings: Settings, realm: str, lifetimes_file: Path | None, key_type: 
         settings.folder, realm, utc_now(), key_type=KeyType(key_type), passphrase=passphrase, lifetimes=lifetimes
     )
     with open_vault(settings.folder) as vault:
-        click.echo(f"Made the CA of {realm} in {settings.folder}.")
-        for authority in AUTHORITIES:
-            certificate = vault.certificate(authority)
-            click.echo(f"  {authority:8} until {certificate.not_valid_after_utc:%Y-%m-%d}")
-            click.echo(f"           SHA-256 {certificate.fingerprint(hashes.SHA256()).hex(':')}")
-        days = vault.lifetimes.crl(ISSUING.name).days
+        if as_json:
+            made = {entry.name: entry_facts(entry, utc_now()) for entry in vault.ledger.entries()}
+            files = {name: str(settings.folder / f"{name}.crt") for name in made}
+            told = {name: msgspec.structs.replace(facts, file=files[name]) for name, facts in made.items()}
+            print_json({"folder": str(settings.folder), "realm": realm, **told})
+        else:
+            _tell_made(settings.folder, realm, vault)
+
+
+def _tell_made(folder: Path, realm: str, vault: Vault) -> None:
+    click.echo(f"Made the CA of {realm} in {folder}.")
+    for authority in AUTHORITIES:
+        certificate = vault.certificate(authority)
+        click.echo(f"  {authority:8} until {certificate.not_valid_after_utc:%Y-%m-%d}")
+        click.echo(f"           SHA-256 {certificate.fingerprint(hashes.SHA256()).hex(':')}")
+    days = vault.lifetimes.crl(ISSUING.name).days
     click.echo(f"Mirrors take issuing.crt and crl/issuing.crl, which is good for {days} days.")
     click.echo("Next: move root.key to offline storage, back the folder up, then run spot-ca issue server NAME.")
 

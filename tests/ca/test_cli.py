@@ -66,6 +66,16 @@ def test_rsa_is_the_default(tmp_path: Path) -> None:
         assert key.key_size == 2048
 
 
+def test_init_tells_scripts_what_it_made(tmp_path: Path) -> None:
+    spot = Spot(tmp_path / "ca")
+    made = json.loads(spot("init", "--realm", REALM, "--json"))
+    assert set(made) == {"folder", "realm", "root", "issuing"}
+    assert (made["realm"], made["folder"]) == (REALM, str(tmp_path / "ca"))
+    for name in ("root", "issuing"):
+        (shown,) = json.loads(spot("show", name, "--json"))["certificates"]
+        assert shown == made[name]
+
+
 def test_init_overwrites_nothing(spot: Spot, tmp_path: Path) -> None:
     before = tree(spot.folder)
     assert "already" in spot.refused(5, "init", "--realm", REALM)
