@@ -22,7 +22,7 @@ from ca.profiles import ISSUING, ROOT, KeyType
 from ca.vault import AUTHORITIES, Vault, open_vault
 
 
-@click.command()
+@click.command(short_help="Make the CA.")
 @click.option("--realm", required=True, help="A DNS name of yours, such as build.example.com; all identities carry it.")
 @click.option(
     "--lifetimes",
@@ -102,7 +102,7 @@ def revoke(settings: Settings, *, certificate: str, reason: str, dry_run: bool, 
         _tell(entry, after, crl, as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="Sign the revocation lists anew.")
 @json_option
 @click.pass_obj
 def crl(settings: Settings, as_json: bool) -> None:

@@ -51,7 +51,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     handed_back: bool
 
 
-@click.command()
+@click.command(short_help="Issue client certificates, in bundles.")
 @click.argument("customer", required=False)
 @click.option("--from", "source", type=click.Path(path_type=Path), help="List of customers, CSV; needs --out-dir.")
 @click.option(

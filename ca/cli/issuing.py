@@ -56,7 +56,7 @@ def issue() -> None:
     """
 
 
-@issue.command(epilog=_JSON)
+@issue.command(epilog=_JSON, short_help="For a mirror, to serve with.")
 @click.argument("name")
 @click.option("--dns", multiple=True, help="DNS name that clients connect to; repeatable.")
 @click.option("--ip", "addresses", multiple=True, help="IP address that clients connect to; repeatable.")
@@ -69,7 +69,7 @@ def server(
     _issue(settings, lambda _: Hosts(name, dns, addresses), SERVER, options)
 
 
-@issue.command(epilog=_JSON)
+@issue.command(epilog=_JSON, short_help="For a customer, without a bundle.")
 @click.argument("customer")
 @_leaf_options
 @click.pass_obj
@@ -78,7 +78,7 @@ def client(settings: Settings, customer: str, **options: Unpack[LeafOptions]) ->
     _issue(settings, lambda realm: make(realm, Role.CLIENT, customer), CLIENT, options)
 
 
-@issue.command(epilog=_JSON)
+@issue.command(epilog=_JSON, short_help="For a mirror, as a client of another.")
 @click.argument("name")
 @_leaf_options
 @click.pass_obj
@@ -90,7 +90,7 @@ def mirror(settings: Settings, name: str, **options: Unpack[LeafOptions]) -> Non
     _issue(settings, lambda realm: make(realm, Role.MIRROR, name), MIRROR, options)
 
 
-@issue.command(epilog=_JSON)
+@issue.command(epilog=_JSON, short_help="For somebody of the support staff.")
 @click.argument("user")
 @_leaf_options
 @click.pass_obj
@@ -99,7 +99,7 @@ def support(settings: Settings, user: str, **options: Unpack[LeafOptions]) -> No
     _issue(settings, lambda realm: make(realm, Role.SUPPORT, user), SUPPORT, options)
 
 
-@issue.command("ca-operator", epilog=_JSON)
+@issue.command("ca-operator", epilog=_JSON, short_help="For a host that issues.")
 @click.argument("name")
 @_leaf_options
 @click.pass_obj

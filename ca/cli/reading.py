@@ -51,7 +51,7 @@ def list_certificates(
         click.echo("There is no such certificate. See all with spot-ca list --all; make one with spot-ca issue.")
 
 
-@click.command()
+@click.command(short_help="Show a certificate, a CRL or a bundle.")
 @click.argument("what", metavar="SERIAL|NAME|FILE")
 @json_option
 @click.pass_obj
@@ -86,7 +86,7 @@ def show(settings: Settings, what: str, as_json: bool) -> None:
         click.echo("\n".join(bundle_lines(shown.bundle)))
 
 
-@click.command()
+@click.command(short_help="Look the CA over.")
 @click.option("--quiet", is_flag=True, help="Print warnings and problems only; nothing, if there are none.")
 @json_option
 @click.pass_obj

@@ -18,7 +18,7 @@ from mirror.cli.store import json_option
 FOUND_SOMETHING: Final = 9
 
 
-@click.command()
+@click.command(short_help="Look the mirror over.")
 @click.option("--deep", is_flag=True, help="Also compute the digests of all releases, and walk through the records.")
 @click.option("--quiet", is_flag=True, help="Print warnings and problems only; nothing, if there are none.")
 @json_option

@@ -76,7 +76,7 @@ class _Plan(msgspec.Struct, frozen=True):
         return (self.keys, self.data, self.config)
 
 
-@click.command()
+@click.command(short_help="Make a mirror.")
 @click.option("--realm", required=True, help="The realm of the certificates, such as build.example.com.")
 @config_option
 @click.option("--data", default="data", show_default=True, help="The folder of records, catalogue and releases.")

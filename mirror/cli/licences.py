@@ -20,7 +20,7 @@ from spot_client.wire import names
 _DAY = click.DateTime(["%Y-%m-%d"])
 
 
-@click.group()
+@click.group(short_help="Which products a customer may use.")
 def licence() -> None:
     """Licences: which products and channels a customer may fetch, and when."""
 

@@ -56,7 +56,7 @@ def _patterns(_context: click.Context, _option: click.Parameter, values: tuple[s
     return values
 
 
-@click.command()
+@click.command(short_help="Publish a release.")
 @click.argument("component", metavar="PRODUCT/COMPONENT")
 @click.argument("version")
 @click.argument("source", type=click.Path(path_type=Path))
@@ -145,7 +145,7 @@ def publish(
     _report(order, outcome, time.monotonic() - started, _expiry(means), as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="Sign the catalogue anew before it lapses.")
 @json_option
 @config_option
 @passphrase_option

@@ -26,7 +26,7 @@ _HEAD = ("COMPONENT", "VERSION", "PLATFORM", "CHANNELS", "PUBLISHED", "SEVERITY"
 _FILES_HEAD = ("MODE", "SIZE", "KIND", "SHA-256", "PATH")
 
 
-@click.command()
+@click.command(short_help="List what was published.")
 @click.argument("what", metavar="[PRODUCT[/COMPONENT]]", default="")
 @json_option
 @config_option
@@ -64,7 +64,7 @@ def release() -> None:
     """Look at one release."""
 
 
-@release.command()
+@release.command(short_help="Show all of a release.")
 @click.argument("component", metavar="PRODUCT/COMPONENT")
 @click.argument("version")
 @click.option("--platform", help="Which one, if the version is published for several: any, linux-x86_64, ...")

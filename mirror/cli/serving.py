@@ -8,7 +8,7 @@ from mirror import config
 from mirror.cli.options import config_option
 
 
-@click.command()
+@click.command(short_help="Serve the catalogue and releases.")
 @config_option
 def serve(config_path: Path) -> None:
     """Serve catalogue and releases to licensed clients over mutual TLS, until SIGTERM or SIGINT.

@@ -25,7 +25,7 @@ _MOMENT = click.DateTime(
 )
 
 
-@click.group("thin-snapshots")
+@click.group("thin-snapshots", short_help="The versions that installations have.")
 def thin_snapshots() -> None:
     """Thin snapshots: the versions that installations have, and nothing else.
 
@@ -33,7 +33,7 @@ def thin_snapshots() -> None:
     """
 
 
-@thin_snapshots.command("list")
+@thin_snapshots.command("list", short_help="List installations and their versions.")
 @customer_filter
 @json_option
 @config_option
@@ -64,7 +64,7 @@ def _list(customer_name: str | None, *, as_json: bool, config_path: Path) -> Non
         click.echo(table(head, (_row(line, newest.get(line.id), now) for line in installations)))
 
 
-@thin_snapshots.command("show")
+@thin_snapshots.command("show", short_help="Show the versions of an installation.")
 @click.argument("installation")
 @click.option("--history", is_flag=True, help="All thin snapshots, newest first, not only the newest.")
 @json_option
@@ -94,7 +94,7 @@ def _show(installation: str, *, history: bool, as_json: bool, config_path: Path)
         click.echo(table(("COMPONENT", "VERSION"), rows) if rows else "Nothing was installed.")
 
 
-@thin_snapshots.command("diff")
+@thin_snapshots.command("diff", short_help="Compare versions.")
 @click.argument("installation")
 @click.argument("other", required=False)
 @click.option("--since", type=_MOMENT, metavar="MOMENT", help="Compare from the versions INSTALLATION had at MOMENT.")

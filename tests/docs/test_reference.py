@@ -55,6 +55,10 @@ def test_each_command_and_option_stands_in_the_reference_as_the_code_has_it(prog
 def test_each_command_and_option_has_a_help(program: str) -> None:
     for name, command in commands(program):
         assert command.help, name
+        is_listed = name != program
+        assert not (is_listed and command.get_short_help_str(60).endswith("...")), (
+            f"{name}: cut in the list of commands"
+        )
         assert [one.opts for one in command.params if isinstance(one, click.Option) and not one.help] == [], name
 
 
