@@ -4,7 +4,9 @@ The machine is this one under a layer that takes all writes, so that users and f
 say, and nothing of them stays. It takes root, overlay mounts, and port 443.
 """
 
+import json
 import os
+import re
 import socket
 import subprocess
 from pathlib import Path
@@ -78,3 +80,7 @@ def test_a_newcomer_gets_through_all_chapters_word_for_word(tmp_path: Path) -> N
     second = done.stdout.partition("second start\n")[2].partition("end of second start")[0]
     assert "ready on" not in second
     assert "443" in second
+    refused = re.search(r"\(request ([0-9a-f]{16})\)", done.stderr)
+    assert refused is not None
+    logged = [json.loads(line) for line in done.stdout.splitlines() if '"status":403' in line]
+    assert [(line["reason"], line["request"]) for line in logged] == [("suspended", refused[1])]
