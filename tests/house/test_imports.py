@@ -23,6 +23,7 @@ ISSUING = (  # of `ca`: what makes certificates, keeps the keys of the CA, or re
     "listing",
     "packing",
     "showing",
+    "start",
     "vault",
 )
 
@@ -133,8 +134,9 @@ def test_no_step_of_the_client_knows_a_later_one(room: str, later: tuple[str, ..
 
 
 def test_only_commands_know_commands_and_composition() -> None:
-    assert importers("ca.cli") <= set(modules_in("ca.cli"))
-    assert importers(*COMPOSING) <= set(modules_in("mirror.cli"))
+    assert importers("ca.cli") <= {"ca.start", *modules_in("ca.cli")}
+    assert importers(*COMPOSING) <= {"mirror.start", *modules_in("mirror.cli")}
+    assert importers("ca.start", "mirror.start") == set()
     assert importers("spot_client.cli", "spot_client.compose") <= set(modules_in("spot_client.cli"))
 
 
