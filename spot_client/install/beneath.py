@@ -112,6 +112,27 @@ def pieces(handle: int, name: str) -> Iterator[bytes]:
             yield piece
 
 
+def folders(root: Path, path: str) -> Iterator[str]:
+    """The folder at `path` and all folders below it, by their paths. Raises OSError."""
+    ahead = [path]
+    while ahead:
+        folder = ahead.pop()
+        yield folder
+        with inside(root, folder) as handle, os.scandir(handle) as found:
+            ahead += [f"{folder}/{one.name}" for one in found if one.is_dir(follow_symlinks=False)]
+
+
+def contents(root: Path, path: str) -> Iterator[str]:
+    """Paths of the files and links below the folder at `path`. Raises OSError.
+
+    Pipes, sockets and devices are left out: they hold nothing.
+    """
+    for folder in folders(root, path):
+        with inside(root, folder) as handle, os.scandir(handle) as found:
+            names = sorted(one.name for one in found if one.is_symlink() or one.is_file(follow_symlinks=False))
+        yield from (f"{folder}/{name}" for name in names)
+
+
 def clear(handle: int) -> None:
     """Remove what a killed run was writing in the folder `handle`."""
     with contextlib.suppress(FileNotFoundError):

@@ -21,6 +21,7 @@ from spot_client.install import lasting, switch
 from spot_client.install.assemble import check_supported
 from spot_client.install.carry import save_changed
 from spot_client.install.faults import local_fault, reason_of
+from spot_client.install.heir import Heir
 from spot_client.install.journal import MAX_NOTICES, Entry, Journal
 from spot_client.install.remove import Remover
 from spot_client.install.stage import Progress, Stager, releases_of
@@ -101,12 +102,15 @@ class Changer:
         target = kept or msgspec.structs.replace(wanted, folder=folder)
         old = known.current.version if known else None
         entry = Entry(component=component, action=action, target=target, old=old, staged=kept is None)
+        heir = self._stager.heir(
+            component, manifest, lambda laid: self._journal.begin(msgspec.structs.replace(entry, laid=laid))
+        )
         try:
             self._journal.begin(entry)
-            entry = self._prepare(entry, known, manifest, progress)
+            entry = self._prepare(entry, known, manifest, heir, progress)
             switch.point(self._paths.component(component), target.folder)
         except BaseException as error:
-            self._abort(entry, error)
+            self._abort(msgspec.structs.replace(entry, laid=heir.laid), error)
             if isinstance(error, OSError):
                 raise local_fault(error, f"{component} was not changed") from error
             raise
@@ -171,15 +175,18 @@ class Changer:
         with contextlib.suppress(OSError):
             self._remover.sweep(component)
 
-    def _prepare(self, entry: Entry, known: ComponentState | None, manifest: Manifest, progress: Progress) -> Entry:
+    def _prepare(
+        self, entry: Entry, known: ComponentState | None, manifest: Manifest, heir: Heir, progress: Progress
+    ) -> Entry:
         """Everything before the switch; the sentences about it are in the journal before it is made."""
         component, told = entry.component, []
         folder = self._paths.component(component)
         if entry.staged:
             origin = self._stager.origin(component, entry.target)
-            told += self._stager.stage(component, entry.target, manifest, origin=origin, progress=progress)
+            told += self._stager.stage(component, entry.target, manifest, origin=origin, heir=heir, progress=progress)
         else:
-            told += self._stager.lay_missing(component, entry.target, manifest, progress)
+            told += heir.take_over()
+            told += self._stager.lay_missing(component, entry.target, manifest, heir, progress)
         if known:
             in_use = self._stager.tree_of(component, known.current)
             if in_use.manifest is None:
@@ -192,7 +199,7 @@ class Changer:
                 told += lasting.left_behind(in_use.manifest, manifest, folder / "state")
             told += self._save_of_dropped(component, known, self._following(known, entry.target))
         if told:
-            entry = msgspec.structs.replace(entry, notices=_cut(told))
+            entry = msgspec.structs.replace(entry, notices=_cut(told), laid=heir.laid)
             self._journal.begin(entry)
         return entry
 
@@ -219,8 +226,8 @@ class Changer:
         self._tidy(entry)
         if reached:
             self._remember(entry)
-        elif entry.staged:
-            switch.remove_tree(self._paths.versions(entry.component) / entry.target.folder)
+        else:
+            self._stager.undo(entry)
         self.sweep(entry.component)
         self._note(entry, finished if reached else undone)
         self._journal.end()

@@ -15,8 +15,19 @@ from spot_client.state import Installed
 from spot_client.wire import document
 from spot_client.wire.errors import FormatError
 
-MAX_BYTES: Final = 2**20
+MAX_BYTES: Final = 64 * 2**20
 MAX_NOTICES: Final = 200
+
+
+class Laid(document.Document, frozen=True):
+    """What a change does to the state before its switch (`install.heir`), so that it can be taken back.
+
+    new: paths below the folder of state where nothing was; "" is that folder itself.
+    aside: paths of state that were moved away, each with its place below the folder `saved`.
+    """
+
+    new: tuple[str, ...] = ()
+    aside: tuple[tuple[str, str], ...] = ()
 
 
 class Entry(document.Document, frozen=True):
@@ -27,6 +38,7 @@ class Entry(document.Document, frozen=True):
     staged: whether the target's folder is new, to be removed if not reached, or one that was kept.
     purge: whether nothing is to stay of what is uninstalled.
     notices: sentences for people, for when it has ended.
+    laid: what it did to the state.
     """
 
     component: str
@@ -36,6 +48,7 @@ class Entry(document.Document, frozen=True):
     staged: bool = False
     purge: bool = False
     notices: tuple[str, ...] = ()
+    laid: Laid | None = None
 
 
 class Journal:

@@ -47,25 +47,21 @@ def missing(manifest: Manifest, state: Path, tree: Path) -> list[str]:
     return away
 
 
-def lay(manifest: Manifest, state: Path, heir: Heir | None, *, fill: Callable[[File, BinaryIO], object]) -> list[str]:
+def lay(manifest: Manifest, state: Path, heir: Heir, *, fill: Callable[[File, BinaryIO], object]) -> list[str]:
     """Lay down the state of a release where nothing is; returns sentences about it. May be done again.
 
     Args:
-        heir: takes over what becomes state from the version in use.
+        heir: has taken over what becomes state from the version in use.
         fill: writes the content of a file from the release.
 
     Raises:
-        LocalFault: reason `odd-state`: what is to be taken over is no file.
         OSError, and what `fill` raises: what was laid stays.
     """
-    links = state_links(manifest)
     told = []
     for entry in state_entries(manifest):
         state.mkdir(mode=_OPEN, exist_ok=True)
-        if heir and entry.path in links:
-            told += heir.take_over(entry)
         if beneath.there(state, entry.path):
-            if not (heir and heir.knows(entry.path)) and beneath.status(state, entry.path) is None:
+            if not heir.knows(entry.path) and beneath.status(state, entry.path) is None:
                 told.append(f"{entry.path} was not laid in {state}: a link or file stands in its way.")
         elif isinstance(entry, Directory):
             laying.put_folder(state, entry.path, entry.mode)
@@ -110,9 +106,10 @@ def left_behind(before: Manifest, after: Manifest, state: Path) -> list[str]:
     folders = {entry.path for entry in after.entries if isinstance(entry, Directory)}
     links = state_links(after)
     seen = tuple(f"{path}/" for path in links)
+    shipped = {entry.path for entry in (*before.entries, *after.entries)}
     told = []
     for folder in sorted(folders & state_links(before).keys()):
-        added = [path for path in _below(state, folder) if path not in links and not path.startswith(seen)]
+        added = [path for path in _below(state, folder) if path not in shipped and not path.startswith(seen)]
         if added:
             told.append(
                 f"{folder} is not state as a whole in {after.version}, which does not see what was added there: "

@@ -5,6 +5,7 @@ What is written is durable on return and appears at once: `PART` first, then its
 
 import contextlib
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -95,6 +96,31 @@ def put_folder(root: Path, path: str, mode: int, *, owner: tuple[int, int] | Non
             os.fchmod(made, mode)
         os.fsync(handle)
     return True
+
+
+def move(root: Path, path: str, target: Path, place: str, *, make: int) -> None:
+    """Move what lies at `path` below `root` to `place` below `target`, on the same disk; a file there is replaced.
+
+    make: mode of folders that are missing above it. Raises OSError.
+    """
+    folder, name = _split(path)
+    parent, new = _split(place)
+    target.mkdir(mode=make, exist_ok=True)
+    with beneath.inside(root, folder) as origin, beneath.inside(target, parent, make=make) as handle:
+        os.rename(name, new, src_dir_fd=origin, dst_dir_fd=handle)
+        os.fsync(handle)
+        os.fsync(origin)
+
+
+def remove(root: Path, path: str) -> None:
+    """Remove what lies at `path`, a folder with all that is in it. Raises OSError: some of it stays."""
+    folder, name = _split(path)
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), beneath.inside(root, folder) as handle:
+        if stat.S_ISDIR(os.stat(name, dir_fd=handle, follow_symlinks=False).st_mode):
+            shutil.rmtree(name, dir_fd=handle)
+        else:
+            os.unlink(name, dir_fd=handle)
+        os.fsync(handle)
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ plan → fetch → unpack → build → state laid → configuration carried →
 A source that turns out to be spoilt is left out, and the same is planned again without it.
 """
 
+import contextlib
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +24,8 @@ from spot_client.fetch.releases import Releases
 from spot_client.install import lasting, switch
 from spot_client.install.assemble import Spoiled, build, damage, fill, unpack
 from spot_client.install.carry import Origin, carry
-from spot_client.install.heir import Heir
+from spot_client.install.heir import Heir, undo
+from spot_client.install.journal import Entry, Laid
 from spot_client.state import ComponentState, Installed, Store
 from spot_client.wire.manifest import File, Kind, Manifest
 
@@ -45,7 +47,7 @@ class _Work(msgspec.Struct, frozen=True):
     component: str
     manifest: Manifest
     staged: Path
-    origin: Origin | None
+    heir: Heir
     progress: Progress
 
 
@@ -58,15 +60,21 @@ class Stager:
         self._releases = releases
         self._cache = cache
 
-    def plan(self, component: str, manifest: Manifest, spoiled: frozenset[str] = frozenset()) -> Plan:
-        """How the contents of a release would come here now, without those found `spoiled`."""
+    def plan(
+        self, component: str, manifest: Manifest, *, spoiled: frozenset[str] = frozenset(), heir: Heir | None = None
+    ) -> Plan:
+        """How the contents of a release would come here now, without those found `spoiled`.
+
+        heir: of the change that is under way, which may set state aside that is here.
+        """
         trees = dict(self._contents(component))
+        here = lasting.present(manifest, self._paths.component(component) / "state")
         return plan(
             manifest,
             trees={sha256: path for sha256, path in trees.items() if sha256 not in spoiled},
             cached=self._cache.contents() - spoiled,
             blocks_here=self._cache.block_bytes(),
-            skip=lasting.present(manifest, self._paths.component(component) / "state"),
+            skip=frozenset(path for path in here if heir is None or heir.stays(path)),
         )
 
     def whole_kept(self, component: str, wanted: Installed, manifest: Manifest) -> Installed | None:
@@ -105,10 +113,37 @@ class Stager:
         except SpotError:
             return None
 
+    def heir(self, component: str, manifest: Manifest, record: Callable[[Laid], None]) -> Heir:
+        """What takes over from the version in use, if there is one."""
+        folder = self._paths.component(component)
+        known = self._store.state().components.get(component)
+        in_use = self.tree_of(component, known.current) if known else None
+        return Heir(manifest, in_use, folder / "state", folder / "saved", record)
+
+    def undo(self, entry: Entry) -> None:
+        """Take back what a change did that did not come to its switch."""
+        folder = self._paths.component(entry.component)
+        if entry.staged:
+            switch.remove_tree(self._tree(entry.component, entry.target))
+        if entry.laid:
+            with contextlib.suppress(OSError):  # what stays is no loss: the next change sets it aside
+                undo(entry.laid, folder / "state", folder / "saved")
+
     def stage(
-        self, component: str, target: Installed, manifest: Manifest, *, origin: Origin | None, progress: Progress
+        self,
+        component: str,
+        target: Installed,
+        manifest: Manifest,
+        *,
+        origin: Origin | None,
+        heir: Heir,
+        progress: Progress,
     ) -> list[str]:
         """Make the tree of `manifest` in the folder of `target`; returns sentences for people.
+
+        Args:
+            origin: the tree that configuration is carried from.
+            heir: takes over what becomes state.
 
         Raises:
             LocalFault: `disk-full` before anything is written; `bad-disk`, `odd-config`, `odd-state`.
@@ -117,14 +152,16 @@ class Stager:
         """
         staged = self._tree(component, target)
         folder = self._paths.component(component)
-        told = self._assemble(_Work(component, manifest, staged, origin, progress))
+        told = self._assemble(_Work(component, manifest, staged, heir, progress))
         if origin:
             told += carry(origin, manifest, staged, folder / "saved")
         durable.sync_tree(staged)
         durable.sync_folder(staged.parent)
         return told
 
-    def lay_missing(self, component: str, release: Installed, manifest: Manifest, progress: Progress) -> list[str]:
+    def lay_missing(
+        self, component: str, release: Installed, manifest: Manifest, heir: Heir, progress: Progress
+    ) -> list[str]:
         """Lay down state that is gone, for a tree that is used as it is; returns sentences for people.
 
         What cannot be had is told and left out: going back works offline. Raises OSError.
@@ -144,7 +181,7 @@ class Stager:
 
         try:
             self._fetch(manifest, steps, progress.fetched)
-            return lasting.lay(manifest, state, None, fill=pour)
+            return lasting.lay(manifest, state, heir, fill=pour)
         except (SpotError, Spoiled):
             left = ", ".join(gone[:_TOLD]) + (" and more" if len(gone) > _TOLD else "")
             return [f"State of {component} is gone and could not be laid again: {left}. Run 'spot verify --repair'."]
@@ -159,7 +196,7 @@ class Stager:
         manifest, fetched = work.manifest, work.progress.fetched
         spoiled: frozenset[str] = frozenset()
         for _ in range(_ROUNDS):
-            steps = self.plan(work.component, manifest, spoiled)
+            steps = self.plan(work.component, manifest, spoiled=spoiled, heir=work.heir)
             self._fetch(manifest, steps, fetched)
             switch.remove_tree(work.staged)
             work.staged.mkdir(parents=True, mode=0o755)
@@ -181,9 +218,8 @@ class Stager:
             fill(file, source(file), sink)
 
         build(work.manifest, work.staged, origin=source, advance=work.progress.written)
-        folder = self._paths.component(work.component)
-        heir = Heir(work.origin, folder / "state", folder / "saved") if work.origin else None
-        return lasting.lay(work.manifest, folder / "state", heir, fill=pour)
+        told = work.heir.take_over()
+        return told + lasting.lay(work.manifest, self._paths.component(work.component) / "state", work.heir, fill=pour)
 
     def _contents(self, component: str) -> Iterator[tuple[str, str]]:
         """Digest, and path below the root, of every file here that should hold it still; that in use comes last."""

@@ -39,6 +39,8 @@ STATE = {"data/db": Kind.STATE, "single": Kind.STATE}
 WRITTEN = {b"mine", b"mine too", b"database", b"written by rename", b"kept apart"}
 """What administrator and product wrote before the change."""
 
+LATER = b"written after the change was undone"
+
 
 class Change(msgspec.Struct, frozen=True):
     """What is tried, the versions that may be in use on the way, and where it leads to."""
@@ -162,10 +164,17 @@ def test_killed_before_any_change_to_a_file(
         if found and written:
             check_product_finds_its_own(here)
         here.changer.recover()
-        assert written <= contents(root), "lost by the recovery"
+        kept = written
+        assert kept <= contents(root), "lost by the recovery"
         if in_use(here) != change.end or name == "repair":
+            if plain:
+                (root / TOOL / "current/becomes").write_bytes(LATER)
             change.work(here)
-        check_settled(here, change.end, written)
+            if plain:
+                assert (root / TOOL / "current/becomes").read_bytes() == LATER, "taken over by the run that was undone"
+                assert name != "update" or plain.isdisjoint(contents(root)), "a copy that nobody needs"
+                kept = written - plain
+        check_settled(here, change.end, kept)
         shutil.rmtree(root)
         if not was_killed:
             break

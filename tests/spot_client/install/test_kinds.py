@@ -417,37 +417,6 @@ def test_a_file_that_becomes_state_brings_along_what_it_is_in_the_version_in_use
     assert len(here.told) == 3
 
 
-def test_what_becomes_state_and_lies_there_already_stays_and_what_was_written_since_is_saved(
-    here: Installation, vendor: Vendor
-) -> None:
-    plain: Tree = {"db": b"seed", "d/one": b"seed", "d/two": b"seed", "d/three": b"seed"}
-    vendor.publish(plain, "4.0")
-    vendor.publish({**plain, "run": b"r"}, "5.0", kinds=dict.fromkeys(plain, Kind.STATE))
-    here.go("4.0")
-    state = here.root / TOOL / "state"
-    (state / "d").mkdir(parents=True)
-    for path in plain:
-        (state / path).write_bytes(b"of old")
-    (state / "d/three").unlink()
-    (current(here) / "db").write_bytes(b"written")
-    (current(here) / "d/one").write_bytes(b"written")
-    here.go("5.0")
-    assert [(current(here) / path).read_bytes() for path in plain] == [b"of old", b"of old", b"of old", b"seed"]
-    assert saved(here) == {"4.0/db": b"written", "4.0/d/one": b"written"}, "the vendor's own is no loss"
-    place = here.root / TOOL / "saved/4.0"
-    assert here.told == (
-        "d is kept outside the versions now: what it was here has been taken over.",
-        (
-            "d/one is kept outside the versions now, and lay there already: that stays. "
-            f"What it was in 4.0 is kept in {place / 'd/one'}."
-        ),
-        (
-            "db is kept outside the versions now, and lay there already: that stays. "
-            f"What it was in 4.0 is kept in {place / 'db'}."
-        ),
-    )
-
-
 def test_a_folder_that_becomes_state_as_a_whole_does_not_take_its_own_links_for_content(
     here: Installation, vendor: Vendor
 ) -> None:
