@@ -1,5 +1,6 @@
 """A folder, or one file, as a source: read from where it lies, never through a link that came in its place."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ def walk(top: Path) -> Iterator[SourceEntry]:
                         folders.append((folder / item.name, f"{entry.path}/"))
                     yield entry
         except OSError as error:
-            raise SourceError("unreadable", f"{error.filename!r} cannot be read: {error.strerror}.") from error
+            raise unreadable(error.filename, error) from error
 
 
 def single(source: Path) -> SourceFile:
@@ -42,10 +43,20 @@ def single(source: Path) -> SourceFile:
         status = source.stat()
         place = str(source.resolve(strict=True))
     except OSError as error:
-        raise SourceError("unreadable", f"{source} cannot be read: {error.strerror}.") from error
+        raise unreadable(source, error) from error
     if not stat.S_ISREG(status.st_mode):
         raise tree.special(str(source))
     return _file(source.name, place, status)
+
+
+def unreadable(path: str | Path, error: OSError) -> SourceError:
+    """The refusal of a source that the system does not let us read."""
+    sentence = f"{str(path)!r} cannot be read: {error.strerror}."
+    if (
+        error.errno == errno.EACCES
+    ):  # often it is a folder above: a home or /root, where the mirror's user stands outside
+        sentence += " The user who publishes must be able to read all of SOURCE, and to enter every folder above it."
+    return SourceError("unreadable", sentence)
 
 
 def exactly(file: IO[bytes], size: int, refusal: SourceError) -> Iterator[bytes]:
@@ -84,4 +95,4 @@ def _read_file(path: str, size: int) -> Iterator[bytes]:
                 raise refusal
             yield from exactly(file, size, refusal)
     except OSError as error:
-        raise SourceError("unreadable", f"{path!r} cannot be read: {error.strerror}.") from error
+        raise unreadable(path, error) from error

@@ -55,7 +55,9 @@ def read(source: Path, limits: Limits, scratch: Path, progress: Progress, *, opa
 def _form(source: Path, *, opaque: bool) -> Form:
     try:
         is_folder, exists = source.is_dir(), source.exists()
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise folders.unreadable(source, error) from error
+    except ValueError as error:
         raise SourceError("unreadable", f"{str(source)!r} cannot be read: {error}.") from error
     if not exists:
         raise SourceError("missing", f"There is no {source}: name a folder, a .zip, .whl or .tar.* file, or a file.")
@@ -98,6 +100,6 @@ def _tar(source: Path, limits: Limits, scratch: Path, progress: Progress) -> Ite
         limits.check_tar(source.stat().st_size)
         file = source.open("rb")
     except OSError as error:
-        raise SourceError("unreadable", f"{source} cannot be read: {error.strerror}.") from error
+        raise folders.unreadable(source, error) from error
     with file:
         yield file

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from mirror.errors import SourceError
-from mirror.publishing import tree
+from mirror.publishing import folders, tree
 from mirror.publishing.tree import SourceEntry, SourceFile, SourceFolder, SourceLink
 
 _BLOCK: Final = tarfile.BLOCKSIZE
@@ -41,7 +41,7 @@ class _Archive(msgspec.Struct, frozen=True):
         try:
             raw = os.pread(self.handle, size, offset)
         except OSError as error:
-            raise SourceError("unreadable", f"{self.name} cannot be read: {error.strerror}.") from error
+            raise folders.unreadable(self.name, error) from error
         if len(raw) < size:
             raise self.damaged("it ends too early")
         return raw

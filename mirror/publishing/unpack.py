@@ -19,7 +19,7 @@ from typing import IO, Final, Protocol
 
 from mirror.blobs import make_folder
 from mirror.errors import SourceError
-from mirror.publishing import tree
+from mirror.publishing import folders, tree
 from mirror.publishing.limits import Limits
 from mirror.publishing.tree import Progress
 
@@ -86,7 +86,7 @@ def _pieces(source: Path, method: str) -> Iterator[tuple[bytes, int, int]]:
                 yield piece, file.tell(), size
     except (EOFError, ValueError, zlib.error, lzma.LZMAError, zstd.ZstdError, OSError) as error:
         if isinstance(error, OSError) and error.errno:
-            raise SourceError("unreadable", f"{source} cannot be read: {error.strerror}.") from error
+            raise folders.unreadable(source, error) from error
         if "memory" in str(error).lower():  # liblzma's and libzstd's words; they have no code of their own for it
             hint = "Make it anew with a smaller window, such as that of 'xz -9' or 'zstd -19'."
             raise SourceError(

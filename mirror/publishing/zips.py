@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from mirror.errors import SourceError
-from mirror.publishing import tree
-from mirror.publishing.folders import exactly
+from mirror.publishing import folders, tree
 from mirror.publishing.limits import Limits
 from mirror.publishing.tree import SourceEntry, SourceFile, SourceFolder, SourceLink
 
@@ -48,7 +47,7 @@ def _opened(source: Path, limits: Limits) -> zipfile.ZipFile:
             limits.check(_count(file, limits.entries), 0)
         return zipfile.ZipFile(source)
     except OSError as error:
-        raise SourceError("unreadable", f"{source} cannot be read: {error.strerror}.") from error
+        raise folders.unreadable(source, error) from error
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise SourceError("bad-archive", f"{source} is not a whole zip file: {error}. Make it anew.") from error
 
@@ -109,6 +108,6 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[by
     refusal = SourceError("bad-archive", f"{info.filename!r} is damaged in the archive: make it anew.")
     try:
         with archive.open(info) as file:
-            yield from exactly(file, info.file_size, refusal)
+            yield from folders.exactly(file, info.file_size, refusal)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
         raise refusal from error

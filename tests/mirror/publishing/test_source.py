@@ -337,6 +337,25 @@ def test_a_file_that_may_not_be_read_is_named() -> None:
     assert "secret" in str(error)
 
 
+@pytest.mark.parametrize("kind", ["folder", "file", "file.zip", "file.tar", "file.tar.gz"])
+def test_a_source_below_a_folder_that_may_not_be_entered_is_refused_with_what_it_takes(kind: str) -> None:
+    with TemporaryDirectory(dir="/tmp") as top:
+        source = Path(top) / kind
+        source.mkdir() if kind == "folder" else source.write_bytes(b"1")
+        uid = os.geteuid()
+        Path(top).chmod(0)
+        os.seteuid(65534 if uid == 0 else uid)
+        try:
+            error = refusal(source)
+        finally:
+            os.seteuid(uid)
+            Path(top).chmod(0o700)
+    assert error.reason == "unreadable"
+    assert "Errno" not in str(error)
+    assert f"{source}' cannot be read: Permission denied. The user who publishes must be able" in str(error)
+    assert "every folder above it" in str(error)
+
+
 def test_a_name_that_is_not_text_is_refused(tmp_path: Path) -> None:
     (Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))).write_bytes(b"1")
     assert refusal(tmp_path).reason == "bad-path"
