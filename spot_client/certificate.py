@@ -24,7 +24,15 @@ def read(path: Path) -> Validity | None:
     """The validity of the certificate in a PEM file; None if nobody can tell (connecting will tell why)."""
     try:
         with path.open("rb") as file:
-            certificate = x509.load_pem_x509_certificate(file.read(_MAX_BYTES))
+            return validity(file.read(_MAX_BYTES))
+    except OSError:
+        return None
+
+
+def validity(pem: bytes) -> Validity | None:
+    """The validity of the first certificate in a PEM text; None if there is none."""
+    try:
+        certificate = x509.load_pem_x509_certificate(pem)
         return Validity(certificate.not_valid_before_utc, certificate.not_valid_after_utc)
-    except (OSError, ValueError):
+    except ValueError:
         return None

@@ -12,7 +12,7 @@ from pathlib import Path
 from ca import bundle as bundles
 from ca.bundle import Bundle
 from ca.errors import BundleError
-from spot_client import durable
+from spot_client import certificate, durable
 from spot_client.believe import believing
 from spot_client.errors import RefusedLocally
 from spot_client.fetch.transport import Transport
@@ -46,15 +46,18 @@ def read_bundle(path: Path) -> Bundle:
     return bundle
 
 
-def enrol(store: Store, bundle: Bundle, *, request: str, connect: Callable[[Identity], Transport]) -> Identity:
+def enrol(
+    store: Store, bundle: Bundle, *, request: str, connect: Callable[[Identity], Transport], force: bool = False
+) -> Identity:
     """Give the installation its identity, and an id if it has none. The installation's lock is held.
 
     Args:
         request: 32 random letters and digits, used if no earlier enrolment left its own.
+        force: take a bundle that is older than the credentials here.
         connect: opens the transport of an identity whose files are written.
 
     Raises:
-        RefusedLocally: reason `other-customer`.
+        RefusedLocally: reason `other-customer` or `older-bundle`.
         SpotError: the mirror gave no id; everything else is written, and the same call goes on from there.
     """
     known = store.identity()
@@ -64,6 +67,8 @@ def enrol(store: Store, bundle: Bundle, *, request: str, connect: Callable[[Iden
             f"This installation belongs to {known.customer} of {known.realm}, and the bundle to {bundle.customer} of "
             f"{bundle.realm}. Enrol it in a root of its own, with --root.",
         )
+    if known is not None and not force:
+        _check_not_older(store, bundle)
     identity = Identity(
         realm=bundle.realm,
         customer=bundle.customer,
@@ -76,6 +81,16 @@ def enrol(store: Store, bundle: Bundle, *, request: str, connect: Callable[[Iden
         durable.write(store.root, bundle.catalogue_root.encode())
     store.write_identity(identity)
     return identity if identity.installation else _mint(store, identity, connect(identity))
+
+
+def _check_not_older(store: Store, bundle: Bundle) -> None:
+    ours, theirs = certificate.read(store.credentials), certificate.validity(bundle.client_certificate.encode())
+    if ours and theirs and theirs.begin < ours.begin:
+        raise RefusedLocally(
+            "older-bundle",
+            f"The certificate of this bundle is of {theirs.begin:%Y-%m-%d %H:%M} UTC, that of this installation of "
+            f"{ours.begin:%Y-%m-%d %H:%M} UTC. Take the newest bundle; --force takes this one all the same.",
+        )
 
 
 def _mint(store: Store, identity: Identity, transport: Transport) -> Identity:

@@ -12,6 +12,7 @@ from spot_client.errors import LocalFault, NotReachable, Refused, RefusedLocally
 from spot_client.fetch.releases import Releases
 from spot_client.history import Action
 from spot_client.install.change import Changer
+from spot_client.install.remove import left_of
 from spot_client.install.verify import Verifier
 from spot_client.offers import Offers
 from spot_client.state import ComponentState, Installed, Store
@@ -124,7 +125,7 @@ class Spot:
                 `not-purged`: it is gone, and some of what was to go with it is not.
         """
         known = self._store.state().components.get(component)
-        if known is None and purge and self._changer.left_of(component):
+        if known is None and purge and left_of(self._store.paths, component):
             self._changer.purge(component)
         else:
             known = self._installed(component)
@@ -133,7 +134,7 @@ class Spot:
             for sentence in self._changer.uninstall(component, purge=purge):
                 self._report.warn(sentence)
             self.send_thin_snapshot()
-        left = self._changer.left_of(component)
+        left = left_of(self._store.paths, component)
         if purge and left:
             raise LocalFault(
                 "not-purged",

@@ -69,7 +69,8 @@ def finding(verdict: Verdict) -> str:
 
 def _paths(what: str, paths: Sequence[str]) -> list[str]:
     more = len(paths) - _SHOWN
-    return [f"  {what}: {path}" for path in paths[:_SHOWN]] + [f"  {what}: {more} more"] * (more > 0)
+    shown = (printable(path).replace("\n", " ") for path in paths[:_SHOWN])  # a name may have line ends of its own
+    return [f"  {what}: {path}" for path in shown] + [f"  {what}: {more} more"] * (more > 0)
 
 
 def _notes(release: Release) -> str:

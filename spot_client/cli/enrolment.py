@@ -12,8 +12,9 @@ from spot_client.cli.session import Session
 
 @click.command(cls=Command, short_help="Give this installation its identity.")
 @click.argument("bundle", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--force", is_flag=True, help="Even if it is older than the credentials here.")
 @click.pass_obj
-def enrol(session: Session, bundle: Path) -> None:
+def enrol(session: Session, bundle: Path, force: bool) -> None:
     """Give this installation its identity, from the vendor's BUNDLE.
 
     Asks the mirror for an installation id. Safe to repeat; a newer bundle of the same customer replaces the
@@ -32,6 +33,7 @@ def enrol(session: Session, bundle: Path) -> None:
             store,
             contents,
             request=secrets.token_hex(16),
+            force=force,
             connect=lambda identity: open_transport(paths, settings, identity),
         )
     session.report.say(f"Enrolled for {identity.customer} ({identity.realm}) in {paths.root}.")

@@ -1,6 +1,7 @@
 """Every expected failure as one sentence, a word for code, and an exit code. Pure."""
 
 import errno
+import sys
 from typing import Any
 
 import msgspec
@@ -27,6 +28,18 @@ class Failure(msgspec.Struct, frozen=True):
     def shape(self) -> dict[str, Any]:
         """As --json prints it."""
         return {"reason": self.reason, "message": self.message, "exit_code": self.exit_code}
+
+
+def check_encoding() -> None:
+    """Refuse a locale in which names of files cannot be what releases say.
+
+    Raises:
+        LocalFault: reason `not-utf-8`.
+    """
+    encoding = sys.getfilesystemencoding()
+    if encoding != "utf-8":
+        step = "Set LC_ALL=C.UTF-8, or PYTHONUTF8=1."
+        raise LocalFault("not-utf-8", f"Names of files are UTF-8, and this locale says {encoding}. {step}")
 
 
 def explain(error: SpotError | CaError | WireError | OSError) -> Failure:

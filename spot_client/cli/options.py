@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from spot_client.cli.failures import check_encoding
 from spot_client.cli.session import Session
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,9 +45,22 @@ class Command(click.Command):
         super().__init__(*args, **kwargs)
         self.params += common(of_group=False)
 
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Read its options; one that stands elsewhere is told so."""
+        try:
+            return super().parse_args(context, args)
+        except click.NoSuchOption as error:
+            ours = context.find_root().command.params
+            if any(error.option_name in parameter.opts for parameter in ours):
+                where = f"spot {error.option_name} ... {context.info_name}"
+                told = f"'{error.option_name}' stands before the command: {where}"
+                raise click.UsageError(told, context) from error
+            raise
+
     def invoke(self, context: click.Context) -> Any:
         """Run it, now that all options are known."""
         context.ensure_object(Session).start()
+        check_encoding()
         return super().invoke(context)
 
 

@@ -17,10 +17,10 @@ from spot_client.errors import LocalFault
 from spot_client.fetch.cache import Cache
 from spot_client.fetch.releases import Releases
 from spot_client.history import Action, Event, History
-from spot_client.install import lasting, switch
+from spot_client.install import lasting, saved, switch
 from spot_client.install.assemble import check_supported
 from spot_client.install.carry import save_changed
-from spot_client.install.faults import local_fault, reason_of
+from spot_client.install.faults import local_fault, not_recorded, reason_of
 from spot_client.install.heir import Heir
 from spot_client.install.journal import MAX_NOTICES, Entry, Journal
 from spot_client.install.remove import Remover
@@ -121,7 +121,7 @@ class Changer:
             self._note(entry, "done")
             self._journal.end()
         except OSError as error:
-            raise _not_recorded(entry, error) from error
+            raise not_recorded(f"{entry.component} {entry.target.version}", error) from error
         return entry.notices
 
     def uninstall(self, component: str, *, purge: bool) -> tuple[str, ...]:
@@ -144,12 +144,18 @@ class Changer:
         return self._uninstall(entry, "done")
 
     def purge(self, component: str) -> None:
-        """Remove what an uninstallation left of a component that is not installed; what cannot be removed stays."""
-        self._remover.clear(component, purge=True)
+        """Remove what is left of a component that is not installed; what cannot be removed stays.
 
-    def left_of(self, component: str) -> tuple[str, ...]:
-        """Paths below the root that are there of a component beside its pointer: of one that is gone, what stayed."""
-        return self._remover.left_of(component)
+        Raises:
+            LocalFault: nothing has changed.
+        """
+        folder = self._paths.component(component)
+        switch.check_places(folder)
+        try:
+            switch.unpoint(folder)
+            self._remover.clear(component, purge=True)
+        except OSError as error:
+            raise local_fault(error, f"{component} was not removed") from error
 
     def drop(self, component: str, folders: frozenset[str]) -> tuple[str, ...]:
         """Remove kept versions; returns sentences for people. Raises `LocalFault`: nothing has changed."""
@@ -187,6 +193,8 @@ class Changer:
         else:
             told += heir.take_over()
             told += self._stager.lay_missing(component, entry.target, manifest, heir, progress)
+        if known is None and saved.folders(folder / "saved"):
+            told.append(f"What was changed in an earlier installation is kept in {folder / 'saved'}; it is not used.")
         if known:
             in_use = self._stager.tree_of(component, known.current)
             if in_use.manifest is None:
@@ -217,7 +225,7 @@ class Changer:
     def _abort(self, entry: Entry, error: BaseException) -> None:
         """After a failure: undo; or, where the pointer has been switched all the same, say that it was."""
         if self._settle(entry, "done", f"failed: {reason_of(error)}") and isinstance(error, OSError):
-            raise _not_recorded(entry, error) from error
+            raise not_recorded(f"{entry.component} {entry.target.version}", error) from error
 
     def _settle(self, entry: Entry, finished: str, undone: str) -> bool:
         """Finish a change that came to its switch, and return True; or undo it."""
@@ -281,14 +289,6 @@ class Changer:
         event = Event(at=at, component=entry.component, action=entry.action, old=entry.old, new=new, outcome=outcome)
         with contextlib.suppress(OSError):
             self._history.add(event)
-
-
-def _not_recorded(entry: Entry, error: OSError) -> LocalFault:
-    return LocalFault(
-        "not-recorded",
-        f"{entry.component} {entry.target.version} is in use, but that could not be written down: {error.strerror}. "
-        "Make room on the disk; the next run of SPOT records it.",
-    )
 
 
 def _cut(told: list[str]) -> tuple[str, ...]:

@@ -18,3 +18,12 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, SpotError):
         return error.reason
     return "local" if isinstance(error, Exception) else "interrupted"
+
+
+def not_recorded(what: str, error: OSError) -> LocalFault:
+    """What came into use all the same, and could not be written down."""
+    return LocalFault(
+        "not-recorded",
+        f"{what} is in use, but that could not be written down: {error.strerror}. "
+        "Make room on the disk; the next run of SPOT records it.",
+    )

@@ -6,6 +6,7 @@ import os
 import msgspec
 
 from spot_client import durable
+from spot_client.config import Paths
 from spot_client.fetch.cache import Cache
 from spot_client.fetch.releases import Releases
 from spot_client.install import lasting, saved, switch
@@ -76,11 +77,6 @@ class Remover:
             with contextlib.suppress(OSError):  # the product has other components, or something was kept
                 emptied.rmdir()
 
-    def left_of(self, component: str) -> tuple[str, ...]:
-        """Paths below the root that are there of a component beside its pointer. Raises BadName."""
-        split_component(component)
-        return tuple(f"{component}/{name}" for name in _OWN if os.path.lexists(self._paths.component(component) / name))
-
     def _save(self, component: str, known: ComponentState) -> list[str]:
         folder = self._paths.component(component)
         in_use = self._stager.tree_of(component, known.current)
@@ -110,3 +106,10 @@ class Remover:
         self._releases.forget_manifests(frozenset(seal.head for seal in seals))
         kept = [self._releases.kept_manifest(seal) for seal in seals]
         self._cache.keep_only({file.sha256 for manifest in kept if manifest for file in manifest.files})
+
+
+def left_of(paths: Paths, component: str) -> tuple[str, ...]:
+    """Paths below the root that are there of a component: of one that is gone, what stayed. Raises BadName."""
+    split_component(component)
+    folder = paths.component(component)
+    return tuple(f"{component}/{name}" for name in (switch.POINTER, *_OWN) if os.path.lexists(folder / name))

@@ -62,8 +62,9 @@ class Verifier:
 
         Raises:
             NotTrusted, NotReachable, Refused: its manifest is missing here, and cannot be had.
-            LocalFault: a file cannot be read.
+            LocalFault: a file cannot be read, or SPOT's own folders are not what they have to be (`check_places`).
         """
+        switch.check_places(self._paths.component(component))
         manifest = self._releases.manifest(component, release.version, release.platform, release.manifest)
         state = self._paths.component(component) / "state"
         try:

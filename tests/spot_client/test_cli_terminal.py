@@ -1,5 +1,6 @@
 """What only a terminal is asked and shown."""
 
+import json
 import os
 import pty
 import subprocess
@@ -54,3 +55,22 @@ def test_nobody_is_asked_who_has_said_so(enrolled: Desk, option: str) -> None:
     enrolled.says("install", TOOL)
     assert on_a_terminal(enrolled, b"", "uninstall", TOOL, option) == (0, "")
     assert not (enrolled.root / TOOL).exists()
+
+
+@pytest.mark.slow
+def test_a_locale_without_utf_8_is_refused_with_the_way_out(desk: Desk) -> None:
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [str(SPOT), "--root", str(desk.root), "status", "--json"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 8
+    assert json.loads(done.stdout)["error"]["reason"] == "not-utf-8"
+    assert "LC_ALL=C.UTF-8" in done.stderr
+
+
+@pytest.mark.slow
+def test_an_option_of_all_commands_in_the_wrong_place_is_told_where_it_belongs(desk: Desk) -> None:
+    done = subprocess.run(
+        [SPOT, "status", "--root", desk.root], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 2
+    assert "'--root' stands before the command: spot --root ... status" in done.stderr

@@ -1,6 +1,7 @@
 """From a bundle to an identity: refused whole or taken whole, and the same however often it is repeated."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import cast
 
@@ -13,7 +14,7 @@ from spot_client import enrol as enrolment
 from spot_client.errors import NotReachable, NotTrusted, RefusedLocally
 from spot_client.fetch.transport import Transport
 from spot_client.state import Identity, Store
-from tests.ca.house import REALM, House, client, key_pem, pem_of, sign
+from tests.ca.house import NOW, REALM, House, client, key_pem, pem_of, sign
 from tests.spot_client.vendor import MINTED, Line, Vendor
 
 URL = "https://localhost:8443"
@@ -24,8 +25,8 @@ def bundle(house: House, vendor: Vendor) -> Bundle:
     return bundle_of(house, vendor)
 
 
-def bundle_of(house: House, vendor: Vendor, customer: str = "acme") -> Bundle:
-    party = sign(house.keys["leaf"], client(customer), CLIENT, house.issuing.issuer)
+def bundle_of(house: House, vendor: Vendor, customer: str = "acme", now: datetime = NOW) -> Bundle:
+    party = sign(house.keys["leaf"], client(customer), CLIENT, house.issuing.issuer, now)
     return Bundle(
         realm=REALM,
         customer=customer,
@@ -41,8 +42,8 @@ Enrol = Callable[..., Identity]
 
 @pytest.fixture
 def enrol(store: Store, line: Line) -> Enrol:
-    def run(bundle: Bundle, request: str = "r" * 32) -> Identity:
-        return enrolment.enrol(store, bundle, request=request, connect=lambda _: cast("Transport", line))
+    def run(bundle: Bundle, request: str = "r" * 32, *, force: bool = False) -> Identity:
+        return enrolment.enrol(store, bundle, request=request, connect=lambda _: cast("Transport", line), force=force)
 
     return run
 
@@ -131,6 +132,20 @@ def test_a_second_bundle_renews_the_credentials_and_keeps_id_and_what_the_catalo
     assert line.asked == []
     assert store.root.read_text() == bundle.catalogue_root
     assert bundle.client_certificate not in store.credentials.read_text()
+
+
+def test_an_older_bundle_does_not_bring_back_credentials_that_may_be_revoked(
+    enrol: Enrol, bundle: Bundle, store: Store, house: House, vendor: Vendor
+) -> None:
+    newer = bundle_of(house, vendor, now=NOW + timedelta(minutes=1))
+    enrol(newer)
+    with pytest.raises(RefusedLocally, match="Take the newest bundle") as failed:
+        enrol(bundle)
+    assert failed.value.reason == "older-bundle"
+    assert newer.client_certificate in store.credentials.read_text()
+    enrol(newer)
+    enrol(bundle, force=True)
+    assert bundle.client_certificate in store.credentials.read_text()
 
 
 @pytest.mark.parametrize("change", [{"realm": "other.example.com"}, {"customer": "globex"}])

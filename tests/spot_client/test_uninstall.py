@@ -110,6 +110,28 @@ def test_what_should_go_and_cannot_is_named_and_a_second_run_goes_on_with_it(
     assert not (here.root / "sdk").exists()
 
 
+def test_what_a_lost_state_file_knows_nothing_of_goes_with_its_pointer(
+    here: Installation, spot: Callable[[], Spot]
+) -> None:
+    install(spot())
+    (here.store.paths.own / "state.json").unlink()
+    assert spot().uninstall(TOOL, purge=True) == Uninstalled(None, ())
+    assert not (here.root / "sdk").exists()
+
+
+def test_an_installation_tells_of_what_an_earlier_one_left_and_does_not_use_it(
+    here: Installation, spot: Callable[[], Spot], report: Listener
+) -> None:
+    install(spot())
+    (here.root / TOOL / "current/conf").write_bytes(b"mine")
+    spot().uninstall(TOOL)
+    report.warned.clear()
+    install(spot())
+    assert (here.root / TOOL / "current/conf").read_bytes() == b"vendor"
+    place = here.root / TOOL / "saved"
+    assert report.warned == [f"What was changed in an earlier installation is kept in {place}; it is not used."]
+
+
 @pytest.mark.parametrize("name", ["", "..", "../..", "sdk/..", "sdk/tool/..", "/etc", "sdk/./tool", ".spot/x"])
 def test_only_a_component_can_be_purged(here: Installation, spot: Callable[[], Spot], name: str) -> None:
     install(spot())

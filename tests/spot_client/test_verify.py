@@ -3,10 +3,12 @@ vendor's."""
 
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from spot_client.errors import NotReachable, Refused, RefusedLocally
+from spot_client import wording
+from spot_client.errors import LocalFault, NotReachable, Refused, RefusedLocally
 from spot_client.history import Action
 from spot_client.update import Spot
 from spot_client.wire.manifest import Kind
@@ -227,3 +229,25 @@ def test_the_repaired_version_is_not_counted_twice_among_those_kept(
     assert here.folders() == {"1.0", "2.0", "2.0~2"}, "a product may still run from the one that was replaced"
     here.go("1.0", action=Action.ROLLBACK)
     assert here.folders() == {"1.0", "2.0~2"}
+
+
+@pytest.mark.parametrize("odd", ["a file", "a link"])
+def test_state_that_is_no_folder_is_never_found_whole(
+    here: Installation, spot: Callable[[], Spot], tmp_path: Path, odd: str
+) -> None:
+    state = here.root / TOOL / "state"
+    state.rename(tmp_path / "elsewhere")
+    if odd == "a file":
+        state.write_bytes(b"")
+    else:
+        state.symlink_to(tmp_path / "elsewhere")
+    for repair in (False, True):
+        with pytest.raises(LocalFault, match="move it away") as failed:
+            spot().verify(TOOL, repair=repair)
+        assert failed.value.reason == "not-a-folder"
+
+
+def test_a_name_cannot_show_lines_of_its_own(here: Installation, spot: Callable[[], Spot]) -> None:
+    (here.root / TOOL / "current/x\nsdk 1.0: whole\x1b[31m").write_bytes(b"")
+    lines = wording.finding(spot().verify(TOOL)).splitlines()
+    assert lines[1:] == ["  not of the release: x sdk 1.0: whole [31m"]
