@@ -194,7 +194,10 @@ def _unbound(address: str, error: OSError) -> Finding:
         what = f"{address} is being listened on: by this mirror, if it is running."
         return Finding("advice", "port-in-use", what, "If it is not, stop the other process, or change content.listen.")
     if error.errno == errno.EACCES:
-        what = f"This user may not listen on {address}."
-        return Finding("advice", "no-permission", what, "The mirror's own user must, or take a port above 1023.")
+        what = f"This user may not by itself listen on {address}."
+        step = (
+            "Start 'serve' by the systemd unit in deploy/, or by setpriv as in docs/ops.md; or take a port above 1023."
+        )
+        return Finding("advice", "no-permission", what, step)
     what = f"{address} cannot be listened on: {error.strerror}."
     return Finding("problem", "no-such-address", what, "Change content.listen to an address of this machine.")

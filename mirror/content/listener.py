@@ -40,7 +40,11 @@ _POLL_SECONDS = 0.02
 _CUT_SECONDS = 0.1
 _REASONS: Final = {
     errno.EADDRINUSE: ("port-in-use", "another process listens there. Stop it, or change content.listen"),
-    errno.EACCES: ("no-permission", "this user may not. Choose a port above 1023 in content.listen"),
+    errno.EACCES: (
+        "no-permission",
+        "this user may not by itself. Start it by the systemd unit in deploy/, or by setpriv as in docs/ops.md; or choose "
+        "a port above 1023 in content.listen",
+    ),
     errno.EADDRNOTAVAIL: ("no-such-address", "this machine has no such address. Change content.listen"),
 }
 

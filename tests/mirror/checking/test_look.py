@@ -349,6 +349,18 @@ def test_an_address_in_use_is_only_advice_and_a_free_one_stays_free() -> None:
     assert [one.code for _ in range(2) for one in host.addresses([address])] == ["good", "good"]
 
 
+def test_a_port_that_this_user_may_not_have_is_advice_with_the_way_to_it() -> None:
+    need_root()
+    os.seteuid(65534)
+    try:
+        (found,) = host.addresses(["127.0.0.1:1"])
+    finally:
+        os.seteuid(0)
+    assert (found.severity, found.code) == ("advice", "no-permission")
+    assert "systemd" in found.text
+    assert "setpriv" in found.text
+
+
 def test_addresses_that_cannot_both_be_listened_on_are_found() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
