@@ -77,11 +77,8 @@ def test_a_newcomer_gets_through_all_chapters_word_for_word(tmp_path: Path) -> N
         check=False,
     )
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
-    assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("advice")] == [
-        "This",
-        "This",
-        "One",
-    ]
+    advice = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("advice")]
+    assert advice == ["This", "This", "One"]  # user, user, key
     second = done.stdout.partition("second start\n")[2].partition("end of second start")[0]
     assert "ready on" not in second
     assert "443" in second
