@@ -42,7 +42,7 @@ _REASONS: Final = {
     errno.EADDRINUSE: ("port-in-use", "another process listens there. Stop it, or change content.listen"),
     errno.EACCES: (
         "no-permission",
-        "this user may not by itself. Use the systemd unit in deploy/ or setpriv as in docs/ops.md, or a port above 1023",
+        "this user may not by itself. Use the systemd unit in deploy/, setpriv as in docs/ops.md, or a port above 1023",
     ),
     errno.EADDRNOTAVAIL: ("no-such-address", "this machine has no such address. Change content.listen"),
 }
