@@ -87,7 +87,8 @@ def _end(customer_name: str, product: str, last_day: datetime | None, config_pat
         _check_begun(store, customer_name, product, day)
         ended = store.end_licence(customer_name, product, day)
     if ended.valid_until is not None and ended.valid_until < ended.valid_from:
-        click.echo(f"{customer_name}'s licence for {product} is removed: it was to begin on {ended.valid_from}.")
+        began = "it began today" if ended.valid_from == today() else f"it was to begin on {ended.valid_from}"
+        click.echo(f"{customer_name}'s licence for {product} is removed: {began}.")
         return
     click.echo(f"{customer_name}'s licence for {product}: {state(ended, today())}, last day {ended.valid_until}.")
 

@@ -179,3 +179,10 @@ def test_a_licence_that_has_not_begun_is_removed_and_one_that_has_cannot_end_bef
     desk.says("licence", "grant", "acme", "sdk", "--from", "2026-02-01")
     assert desk.refusal("licence", "end", "acme", "sdk", "--last-day", "2026-01-31") == "bad-licence"
     assert "in force" in desk.says("licence", "list")
+
+
+def test_a_licence_that_began_today_is_removed_and_not_said_to_be_one_of_the_future(acme: Desk) -> None:
+    acme.says("licence", "grant", "acme", "sdk")
+    assert acme.says("licence", "end", "acme", "sdk") == "acme's licence for sdk is removed: it began today.\n"
+    assert "There is no licence" in acme.says("licence", "list")
+    assert acme.says("licence", "list", "--json") == "[]\n"
