@@ -8,6 +8,7 @@ import click
 from ca.cli import authority, bundling, issuing, reading
 from ca.cli.options import ENV_NAME, Settings
 from ca.errors import CaError, PassphraseError, VaultError
+from ca.misplaced import Guiding
 
 _EXIT_CODES = """\b
 Exit codes:
@@ -26,7 +27,7 @@ variable {ENV_NAME}, or from a prompt; never from the command line.
 """
 
 
-class _Commands(click.Group):
+class _Commands(Guiding):
     """Turns what went wrong into one sentence and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -69,6 +70,7 @@ def _exit_code(error: CaError) -> int:
 )
 @click.option(
     "--passphrase-file",
+    metavar="FILE",
     type=click.Path(path_type=Path),
     help="File whose first line is the passphrase of the CA's keys; readable by its owner only.",
 )

@@ -12,6 +12,7 @@ from ca.cli.output import HANDED_BACK, print_json, short
 from ca.facts import certificate_facts
 from ca.handout import Certified, hand_out
 from ca.identity import Role, make
+from ca.misplaced import Guiding
 from ca.profiles import CA_OPERATOR, CLIENT, MIRROR, SERVER, SUPPORT, KeyType, Profile
 from ca.subjects import Hosts, Subject
 
@@ -43,7 +44,7 @@ def _leaf_options(command: F) -> F:
     return out(key_type_option(days_option(json_option(command))))
 
 
-@click.group()
+@click.group(cls=Guiding)
 def issue() -> None:
     """Issue a certificate, with a new key.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from ca.errors import CaError, PassphraseError, RevocationError, TlsError
+from ca.misplaced import Guiding
 from mirror import errors
 from mirror.cli import checking, customers, licences, publishing, serving, thin_snapshots
 from mirror.cli.options import program_config_option
@@ -49,7 +50,7 @@ Exit codes:
 """
 
 
-@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Guiding, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="spot-mirror")
 @program_config_option
 def cli(config_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from ca.misplaced import Guiding
 from mirror.cli.options import config_option
 from mirror.cli.output import counted, json_document, rfc3339, table, utc, utc_and_age
 from mirror.cli.store import json_option, records, today
@@ -15,7 +16,7 @@ from mirror.errors import RecordsError
 from mirror.records.protocol import Customer, Holdings, Licence, Suspension
 
 
-@click.group()
+@click.group(cls=Guiding)
 def customer() -> None:
     """Customers: who may be licensed at all."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ca.misplaced import Guiding
 from mirror import config
 from mirror.cli.licence_files import apply, export
 from mirror.cli.options import config_option
@@ -20,7 +21,7 @@ from spot_client.wire import names
 _DAY = click.DateTime(["%Y-%m-%d"])
 
 
-@click.group(short_help="Which products a customer may use.")
+@click.group(cls=Guiding, short_help="Which products a customer may use.")
 def licence() -> None:
     """Licences: which products and channels a customer may fetch, and when."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ca.misplaced import Guiding
 from mirror import catalogue, config
 from mirror.blobs import Blobs, LocalBlobs
 from mirror.cli.checking import FOUND_SOMETHING
@@ -59,7 +60,7 @@ def releases(what: str, *, as_json: bool, config_path: Path) -> None:
         click.echo(f"Nothing is published{f' of {what}' if what else ''} yet. Next: spot-mirror publish --help")
 
 
-@click.group()
+@click.group(cls=Guiding)
 def release() -> None:
     """Look at one release."""
 

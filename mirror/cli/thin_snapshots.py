@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from ca.misplaced import Guiding
 from mirror.cli.fleet_export import export
 from mirror.cli.options import config_option
 from mirror.cli.output import json_document, rfc3339, table, utc, utc_and_age
@@ -25,7 +26,7 @@ _MOMENT = click.DateTime(
 )
 
 
-@click.group("thin-snapshots", short_help="The versions that installations have.")
+@click.group("thin-snapshots", cls=Guiding, short_help="The versions that installations have.")
 def thin_snapshots() -> None:
     """Thin snapshots: the versions that installations have, and nothing else.
 
