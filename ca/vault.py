@@ -179,9 +179,13 @@ def check_there(folder: Path) -> None:
 
     Raises:
         VaultError: reason `missing-vault`.
+        PermissionError: one may not even look.
     """
-    if not (folder / "issuing.crt").exists():
-        raise VaultError("missing-vault", f"There is no CA in {folder}: run spot-ca init, or name it with --dir.")
+    try:
+        (folder / "issuing.crt").stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        sentence = f"There is no CA in {folder}: run spot-ca init, or name it with --dir."
+        raise VaultError("missing-vault", sentence) from error
 
 
 def check_vault(folder: Path) -> None:

@@ -61,11 +61,17 @@ def load(path: Path) -> Config:
     """Read mirror.toml; relative paths in it are relative to its folder.
 
     Raises:
-        ConfigError: reason `missing-file`, `too-large`, `not-toml` or `bad-value` (also an unknown key).
+        ConfigError: reason `missing-file`, `unreadable-file`, `too-large`, `not-toml`, or `bad-value`, of which an
+            unknown key is one.
     """
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
+    except PermissionError as error:
+        hint = "Root may read it, and the mirror's own user: 'runuser -u spot-mirror -- spot-mirror ...'."
+        raise ConfigError(
+            "unreadable-file", f"Cannot read the configuration {path}: permission denied. {hint}"
+        ) from error
     except OSError as error:
         hint = "Name it with --config, or make one with 'spot-mirror init'."
         raise ConfigError("missing-file", f"Cannot read the configuration {path}: {error.strerror}. {hint}") from error

@@ -38,12 +38,18 @@ class _Commands(Guiding):
         except BrokenPipeError:  # nobody reads any more: click ends quietly
             raise
         except OSError as error:
-            code = 1
-            sentence = f"{error.filename or 'The system'}: {error.strerror}. Put that right, and run it again."
+            code, sentence = 1, _of_the_system(error)
         except (click.Abort, KeyboardInterrupt):
             code, sentence = 1, "Stopped by you. What was finished stays; run the same command again for the rest."
         click.echo(f"Error: {sentence}", err=True)
         raise click.exceptions.Exit(code)
+
+
+def _of_the_system(error: OSError) -> str:
+    step = "Put that right, and run it again."
+    if isinstance(error, PermissionError):
+        step = "Run spot-ca as the user to whom that belongs, or as root."
+    return f"{error.filename or 'The system'}: {error.strerror}. {step}"
 
 
 def _exit_code(error: CaError) -> int:

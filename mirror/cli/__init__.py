@@ -73,7 +73,10 @@ def main() -> None:
 
 def _sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'The system'}: {error.strerror}. Put that right, and run it again."
+        step = "Put that right, and run it again."
+        if isinstance(error, PermissionError):
+            step = "Run it as the user to whom that belongs: 'runuser -u spot-mirror -- spot-mirror ...'."
+        return f"{error.filename or 'The system'}: {error.strerror}. {step}"
     return str(error)
 
 

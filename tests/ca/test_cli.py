@@ -1,10 +1,12 @@
 """spot-ca as people use it: what it makes, and what it refuses with which exit code."""
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 import pytest
@@ -19,6 +21,7 @@ from ca.ledger import Ledger
 from ca.tls import client_context, read_pins, server_context
 from tests.ca.house import REALM
 from tests.ca.spot_ca import PASSPHRASE, Spot, certificate, issue_client, issue_server, tree
+from tests.hostile.needs import need_root
 
 ROOT_JSON = '{"signed":{"_type":"root"}}'
 
@@ -310,3 +313,14 @@ def test_what_is_written_holds_no_secret_in_clear(spot: Spot, tmp_path: Path) ->
     for name, content in tree(spot.folder).items():
         assert secret not in content, name
         assert PASSPHRASE.encode() not in content, name
+
+
+def test_a_folder_that_this_user_may_not_enter_is_not_taken_for_an_empty_one() -> None:
+    need_root()
+    with TemporaryDirectory(dir="/tmp") as name:
+        os.seteuid(65534)
+        try:
+            said = Spot(Path(name)).refused(1, "list")
+        finally:
+            os.seteuid(0)
+    assert f"{name}/issuing.crt: Permission denied. Run spot-ca as the user to whom that belongs, or as root." in said

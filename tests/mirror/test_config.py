@@ -1,6 +1,8 @@
 """mirror.toml: what is read, and that nothing in it is ever passed over."""
 
+import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from mirror import config
 from mirror.errors import ConfigError
+from tests.hostile.needs import need_root
 
 CONTENT = """
 realm = "build.example.com"
@@ -152,3 +155,19 @@ def test_whatever_the_file_holds_it_is_a_configuration_or_refused_in_a_sentence(
     if refusal:
         assert str(file) in str(refusal)
         assert refusal.reason in {"not-toml", "bad-value"}
+
+
+def test_a_configuration_that_this_user_may_not_read_is_told_who_may() -> None:
+    need_root()
+    with TemporaryDirectory(dir="/tmp") as name:
+        file = Path(name) / "mirror.toml"
+        file.write_text('realm = "build.example.com"')
+        os.seteuid(65534)
+        try:
+            with pytest.raises(ConfigError) as caught:
+                config.load(file)
+        finally:
+            os.seteuid(0)
+    assert caught.value.reason == "unreadable-file"
+    assert "runuser -u spot-mirror" in str(caught.value)
+    assert "init" not in str(caught.value)
