@@ -61,7 +61,7 @@ class Memory:
             ServeError: reason `no-crl`, for an issuing CA without a CRL.
             CaError, MirrorError, OSError: what cannot be read or believed.
         """
-        self._sources = sources
+        self._sources, self._log = sources, log
         self._issuers = {_key_id(issuer): _validity(issuer) for issuer in sources.issuers}
         self._lock = Lock()
         self._minted: dict[str, str] = {}
@@ -83,7 +83,7 @@ class Memory:
 
     def refresh(self, now: datetime) -> None:
         """Read what changed. Never raises for what lies outside: the last good version stays."""
-        changed = [crl.refresh(now) for crl in self._crls]
+        changed = [self._refreshed(crl, now) for crl in self._crls]
         changed += [self._catalogue.refresh(now), self._known.refresh(now)]
         if any(changed):
             with self._lock:
@@ -94,6 +94,14 @@ class Memory:
         with self._lock:
             self._minted[installation.id] = installation.customer
             self._known.value.installations[installation.id] = installation.customer
+
+    def _refreshed(self, crl: Watched[Revocations], now: datetime) -> bool:
+        """Told in the log, so that whoever brought a list over sees that it holds, also after one that was refused."""
+        taken = crl.refresh(now)
+        if taken:
+            number, revoked = crl.value.number, len(crl.value.serials)
+            self._log.info("took a new revocation list", what=crl.what, number=number, revoked=revoked)
+        return taken
 
     def _compose(self) -> State:
         known = self._known.value

@@ -54,7 +54,8 @@ class Watched(Generic[T]):
         Raises:
             any of `EXPECTED`, from `mark` and `read`.
         """
-        self._what, self._ask_mark, self._read, self._log = what, mark, read, log
+        self.what = what
+        self._ask_mark, self._read, self._log = mark, read, log
         self._mark = mark()  # asked before reading: a change in between is then seen at the next turn
         self.value: T = read(now, None)
         self._retry_at: datetime | None = None
@@ -79,5 +80,5 @@ class Watched(Generic[T]):
         complaint = str(error)
         if complaint != self._complaint:
             reason = getattr(error, "reason", type(error).__name__)
-            self._log.error("refused, the last good one stays", what=self._what, reason=reason, problem=complaint)
+            self._log.error("refused, the last good one stays", what=self.what, reason=reason, problem=complaint)
         self._complaint = complaint

@@ -1,5 +1,6 @@
 """What changes outside binds within about a second, on open connections; what is bad outside changes nothing."""
 
+import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -87,6 +88,12 @@ def test_a_bad_crl_is_refused_loudly_and_the_last_good_one_stays(own: Mirror, ot
         assert acme("/licences")[0] == 200
     own.revoke()
     own.until(lambda: own.caller(revoked)("/licences")[0] == 200)
+    taken = [json.loads(line) for line in own.stderr().splitlines() if "took a new revocation list" in line]
+    assert [(line["level"], line["number"], line["revoked"]) for line in taken] == [
+        ("info", own.serial_of_crl - 1, 1),
+        ("info", own.serial_of_crl, 0),
+    ]
+    assert {line["what"] for line in taken} == {str(crl)}
 
 
 @pytest.mark.slow
