@@ -4,12 +4,14 @@ A pattern without a slash fits a name anywhere, one with a slash begins at the t
 not; a folder stands for all below it; `!PATTERN` takes back what those before it named. So that a slip is noticed,
 each pattern has to fit a file, and no file may be of two kinds. Reasons:
 
-    bad-pattern   no pattern, or a comment
-    no-match      a pattern that fits no file of the source; a folder without files has no kind
+    bad-pattern   no pattern, a comment, or so many stars that it could be tried for hours on one path
+    no-match      a pattern that fits no file of the source, or takes none back; a folder without files has no kind
     two-kinds     a file that is named as both
 """
 
+import re
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import msgspec
 from pathspec import GitIgnoreSpec
@@ -18,6 +20,11 @@ from pathspec.patterns.gitignore.base import GitIgnorePatternError
 from mirror.errors import SourceError
 from mirror.publishing.tree import SourceEntry, SourceFile, SourceFolder, Tree
 from spot_client.wire.manifest import Kind
+
+_MAX_STARS: Final = 4
+_MAX_DEEP: Final = 3
+# Each star of a name beyond its first, and each `**`, multiplies the ways in which one path is tried by its length. The
+# worst paths that a release may have take some seconds with as many as these, and hours with two more.
 
 
 def assign(tree: Tree, config: Sequence[str], state: Sequence[str]) -> Tree:
@@ -40,11 +47,27 @@ def assign(tree: Tree, config: Sequence[str], state: Sequence[str]) -> Tree:
 
 def _named(tree: Tree, patterns: Sequence[str], kind: Kind) -> set[str]:
     paths = [file.path for file in tree.files]
-    for pattern in patterns:
+    for before, pattern in enumerate(patterns):
+        _check_stars(pattern)
         spec = _spec([pattern.removeprefix("!")], pattern)
         if next(spec.match_files(paths), None) is None:
             raise SourceError("no-match", _no_match(tree, pattern, kind))
+        if pattern.startswith("!") and _matched(patterns[:before], paths) == _matched(patterns[: before + 1], paths):
+            hint = "those before it name no such file."
+            raise SourceError("no-match", f"The {kind.value} pattern {pattern!r} takes no file back: {hint}")
+    return _matched(patterns, paths)
+
+
+def _matched(patterns: Sequence[str], paths: Sequence[str]) -> set[str]:
     return set(_spec(patterns, " ".join(patterns)).match_files(paths))
+
+
+def _check_stars(pattern: str) -> None:
+    names = re.sub(r"\\.", "", pattern.removeprefix("!")).split("/")
+    stars = sum(name.count("*") for name in names if name != "**" and name.count("*") > 1)
+    if stars > _MAX_STARS or names.count("**") > _MAX_DEEP:
+        limits = f"{_MAX_STARS} are allowed in names that have several, and {_MAX_DEEP} times '**'"
+        raise SourceError("bad-pattern", f"{pattern[:80]!r} has too many stars: {limits}. Divide it into several.")
 
 
 def folders(paths: Iterable[str], pattern: str) -> set[str]:

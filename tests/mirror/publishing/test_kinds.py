@@ -1,5 +1,7 @@
 """Patterns say which files are config and which are state; a slip is noticed."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,6 +51,9 @@ def assigned(config: list[str], state: list[str]) -> dict[str, set[str]]:
         (["var/[ab].db"], {"var/a.db"}),
         (["etc/", "!default.ini"], {"etc/app.ini", "etc/d/app.ini"}),
         (["/app.ini", "bin/*"], {"app.ini", "bin/tool"}),
+        (["*e*/*d*"], {"etc/d/app.ini", "etc/default.ini"}),
+        (["**/*t*.*n*"], {"etc/default.ini"}),
+        (["etc/", "!etc/*.ini", "etc/app.ini"], {"etc/d/app.ini", "etc/app.ini"}),
         ([r"\#odd"], {"#odd"}),
         ([r"\[x\]"], {"[x]"}),
     ],
@@ -68,6 +73,15 @@ def test_both_kinds_stand_side_by_side() -> None:
         (["*.cfg"], [], "no-match"),
         (["*.ini", "*.cfg"], [], "no-match"),
         (["*.ini", "!*.cfg"], [], "no-match"),
+        (["!etc/*.ini"], [], "no-match"),
+        (["/app.ini", "!etc/*.ini"], [], "no-match"),
+        (["!etc/*.ini", "etc/*.ini"], [], "no-match"),
+        (["*.ini", "!etc/*.ini", "!etc/app.ini"], [], "no-match"),
+        (["*a" * 25], [], "bad-pattern"),
+        (["*.ini", "!" + "*a" * 5], [], "bad-pattern"),
+        ([], ["*a*/*a*/*a*"], "bad-pattern"),
+        (["a**a**a"], [], "no-match"),
+        (["**/a" * 4], [], "bad-pattern"),
         (["link.ini"], [], "no-match"),
         (["/etc"], ["etc/d"], "two-kinds"),
         (["*"], ["var/a.db"], "two-kinds"),
@@ -87,6 +101,17 @@ def test_a_slip_is_refused_by_name(config: list[str], state: list[str], reason: 
         assigned(config, state)
     assert error.value.reason == reason
     str(error.value).encode()
+
+
+@pytest.mark.parametrize("pattern", ["*a*a*a*b", "*a*b/*a*b", "**/a/**/a/**/b"])
+@pytest.mark.slow
+def test_as_many_stars_as_are_allowed_are_done_with_in_seconds_on_the_worst_paths(pattern: str) -> None:
+    paths = ["a" * 150, "/".join(["b" + "a" * 149] * 4), "c/" + "a/" * 300 + "a"]
+    found = tree.build([SourceFile(path, False, 0, lambda: iter(())) for path in paths], Limits())
+    began = time.monotonic()
+    with pytest.raises(SourceError):
+        kinds.assign(found, [pattern], [])
+    assert time.monotonic() - began < 60
 
 
 @pytest.mark.parametrize("pattern", ["empty/", "empty", "e*y", "!empty"])
