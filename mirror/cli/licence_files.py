@@ -1,5 +1,7 @@
 """The commands `licence apply` and `licence export`: licences as a file that people keep and change."""
 
+import os
+import stat
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -98,7 +100,10 @@ def _standing(store: Records, customer_name: str | None) -> Wanted:
 
 
 def _content(file: Path) -> bytes:
-    with file.open("rb") as stream:
+    # Without waiting: a pipe that nobody writes to would be waited for without end.
+    with open(file, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise RecordsError("not-a-file", f"{file} is no regular file: write the licences to one, and name that.")
         return stream.read(_MAX_FILE + 1)
 
 

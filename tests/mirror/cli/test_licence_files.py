@@ -1,6 +1,7 @@
 """`spot-mirror licence apply` and `export`: licences as a file that people keep and change."""
 
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -155,5 +156,10 @@ def test_a_file_that_cannot_be_read_is_named(desk: Desk, tmp_path: Path) -> None
     assert licences(desk) == BEFORE
 
 
-def test_a_file_without_end_is_not_read_to_its_end(desk: Desk) -> None:
-    assert desk.refusal("licence", "apply", "/dev/zero") == "too-large"
+def test_a_file_without_end_is_not_read_to_its_end_and_a_pipe_not_waited_for(desk: Desk) -> None:
+    with (desk.folder / "huge.toml").open("wb") as file:
+        file.truncate(2**40)
+    assert desk.refusal("licence", "apply", str(desk.folder / "huge.toml")) == "too-large"
+    assert desk.refusal("licence", "apply", "/dev/zero") == "not-a-file"
+    os.mkfifo(desk.folder / "pipe")
+    assert desk.refusal("licence", "apply", str(desk.folder / "pipe")) == "not-a-file"
