@@ -1,7 +1,7 @@
 """The commands `releases` and `release show`: what was published."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from spot_client.wire.index import Index, Release, Tombstone
 from spot_client.wire.manifest import Directory, Entry, File, Manifest, Symlink
 
 _HEAD = ("COMPONENT", "VERSION", "PLATFORM", "CHANNELS", "PUBLISHED", "SEVERITY", "MANIFEST", "PACK", "STATE")
+_MOST_NAMED = 20
 _FILES_HEAD = ("MODE", "SIZE", "KIND", "SHA-256", "PATH")
 
 
@@ -57,7 +58,7 @@ def releases(what: str, *, as_json: bool, config_path: Path) -> None:
     elif found:
         click.echo(table(_HEAD, map(_row, found)))
     else:
-        click.echo(f"Nothing is published{f' of {what}' if what else ''} yet. Next: spot-mirror publish --help")
+        click.echo(_nothing(what, wanted, known.indexes))
 
 
 @click.group(cls=Guiding)
@@ -108,6 +109,15 @@ def _wanted(what: str) -> tuple[str, ...]:
     if "/" in what:
         return names.split_component(what)
     return (names.check_product(what),) if what else ()
+
+
+def _nothing(what: str, wanted: tuple[str, ...], indexes: Mapping[tuple[str, str], Index]) -> str:
+    """What to say of what has no release; a slip in a component's name is seen beside those that there are."""
+    others = [f"{product}/{name}" for product, name in sorted(indexes) if wanted and product == wanted[0]]
+    if not others:
+        return f"Nothing is published{f' of {what}' if what else ''} yet. Next: spot-mirror publish --help"
+    shown = ", ".join(others[:_MOST_NAMED]) + (", ..." if len(others) > _MOST_NAMED else "")
+    return f"Nothing is published of {what} yet. Of {wanted[0]} there is: {shown}"
 
 
 def _lines(offered: Index, blobs: Blobs) -> Iterator[dict[str, Any]]:

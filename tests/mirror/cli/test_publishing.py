@@ -254,6 +254,9 @@ def test_releases_are_listed_in_columns(made: Shell) -> None:
     assert len(made.done("releases", "sdk").out.splitlines()) == 4
     assert len(made.done("releases", "sdk/tool").out.splitlines()) == 3
     assert made.done("releases", "none").out.startswith("Nothing is published of none yet.")
+    slip = made.done("releases", "sdk/tol").out
+    assert slip == "Nothing is published of sdk/tol yet. Of sdk there is: sdk/other, sdk/tool\n"
+    assert "spot-mirror publish" in made.done("releases", "none/tool").out
     assert made("releases", "No Product").code == 3
 
 
