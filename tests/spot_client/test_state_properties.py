@@ -1,5 +1,7 @@
 """state.json and identity.json, whatever stands in them: what was written is read, and all else is refused."""
 
+import json
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -65,7 +67,7 @@ def read(store: Store, name: str, raw: bytes) -> document.Document | None:
     return None
 
 
-@here
+@settings(here, max_examples=50)
 @given(state=states, identity=identities)
 def test_whatever_was_written_is_read(store: Store, state: State, identity: Identity) -> None:
     store.write_state(state)
@@ -95,6 +97,28 @@ def test_whatever_was_done_to_a_file_it_is_a_document_or_refused_with_the_way_ou
 def test_another_spelling_is_refused(store: Store, raw: bytes) -> None:
     assert read(store, "state.json", raw) is None
     assert read(store, "identity.json", raw) is None
+
+
+NUMBERS = [("format", value) for value in (0, 2, -1, 2**70, "1", None, True)]
+VERSIONS = [("min_spot", value) for value in ("", "x", "0.01", "v0.1", "9.0", "0" * 40, "0.1\n", 1, None, "\ud800")]
+HEADERS = [*NUMBERS, *VERSIONS, ("\ud800", 1), ("Format", 1)]
+
+
+@settings(here, max_examples=200)
+@given(raw=documents, changed=st.sampled_from(HEADERS))
+def test_a_header_of_another_form_is_refused(store: Store, raw: bytes, changed: tuple[str, object]) -> None:
+    value = {**json.loads(raw), changed[0]: changed[1]}
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).replace("\ud800", "\\ud800")
+    assert read(store, "state.json", text.encode()) is None
+    assert read(store, "identity.json", text.encode()) is None
+
+
+@here
+@given(text=st.sampled_from([b"any", b"1.0", b">=1", b"sdk/lib", b"sdk/tool", b"acme", b"pin", b"request"]))
+def test_half_a_surrogate_pair_is_refused_wherever_it_stands(store: Store, text: bytes) -> None:
+    for name, raw in zip(("state.json", "identity.json"), WHOLE, strict=True):
+        if text in raw:
+            assert read(store, name, raw.replace(text, rb"\ud800", 1)) is None
 
 
 @here
