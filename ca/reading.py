@@ -8,12 +8,13 @@ Pure.
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 
 UNREADABLE: Final = (
     ValueError,
     TypeError,  # a name of an unexpected string type; a passphrase that is missing, or not needed
     UnsupportedAlgorithm,
+    InternalError,  # a key of Curve448 that has the length of another curve's
     x509.DuplicateExtension,
     x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from securesystemslib.signer import CryptoSigner, Signer, SSlibKey
@@ -33,6 +32,7 @@ from ca import files, strict_json
 from ca.errors import JsonError, PassphraseError
 from ca.identity import ID_PATTERN
 from ca.keys import SALT_BYTES, STRETCHING, stretch
+from ca.reading import UNREADABLE
 from mirror.blobs import make_folder
 from mirror.errors import SigningError
 from spot_client.wire import document
@@ -214,7 +214,7 @@ def _open_file(folder: Path, name: str, public: SSlibKey, unlock: _Unlock) -> Si
     password = unlock(bytes.fromhex(match[1].decode()))
     try:
         private = serialization.load_pem_private_key(match[2], password)
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         if "password" in str(error).lower() or "decrypt" in str(error).lower():
             raise PassphraseError("wrong-passphrase", "The passphrase of the signing keys is wrong.") from error
         raise SigningError("damaged-key", f"The signing key {path} is damaged: restore it from a backup.") from error

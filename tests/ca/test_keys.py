@@ -1,5 +1,6 @@
 """A key at rest opens with its passphrase and with nothing else."""
 
+import base64
 import subprocess
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,13 @@ from ca.profiles import KeyType, is_strong
 from tests.ca.house import House, reason_of
 
 SALT = bytes(range(16))
+
+
+@pytest.mark.parametrize("curve", [0x6F, 0x71], ids=["X448", "Ed448"])
+def test_a_key_of_curve448_that_has_the_length_of_another_is_no_key(curve: int) -> None:
+    der = bytes.fromhex(f"302e020100300506032b65{curve:02x}04220420") + bytes(32)
+    raw = b"-----BEGIN PRIVATE KEY-----\n" + base64.b64encode(der) + b"\n-----END PRIVATE KEY-----\n"
+    assert reason_of(lambda: load_plain(raw)) == "bad-key"
 
 
 @pytest.mark.parametrize("key_type", KeyType)
