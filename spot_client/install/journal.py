@@ -7,6 +7,8 @@ has to say so; else it did not, and what was staged goes. An uninstallation that
 
 from typing import Final
 
+import msgspec
+
 from spot_client import durable
 from spot_client.config import Paths
 from spot_client.errors import LocalFault
@@ -19,7 +21,7 @@ MAX_BYTES: Final = 64 * 2**20
 MAX_NOTICES: Final = 200
 
 
-class Laid(document.Document, frozen=True):
+class Laid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a change does to the state before its switch (`install.heir`), so that it can be taken back.
 
     new: paths below the folder of state where nothing was; "" is that folder itself.
