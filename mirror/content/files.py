@@ -19,7 +19,7 @@ from mirror.content.problems import Refused
 from mirror.content.shelf import TIMESTAMP, Shelf, Shelved
 from mirror.errors import BlobFault, CatalogueFault
 from spot_client.wire.problem import Reason
-from spot_client.wire.routes import Kind, Route
+from spot_client.wire.routes import METADATA_BASE, Kind, Route
 
 _IMMUTABLE: Final = "private, max-age=31536000, immutable"
 _CHANGING: Final = "private, no-cache"
@@ -40,7 +40,7 @@ class _Form(msgspec.Struct, frozen=True):
 
 
 class Files:
-    """Answers `Kind.METADATA`, `TARGET`, `MANIFEST` and `PACK`, for callers that the policy let in."""
+    """Answers what is a file of the catalogue or of a release, for callers that the policy let in."""
 
     def __init__(self, shelf: Shelf, blobs: Blobs, log: FilteringBoundLogger) -> None:
         self._shelf = shelf
@@ -68,7 +68,7 @@ class Files:
             raise Refused(Reason.NOT_FOUND, "not on offer")
         form = _Form(
             etag=f'"{shelved.sha256}"',
-            media_type="application/json" if route.kind is Kind.METADATA else "application/zstd",
+            media_type="application/json" if route.path.endswith(".json") else "application/zstd",
             cache=_CHANGING if route.file == TIMESTAMP else _IMMUTABLE,
         )
         raw = memoryview(shelved.raw)
@@ -76,10 +76,8 @@ class Files:
 
     async def _catalogue_file(self, route: Route, state: State) -> Shelved | None:
         file = route.file or ""
-        if route.kind is Kind.TARGET:
-            return await self._shelf.read(
-                f"targets/{route.product}/{route.component}/{file}", sha256=file.partition(".")[0]
-            )
+        if route.kind is not Kind.METADATA:
+            return await self._shelf.read(route.path.removeprefix(METADATA_BASE), sha256=file.partition(".")[0])
         if file == TIMESTAMP:
             return state.timestamp
         number, role, _ = file.split(".")

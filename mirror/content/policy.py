@@ -21,7 +21,9 @@ from mirror.records.protocol import Licence
 from spot_client.wire.problem import Reason
 from spot_client.wire.routes import METHODS, Kind, Route
 
-_READABLE_BY_MIRRORS: Final = frozenset({Kind.METADATA, Kind.TARGET, Kind.MANIFEST, Kind.PACK})
+_READABLE_BY_MIRRORS: Final = frozenset(
+    {Kind.METADATA, Kind.TARGET, Kind.BASELINES, Kind.HALTS, Kind.TRUST, Kind.MANIFEST, Kind.PACK}
+)
 
 
 class Validity(msgspec.Struct, frozen=True):

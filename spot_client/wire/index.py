@@ -112,9 +112,9 @@ def check(index: Index) -> None:
     names.check_id("component", index.component)
     for release in index.releases:
         _check_release(release)
-        _check_moment(release.published)
+        check_moment(release.published)
     for tombstone in index.tombstones:
-        _check_moment(tombstone.withdrawn)
+        check_moment(tombstone.withdrawn)
     releases, tombstones = _keys(index.releases), _keys(index.tombstones)
     for keys in (releases, tombstones):
         if keys != sorted(set(keys)):
@@ -127,7 +127,8 @@ def _keys(lines: tuple[Release, ...] | tuple[Tombstone, ...]) -> list[tuple[obje
     return [(names.check_version(line.version), names.check_platform(line.platform)) for line in lines]
 
 
-def _check_moment(moment: str) -> None:
+def check_moment(moment: str) -> None:
+    """Hold a moment to the calendar. Raises FormatError: reason `bad-index`."""
     try:
         datetime.fromisoformat(moment)
     except ValueError as error:

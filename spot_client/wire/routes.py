@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from spot_client.wire import names
+from spot_client.wire import halts, names, trust
 from spot_client.wire.errors import BadName
 from spot_client.wire.installation import INSTALLATION_ID
 
@@ -20,9 +20,12 @@ MAX_PATH: Final = 1024
 METADATA_BASE: Final = "/catalogue/"
 TARGET_BASE: Final = "/catalogue/targets/"
 
-_TOP_ROLES = frozenset({"root", "targets", "snapshot", "timestamp"})
+_PUBLIC_ROLES = frozenset({"root", "targets", "snapshot", "timestamp", halts.ROLE, trust.ROLE})
 _METADATA = re.compile(r"(?:(?P<number>[1-9][0-9]{0,9})\.)?(?P<role>[a-z0-9-]{1,63})\.json", re.ASCII)
-_TARGET = re.compile(r"[0-9a-f]{64}\.index\.json\.zst", re.ASCII)
+_INDEX = re.compile(r"[0-9a-f]{64}\.index\.json\.zst", re.ASCII)
+_BASELINES = re.compile(r"[0-9a-f]{64}\.baselines\.json\.zst", re.ASCII)
+_HALTS = re.compile(r"[0-9a-f]{64}\.(?P<product>[a-z0-9-]{1,63})\.json\.zst", re.ASCII)
+_TRUST = re.compile(r"[0-9a-f]{64}\.trust\.json", re.ASCII)
 
 
 class Kind(Enum):
@@ -30,6 +33,10 @@ class Kind(Enum):
 
     METADATA = "metadata"
     TARGET = "target"
+    """A component's index."""
+    BASELINES = "baselines"
+    HALTS = "halts"
+    TRUST = "trust"
     MANIFEST = "manifest"
     PACK = "pack"
     LICENCES = "licences"
@@ -40,6 +47,9 @@ class Kind(Enum):
 METHODS: Final = {
     Kind.METADATA: frozenset({"GET", "HEAD"}),
     Kind.TARGET: frozenset({"GET", "HEAD"}),
+    Kind.BASELINES: frozenset({"GET", "HEAD"}),
+    Kind.HALTS: frozenset({"GET", "HEAD"}),
+    Kind.TRUST: frozenset({"GET", "HEAD"}),
     Kind.MANIFEST: frozenset({"GET", "HEAD"}),
     Kind.PACK: frozenset({"GET", "HEAD"}),
     Kind.LICENCES: frozenset({"GET", "HEAD"}),
@@ -68,6 +78,10 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
                 return f"{METADATA_BASE}{self.file}"
             case Kind.TARGET:
                 return f"{TARGET_BASE}{self.product}/{self.component}/{self.file}"
+            case Kind.BASELINES:
+                return f"{TARGET_BASE}{self.product}/{self.file}"
+            case Kind.HALTS | Kind.TRUST:
+                return f"{TARGET_BASE}{halts.ROLE if self.kind is Kind.HALTS else trust.ROLE}/{self.file}"
             case Kind.MANIFEST | Kind.PACK:
                 release = f"{self.product}/{self.component}/{self.version}/{self.platform}"
                 return f"/releases/{release}/{self.kind.value}"
@@ -91,7 +105,9 @@ def _parse(segments: list[str]) -> Route | None:
     match segments:
         case ["catalogue", file]:
             return _metadata(file)
-        case ["catalogue", "targets", product, component, file] if _TARGET.fullmatch(file):
+        case ["catalogue", "targets", folder, file]:
+            return _target(folder, file)
+        case ["catalogue", "targets", product, component, file] if _INDEX.fullmatch(file):
             names.split_component(f"{product}/{component}")
             return Route(kind=Kind.TARGET, product=product, component=component, file=file)
         case ["releases", product, component, version, platform, "manifest" | "pack" as kind]:
@@ -115,4 +131,16 @@ def _metadata(file: str) -> Route | None:
     if not found or (found["number"] is None) != (found["role"] == "timestamp"):
         return None
     role = found["role"]
-    return Route(kind=Kind.METADATA, product=None if role in _TOP_ROLES else names.check_product(role), file=file)
+    return Route(kind=Kind.METADATA, product=None if role in _PUBLIC_ROLES else names.check_product(role), file=file)
+
+
+def _target(folder: str, file: str) -> Route | None:
+    """A target that belongs to no component. `house` is for everybody, halts are for those licensed for the product."""
+    if folder == trust.ROLE:
+        return Route(kind=Kind.TRUST, file=file) if _TRUST.fullmatch(file) else None
+    if folder == halts.ROLE:
+        found = _HALTS.fullmatch(file)
+        return Route(kind=Kind.HALTS, product=names.check_product(found["product"]), file=file) if found else None
+    if not _BASELINES.fullmatch(file):
+        return None
+    return Route(kind=Kind.BASELINES, product=names.check_product(folder), file=file)
