@@ -108,6 +108,15 @@ def read_chain(folder: Path) -> Chain:
     return Chain(root, timestamp, snapshot, targets, products)
 
 
+def read_statement(folder: Path, role: str, version: int) -> Metadata[Targets]:
+    """The statement of targets or of a role that it delegates, with its signatures, which are not checked here.
+
+    Raises:
+        CatalogueFault: as `load`.
+    """
+    return _parsed(folder / f"{version}.{role}.json", Targets)
+
+
 def _newest_root(folder: Path) -> Root:
     """The highest root that follows from the first without a gap (TUF §5.3)."""
     first = _parsed(folder / _FIRST_ROOT, Root)

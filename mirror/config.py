@@ -19,6 +19,7 @@ Address = Annotated[str, msgspec.Meta(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^\s:\[\]]+
 File = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*\Z", min_length=1, max_length=4096)]
 
 _MAX_PORT = 65535
+_OPTIONAL_FILES = ("passphrase_file", "online_keys", "online_passphrase_file")
 
 
 class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -36,11 +37,29 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Publishing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What `publish` uses and `serve` never opens. `keys`: the folder of signing keys; `level`: of zstd."""
+    """What signs and publishes, and `serve` never opens.
+
+    keys: the folder that knows the keys of people. online_keys: that of the keys of snapshot and timestamp, which
+    `catalogue-timer` uses; without it they are among `keys`, and the commands that change the catalogue use them.
+    level: of zstd.
+    """
 
     keys: File = "keys"
     passphrase_file: File | None = None
+    online_keys: File | None = None
+    online_passphrase_file: File | None = None
     level: Annotated[int, msgspec.Meta(ge=1, le=22)] = 19
+
+
+class Lifetimes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How long the catalogue's statements hold, and how often the timer signs."""
+
+    root_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 365
+    targets_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 365
+    products_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 365
+    snapshot_days: Annotated[int, msgspec.Meta(ge=1, le=365)] = 7
+    timestamp_days: Annotated[int, msgspec.Meta(ge=1, le=90)] = 3
+    timestamp_every_hours: Annotated[int, msgspec.Meta(ge=1, le=720)] = 6
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -50,6 +69,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     data: File = "data"
     content: Content | None = None
     publishing: Publishing = Publishing()
+    lifetimes: Lifetimes = Lifetimes()
 
     @property
     def data_dir(self) -> Path:
@@ -94,6 +114,13 @@ def _check(config: Config, path: Path) -> None:
         check_realm(config.realm)
     except IdentityError as error:
         raise ConfigError("bad-value", f"{path}: {error}") from error
+    lives = config.lifetimes
+    if lives.timestamp_every_hours * 2 > lives.timestamp_days * 24 or lives.timestamp_days > lives.snapshot_days:
+        raise ConfigError(
+            "bad-value",
+            f"{path}: under [lifetimes], timestamp_every_hours is half of timestamp_days at most, and timestamp_days "
+            "no more than snapshot_days: else the catalogue would lapse between two turns of the timer.",
+        )
     for address in config.content.listen if config.content else ():
         if int(address.rpartition(":")[2]) > _MAX_PORT:
             raise ConfigError("bad-value", f"{path}: {address} has no port: ports go up to {_MAX_PORT}.")
@@ -113,8 +140,7 @@ def _absolute(config: Config, base: Path) -> Config:
             crls=tuple(map(at, content.crls)),
         )
     publishing = config.publishing
-    passphrase = publishing.passphrase_file
-    publishing = msgspec.structs.replace(
-        publishing, keys=at(publishing.keys), passphrase_file=None if passphrase is None else at(passphrase)
-    )
+    optional = {name: getattr(publishing, name) for name in _OPTIONAL_FILES}
+    there = {name: at(value) for name, value in optional.items() if value is not None}
+    publishing = msgspec.structs.replace(publishing, keys=at(publishing.keys), **there)
     return msgspec.structs.replace(config, data=at(config.data), content=content, publishing=publishing)

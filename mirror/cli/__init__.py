@@ -8,7 +8,19 @@ import click
 from ca.errors import CaError, PassphraseError, RevocationError, TlsError
 from ca.misplaced import Guiding
 from mirror import errors
-from mirror.cli import checking, customers, licences, publishing, serving, thin_snapshots
+from mirror.cli import (
+    approving,
+    changing,
+    checking,
+    customers,
+    keyring,
+    licences,
+    papers,
+    publishing,
+    serving,
+    thin_snapshots,
+    timer,
+)
 from mirror.cli.options import program_config_option
 from spot_client import __version__
 from spot_client.wire.errors import WireError
@@ -57,7 +69,19 @@ def cli(config_path: Path) -> None:
     """Publish releases, license customers, serve them, and read thin snapshots."""
 
 
-for room in (publishing, customers, licences, serving, checking, thin_snapshots):
+for room in (
+    publishing,
+    approving,
+    changing,
+    keyring,
+    papers,
+    timer,
+    customers,
+    licences,
+    serving,
+    checking,
+    thin_snapshots,
+):
     for command in room.COMMANDS:
         cli.add_command(command)
 

@@ -3,26 +3,25 @@
 import os
 import re
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TextIO
 
 import click
 
 from mirror import catalogue, config
-from mirror.blobs import LocalBlobs
 from mirror.cli.init import init
 from mirror.cli.options import config_option, program_config
 from mirror.cli.output import json_document, rfc3339, utc
-from mirror.cli.passphrase import passphrase_option, reader
 from mirror.cli.progress import progress_bar, size
 from mirror.cli.releases import release, releases
+from mirror.cli.signers import online_ring, say_settled, say_waits, signer_options, signing, waits_document
 from mirror.cli.store import json_option
-from mirror.publishing import keys
 from mirror.publishing import publish as publishing
-from mirror.publishing.journal import Place
 from mirror.publishing.order import Means, Order, Outcome
 from mirror.publishing.tree import Form, Progress
+from mirror.signing import holders, timer
+from mirror.signing.means import Signing
 from spot_client.wire import names
 from spot_client.wire.index import Severity
 
@@ -103,7 +102,7 @@ def _patterns(_context: click.Context, _option: click.Parameter, values: tuple[s
 @click.option("--level", type=click.IntRange(1, 22), help="Level of zstd; by default that of the configuration.")
 @click.option("--dry-run", is_flag=True, help="Read and check everything, and publish nothing.")
 @json_option
-@passphrase_option
+@signer_options
 @program_config
 def publish(
     *,
@@ -116,10 +115,14 @@ def publish(
     dry_run: bool,
     as_json: bool,
     config_path: Path,
+    who: str | None,
+    key_folder: Path | None,
     passphrase_file: Path | None,
     **details: Any,
 ) -> None:
     """Publish SOURCE as VERSION of PRODUCT/COMPONENT: visible whole, or not at all.
+
+    It is signed with your key, and visible once enough others have approved it ('spot-mirror approve').
 
     SOURCE is a folder, or an archive, whose content is the release (.zip, .whl, .tar, .tar.gz, .tar.bz2, .tar.xz,
     .tar.zst), or any other file, which is the release alone. A release never changes. The same content again is no
@@ -130,41 +133,56 @@ def publish(
     --state may be given more than once. The mirror's configuration stands before: spot-mirror --config FILE publish.
 
     \b
-    --json: component, version, platform, outcome ("published", "promoted", "already" or "dry-run"),
+    --json: component, version, platform, outcome ("published", "staged", "promoted", "already" or "dry-run"),
       read_as ("folder", "zip", "tar" or "file"), channels, files, config_files, state_files (how many),
-      size, pack_length (bytes; 0 for what was not packed), catalogue_version, good_until, seconds, notes
+      size, pack_length (bytes; 0 for what was not packed), catalogue_version, good_until, seconds, notes,
+      waits (a list of role, missing, signed_by, may_sign)
     """
     product, name = names.split_component(component)
     words = _notes(notes, notes_file)
     order = Order(product=product, component=name, severity=Severity(severity), notes=words, **details)
     started = time.monotonic()
     with progress_bar() as progress:
-        means = _means(config_path, passphrase_file, level, progress)
+        signer = {"who": who, "key_folder": key_folder, "passphrase_file": passphrase_file}
+        means = _means(config_path, level, progress, **signer)
         outcome = publishing.publish(means, order, source, dry_run=dry_run)
     _say(outcome.notes)
-    _report(order, outcome, time.monotonic() - started, _expiry(means), as_json=as_json)
+    _report(means, order, outcome, time.monotonic() - started, as_json=as_json)
 
 
 @click.command(short_help="Sign the catalogue anew before it lapses.")
+@click.argument("roles", metavar="[ROLE]...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Also what people sign: all that is due, or these ROLEs.")
+@signer_options
 @json_option
 @config_option
-@passphrase_option
-def resign(*, as_json: bool, config_path: Path, passphrase_file: Path | None) -> None:
-    """Sign the catalogue's snapshot and timestamp anew, so that they do not lapse; publish does so by itself.
+def resign(roles: tuple[str, ...], *, everything: bool, as_json: bool, config_path: Path, **signer: Any) -> None:
+    """Sign the catalogue's snapshot and timestamp anew, as catalogue-timer does every six hours.
 
-    The timestamp lapses after 3 days, the snapshot after 7: run this every day.
+    With --all, collect in one session what people sign: each statement that has a third of its time left, or the
+    ROLEs that are named. The others sign it with 'spot-mirror approve'.
 
     \b
-    --json: catalogue_version, good_until, notes
+    --json: catalogue_version, good_until, signed (roles), waits (a list of role, missing, signed_by, may_sign)
     """
-    means = _means(config_path, passphrase_file, None, lambda _what, _done, _total: None)
-    version, notes = publishing.resign(means)
-    expires = _expiry(means)
-    _say(notes)
+    if roles and not everything:
+        raise click.UsageError("People sign for ROLEs: add --all.")
+    using = signing(config_path, **signer)
+    settled = holders.renew(using, roles or None) if everything else None
+    if settled is None or (using.online is not None and settled.shown is None):
+        timer.turn(using, online_ring(config.load(config_path), signer["passphrase_file"]), force=True)
+    version, expires = _now_on(using)
     if as_json:
-        click.echo(json_document({"catalogue_version": version, "good_until": rfc3339(expires), "notes": notes}))
+        waiting = waits_document(using.ring, settled.waits) if settled else []
+        signed = [*settled.signed] if settled else ["snapshot", "timestamp"]
+        answer = {"catalogue_version": version, "good_until": rfc3339(expires), "signed": signed, "waits": waiting}
+        click.echo(json_document(answer))
         return
-    click.echo(f"The catalogue is signed anew: version {version}.")
+    if settled is None:
+        click.echo(f"The catalogue is signed anew: version {version}.")
+    else:
+        click.echo(f"Signed: {', '.join(settled.signed) or 'nothing is due'}.")
+        say_settled(using.ring, settled)
     click.echo(_good_until(expires))
 
 
@@ -179,24 +197,20 @@ def _notes(notes: str, file: TextIO | None) -> str:
         raise click.UsageError(f"{file.name} is not text in UTF-8.") from error
 
 
-def _means(config_path: Path, passphrase_file: Path | None, level: int | None, progress: Progress) -> Means:
-
-    loaded = config.load(config_path)
-    configured = loaded.publishing.passphrase_file
-    file = passphrase_file or (Path(configured) if configured else None)
+def _means(config_path: Path, level: int | None, progress: Progress, **signer: Any) -> Means:
     return Means(
-        place=Place(loaded.data_dir, LocalBlobs(loaded.data_dir)),
-        ring=keys.read(Path(loaded.publishing.keys), reader(file, "Passphrase of the signing keys")),
-        clock=lambda: datetime.now(UTC),
-        level=level or loaded.publishing.level,
+        signing=signing(config_path, **signer),
+        level=level or config.load(config_path).publishing.level,
         workers=os.cpu_count() or 1,
         progress=progress,
     )
 
 
-def _report(order: Order, outcome: Outcome, seconds: float, expires: datetime, *, as_json: bool) -> None:
+def _report(means: Means, order: Order, outcome: Outcome, seconds: float, *, as_json: bool) -> None:
+    _, expires = _now_on(means.signing)
     if as_json:
-        click.echo(json_document(_document(order, outcome, seconds, expires)))
+        waiting = waits_document(means.signing.ring, outcome.waits)
+        click.echo(json_document({**_document(order, outcome, seconds, expires), "waits": waiting}))
         return
     click.echo(f"{order.name}: {outcome.state.value}.")
     click.echo(f"  read as   {_FORMS[outcome.form]}")
@@ -206,6 +220,8 @@ def _report(order: Order, outcome: Outcome, seconds: float, expires: datetime, *
         click.echo(f"  kinds     config: {_count(outcome.config)}, state: {_count(outcome.state_files)}")
     click.echo(f"  channels  {', '.join(outcome.channels)}")
     click.echo(f"  catalogue version {outcome.version}")
+    for line in say_waits(means.signing.ring, outcome.waits, {order.product, "targets"}):
+        click.echo(f"  {line}")
     click.echo(f"  {_good_until(expires)}")
 
 
@@ -233,12 +249,14 @@ def _count(files: int) -> str:
     return f"{files} file{'' if files == 1 else 's'}"
 
 
-def _expiry(means: Means) -> datetime:
-    return catalogue.read_chain(means.place.catalogue).timestamp.expires
+def _now_on(using: Signing) -> tuple[int, datetime]:
+    """The catalogue's version, and when its timestamp lapses."""
+    timestamp = catalogue.read_chain(using.place.catalogue).timestamp
+    return timestamp.version, timestamp.expires
 
 
 def _good_until(expires: datetime) -> str:
-    return f"catalogue good until {utc(expires)} (timestamp), then: spot-mirror resign"
+    return f"catalogue good until {utc(expires)} (timestamp), signed anew by spot-mirror catalogue-timer, or resign"
 
 
 def _say(notes: tuple[str, ...]) -> None:

@@ -16,8 +16,8 @@ from mirror.cli.output import json_document, rfc3339, table, utc
 from mirror.cli.progress import size
 from mirror.cli.store import json_option
 from mirror.errors import BlobFault
+from mirror.place import Place
 from mirror.publishing.examine import Examined, Health, examine
-from mirror.publishing.journal import Place
 from mirror.publishing.stored import pack_length
 from spot_client.wire import names
 from spot_client.wire.index import Index, Release, Tombstone

@@ -9,8 +9,8 @@ from mirror import catalogue
 from mirror.blobs import Blobs
 from mirror.catalogue import Chain
 from mirror.errors import BlobFault, PublishError
+from mirror.place import Place
 from mirror.publishing import stored
-from mirror.publishing.journal import Place
 from spot_client.wire import names
 from spot_client.wire.errors import WireError
 from spot_client.wire.index import Index, Release

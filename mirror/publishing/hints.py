@@ -1,32 +1,32 @@
 """What a publisher may have overlooked: sentences, and never a refusal. Pure."""
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from mirror.catalogue import Catalogue
 from mirror.publishing import kinds
 from mirror.publishing.order import Order
 from mirror.publishing.pack import Layout
 from mirror.publishing.tree import Form
 from spot_client.wire import names
-from spot_client.wire.index import Release
+from spot_client.wire.index import Index, Release
 from spot_client.wire.manifest import Directory, Entry, File, Kind, Manifest, Symlink
 
 _OTHER_ARCHIVES: Final = (".7z", ".rar", ".tar.lz", ".tar.lz4", ".tar.lzma", ".tar.z", ".tlz", ".zipx", ".cpio")
 _CHANNEL: Final = "stable"  # that of everybody
 
 
-def hints(order: Order, name: str, layout: Layout, known: Catalogue) -> Iterator[str]:
-    """What may be wrong with `order`; `name`: the source's, `known`: what is on offer before it."""
+def hints(order: Order, name: str, layout: Layout, offered: Callable[[str, str], Index]) -> Iterator[str]:
+    """What may be wrong with `order`; `name`: the source's, `offered`: what a product's component has before it."""
     if order.platform == "any":
         yield from _one_platform(name, layout)
     if names.check_version(order.version).is_prerelease and _CHANNEL in order.channels:
         yield f"{order.version} is a pre-release, and is offered in {_CHANNEL}."
     for needed in sorted(order.requires):
-        if not known.ever_published(*names.split_component(needed)):
+        there = offered(*names.split_component(needed))
+        if not (there.releases or there.tombstones):
             yield f"{needed}, which it requires, is not published: nobody can install this before it is."
     yield from _parted_state(order, layout)
     if layout.form is Form.FILE and not order.opaque and name.lower().endswith(_OTHER_ARCHIVES):
@@ -43,10 +43,9 @@ def changed_kinds(before: Manifest, layout: Layout) -> Iterator[str]:
         yield f"{path!r} is of kind {new.value}, and was {was.value} in {before.version}{more}: is that meant?"
 
 
-def previous(order: Order, known: Catalogue) -> Release | None:
+def previous(order: Order, offered: Index) -> Release | None:
     """The newest other release of the component for the same platform."""
-    offered = known.indexes.get((order.product, order.component))
-    lines = [line for line in offered.releases if line.platform == order.platform] if offered else []
+    lines = [line for line in offered.releases if line.platform == order.platform]
     others = [line for line in lines if line.version != order.version]
     return max(others, key=lambda line: names.check_version(line.version), default=None)
 

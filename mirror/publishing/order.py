@@ -1,15 +1,15 @@
 """What is to be published, with what, and what came of it. Values only."""
 
-from collections.abc import Callable
 from datetime import datetime
 from enum import Enum
 
 import msgspec
 
-from mirror.publishing.journal import Place
-from mirror.publishing.keys import Ring
+from mirror.place import Place
 from mirror.publishing.limits import Limits
 from mirror.publishing.tree import Form, Progress
+from mirror.signing.candidate import Wait
+from mirror.signing.means import Signing
 from spot_client.wire.index import Release, Severity
 from spot_client.wire.sealed import Seal
 
@@ -63,6 +63,7 @@ class State(Enum):
     """What came of an order."""
 
     PUBLISHED = "published"
+    STAGED = "staged: it waits for approval"
     PROMOTED = "promoted"
     ALREADY = "already published"
     DRY_RUN = "nothing done"
@@ -72,7 +73,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What came of an order.
 
     `form`: what the source was read as. `files`, `config`, `state_files`: how many files there are, and of the kinds.
-    Sizes in bytes; `stored`: the pack's. `version`: the catalogue's. `notes`: for people.
+    Sizes in bytes; `stored`: the pack's. `version`: the catalogue's that clients see. `waits`: for whose signatures.
+    `notes`: for people.
     """
 
     state: State
@@ -84,16 +86,25 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     stored: int
     version: int
+    waits: tuple[Wait, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 class Means(msgspec.Struct, frozen=True, kw_only=True):
-    """What publishing works with. `level`: of zstd; `workers`: blocks compressed at once; `clock`: UTC."""
+    """What publishing works with. `level`: of zstd; `workers`: blocks compressed at once."""
 
-    place: Place
-    ring: Ring
-    clock: Callable[[], datetime]
+    signing: Signing
     level: int
     workers: int
     limits: Limits = Limits()
     progress: Progress = lambda _what, _done, _total: None
+
+    @property
+    def place(self) -> Place:
+        """Where all of it lies."""
+        return self.signing.place
+
+    @property
+    def now(self) -> datetime:
+        """The clock, UTC."""
+        return self.signing.clock()

@@ -1,9 +1,10 @@
 """Publishing a release: visible whole, or not at all.
 
 Under a lock, in this order: what a killed run left is cleared up; the source is read and compared with what is on
-offer; the journal; the pack and the manifest, staged and then put among the blobs; the new index and the signatures
-that lead to it, all durable; and then one rename of timestamp.json, before which no client sees anything of it. Killed
-anywhere, the next run ends in a valid catalogue (`mirror.publishing.journal`); failed anywhere, the run clears up.
+offer, or staged; the journal; the pack and the manifest, written and then put among the blobs; the new index, staged
+and signed by whoever is here. Once enough people have signed, one rename of timestamp.json makes it visible, before
+which no client sees anything of it (`mirror.signing`). Killed anywhere, the next run ends in a valid catalogue
+(`mirror.publishing.journal`); failed anywhere, the run clears up.
 
 A release is immutable. The same content again is no error: it may add channels, and takes none away.
 """
@@ -15,17 +16,18 @@ from pathlib import Path
 
 import msgspec
 
-from ca import files
-from mirror import catalogue
 from mirror.blobs import make_folder
-from mirror.catalogue import Catalogue
 from mirror.errors import BlobFault, Conflict, PublishError
-from mirror.publishing import hints, journal, kinds, pack, signing, source, stored, tree
-from mirror.publishing.journal import Journal, Place
-from mirror.publishing.keys import Ring
+from mirror.place import Place
+from mirror.publishing import hints, journal, kinds, pack, source, stored, tree
+from mirror.publishing.journal import Journal
 from mirror.publishing.order import Means, Order, Outcome, State
 from mirror.publishing.pack import Layout
 from mirror.publishing.turn import turn
+from mirror.signing.draft import Draft
+from mirror.signing.stage import Settled
+from mirror.signing.staged import Change
+from mirror.signing.switch import changing
 from spot_client.wire import index, manifest, names
 from spot_client.wire.errors import WireError
 from spot_client.wire.index import Index, Release
@@ -36,52 +38,32 @@ from spot_client.wire.sealed import Seal
 def publish(means: Means, order: Order, origin: Path, *, dry_run: bool = False) -> Outcome:
     """Publish what lies in `origin`: a folder, an archive, or any other file (`mirror.publishing.source`).
 
+    It is signed for by whoever is here, and visible as soon as enough people have signed (`mirror.signing`).
+
     Raises:
         Conflict: reason `other-content`, `other-spelling` or `withdrawn`.
         SourceError: the source cannot be used.
-        PublishError: reason `requires-itself`, `too-large`, `no-space`, `not-a-folder` or `io`; nothing was published.
+        PublishError: reason `requires-itself`, `too-large`, `no-space`, `not-a-folder`, `no-catalogue` or `io`; nothing
+            was published.
         Busy, SigningError, PassphraseError, CatalogueFault, BlobFault, BadName, FormatError: as they say.
     """
-    _check(order, means.clock())
+    _check(order, means.now)
     with turn(means.place) as undone:
-        known = catalogue.load(means.place.catalogue)
-        present = _present(known, order)
-        if not dry_run and _signs(means, order, present):
-            means.ring.signers("timestamp")  # a wrong passphrase shows now, not after an hour of reading
-        scratch = means.place.staging
-        with source.read(origin, means.limits, scratch, means.progress, opaque=order.opaque) as found:
+        with changing(means.place):
+            draft = Draft(means.signing)
+        offered = draft.index(order.product, order.component)
+        present = _present(offered, order)
+        if not dry_run and (present is None or not set(order.channels) <= set(present.channels)):
+            draft.unlock(order.product)  # a wrong passphrase shows now, not after an hour of reading
+        with source.read(origin, means.limits, means.place.staging, means.progress, opaque=order.opaque) as found:
             tree.check_platform(found, order.platform)
             layout = pack.lay_out(kinds.assign(found, order.config, order.state), means.progress)
             if present is not None:
-                outcome = _again(means, order, layout, present, dry_run=dry_run)
+                outcome = _again(means, draft, order, layout, present, dry_run=dry_run)
             else:
-                outcome = _new(means, order, layout, known, dry_run=dry_run)
-        said = hints.hints(order, origin.name, layout, known)
-        reminders = signing.reminders(catalogue.read_chain(means.place.catalogue), means.clock())
-        notes = (*undone, *outcome.notes, *said, *reminders)
-        return msgspec.structs.replace(outcome, notes=notes)
-
-
-def start(place: Place, ring: Ring, now: datetime) -> None:
-    """Make the first catalogue, which offers nothing yet.
-
-    Raises:
-        FileExistsError: there is one.
-        OSError: it cannot be written.
-    """
-    make_folder(place.data)
-    place.catalogue.mkdir(mode=0o700)
-    files.sync_folder(place.data)
-    for name, raw in signing.first(ring, now).items():
-        files.replace(place.catalogue / name, raw)
-
-
-def resign(means: Means) -> tuple[int, tuple[str, ...]]:
-    """Sign snapshot and timestamp anew; the catalogue's new version, and notes for people. Raises as `publish`."""
-    with turn(means.place) as undone:
-        chain = catalogue.read_chain(means.place.catalogue)
-        _switch(means.place, Journal(what="The new signing"), signing.resign(chain, means.ring, means.clock()))
-        return chain.timestamp.version + 1, (*undone, *signing.reminders(chain, means.clock()))
+                outcome = _new(means, draft, order, layout, dry_run=dry_run)
+        said = hints.hints(order, origin.name, layout, draft.index)
+        return msgspec.structs.replace(outcome, notes=(*undone, *outcome.notes, *said, *draft.reminders()))
 
 
 def _check(order: Order, now: datetime) -> None:
@@ -92,46 +74,47 @@ def _check(order: Order, now: datetime) -> None:
         raise PublishError("requires-itself", f"{order.name} requires its own component: leave that requirement out.")
 
 
-def _present(known: Catalogue, order: Order) -> Release | None:
-    offered = known.indexes.get((order.product, order.component))
+def _present(offered: Index, order: Order) -> Release | None:
     version = names.check_version(order.version)
-    for other in known.ever_published(order.product, order.component):
+    for other in {line.version for line in offered.releases} | {line.version for line in offered.tombstones}:
         if other != order.version and names.check_version(other) == version:
             raise Conflict("other-spelling", f"{order.name}: this version is published as {other}. Use that spelling.")
-    for tombstone in offered.tombstones if offered else ():
+    for tombstone in offered.tombstones:
         if (tombstone.version, tombstone.platform) == (order.version, order.platform):
             raise Conflict("withdrawn", f"{order.name} was withdrawn: publish it under a new version.")
-    return known.release(order.product, order.component, order.version, order.platform)
+    this = (order.version, order.platform)
+    return next((line for line in offered.releases if (line.version, line.platform) == this), None)
 
 
-def _signs(means: Means, order: Order, present: Release | None) -> bool:
-    """Whether anything will be signed for an order, if its source is what it has to be."""
-    if present is None or not set(order.channels) <= set(present.channels):
-        return True
-    roles = catalogue.read_chain(means.place.catalogue).roles
-    return any(
-        signing.due(role, roles[role].expires, means.clock()) for role in (*signing.TOP_ROLES[1:], order.product)
-    )
-
-
-def _new(means: Means, order: Order, layout: Layout, known: Catalogue, *, dry_run: bool) -> Outcome:
-    notes = tuple(_changes(means.place, order, layout, known))
+def _new(means: Means, draft: Draft, order: Order, layout: Layout, *, dry_run: bool) -> Outcome:
+    notes = tuple(_changes(means.place, order, layout, draft.index(order.product, order.component)))
     if dry_run:
-        outcome = _outcome(State.DRY_RUN, order.channels, layout, 0, known.version)
+        outcome = _outcome(State.DRY_RUN, order.channels, layout, 0, draft.version)
         return msgspec.structs.replace(outcome, notes=notes)
     keys = {name: f"{order.key}/{name}" for name in ("pack", "manifest")}
-    line = Journal(what=f"The publish of {order.name}", blobs=tuple(keys.values()))
-    journal.begin(means.place, line)
+    blobs = tuple(keys.values())
+    journal.begin(means.place, Journal(what=f"The publish of {order.name}", blobs=blobs))
     staging = means.place.staging
     make_folder(staging)
     blocks = pack.write(layout, staging / "pack", level=means.level, workers=means.workers, progress=means.progress)
     seal = _seal(means, order, layout, blocks)
     for name, key in keys.items():
         means.place.blobs.put(key, staging / name)
-    release = order.release(seal, means.clock())
-    version = _offer(means, order, line, release)
-    outcome = _outcome(State.PUBLISHED, release.channels, layout, sum(block.length for block in blocks), version)
-    return msgspec.structs.replace(outcome, notes=notes)
+    release = order.release(seal, means.now)
+    settled = _offer(means, order, release, draft.change(order.product, f"{order.name}: new", blobs))
+    stored_bytes = sum(block.length for block in blocks)
+    outcome = _outcome(State.PUBLISHED, release.channels, layout, stored_bytes, draft.version)
+    return msgspec.structs.replace(_settled(outcome, order, settled), notes=notes)
+
+
+def _settled(outcome: Outcome, order: Order, settled: Settled) -> Outcome:
+    """The outcome once it is known what became visible."""
+    shown = settled.shown
+    version = shown.version if shown else outcome.version
+    outcome = msgspec.structs.replace(outcome, version=version, waits=settled.waits)
+    if shown is not None and any(change.role == order.product for change in shown.changes):
+        return outcome
+    return msgspec.structs.replace(outcome, state=State.STAGED)
 
 
 def _seal(means: Means, order: Order, layout: Layout, blocks: tuple[Block, ...]) -> Seal:
@@ -151,29 +134,30 @@ def _seal(means: Means, order: Order, layout: Layout, blocks: tuple[Block, ...])
     return seal
 
 
-def _changes(place: Place, order: Order, layout: Layout, known: Catalogue) -> Iterator[str]:
+def _changes(place: Place, order: Order, layout: Layout, offered: Index) -> Iterator[str]:
     """What is worth a note when compared with the release before."""
-    line = hints.previous(order, known)
+    line = hints.previous(order, offered)
     if line is not None:
         key = msgspec.structs.replace(order, version=line.version).key
         with contextlib.suppress(BlobFault, WireError):  # a note is not worth a refusal: `release show` tells of it
             yield from hints.changed_kinds(stored.read_manifest(place.blobs, key, line), layout)
 
 
-def _again(means: Means, order: Order, layout: Layout, present: Release, *, dry_run: bool) -> Outcome:
-    """The release is on offer: hold the source to it, and add the channels that it lacks."""
+def _again(means: Means, draft: Draft, order: Order, layout: Layout, present: Release, *, dry_run: bool) -> Outcome:
+    """The release is on offer, or staged: hold the source to it, and add the channels that it lacks."""
     length = stored.compare(means.place.blobs, order, layout, present)
-    known = catalogue.read_chain(means.place.catalogue)
     channels = tuple(sorted({*present.channels, *order.channels}))
     notes = () if _same_words(order, present) else ("Severity, restart, notes and requirements stay as published.",)
-    outcome = _outcome(State.ALREADY, channels, layout, length, known.timestamp.version)
+    outcome = _outcome(State.ALREADY, channels, layout, length, draft.version)
     outcome = msgspec.structs.replace(outcome, notes=notes)
-    if dry_run or not _signs(means, order, present):
-        return msgspec.structs.replace(outcome, state=State.DRY_RUN) if dry_run else outcome
-    line = Journal(what=f"The change of channels of {order.name}")
-    version = _offer(means, order, line, msgspec.structs.replace(present, channels=channels))
-    state = State.PROMOTED if channels != present.channels else State.ALREADY
-    return msgspec.structs.replace(outcome, state=state, version=version)
+    if dry_run:
+        return msgspec.structs.replace(outcome, state=State.DRY_RUN)
+    if channels == present.channels:
+        waiting = order.product in draft.staged.statements
+        return msgspec.structs.replace(outcome, state=State.STAGED) if waiting else outcome
+    change = draft.change(order.product, f"{order.name}: also in {', '.join({*channels} - {*present.channels})}")
+    settled = _offer(means, order, msgspec.structs.replace(present, channels=channels), change)
+    return _settled(msgspec.structs.replace(outcome, state=State.PROMOTED), order, settled)
 
 
 def _same_words(order: Order, present: Release) -> bool:
@@ -181,31 +165,24 @@ def _same_words(order: Order, present: Release) -> bool:
     return asked == (present.severity, present.restart, present.notes, present.requires)
 
 
-def _offer(means: Means, order: Order, line: Journal, release: Release) -> int:
-    """Switch to an index with `release` in it, in place of the one of that name; the catalogue's new version."""
-    chain = catalogue.read_chain(means.place.catalogue)
-    old = catalogue.load(means.place.catalogue).indexes.get((order.product, order.component))
-    offered = old or Index(product=order.product, component=order.component)
-    this = (release.version, release.platform)
-    others = [other for other in offered.releases if (other.version, other.platform) != this]
-    releases = sorted([*others, release], key=lambda one: (names.check_version(one.version), one.platform))
-    packed = index.encode(msgspec.structs.replace(offered, releases=tuple(releases)), level=means.level)
-    if len(packed) > index.MAX_PACKED_BYTES:
-        raise PublishError("too-large", f"{order.product}/{order.component} has more releases than an index holds.")
-    index.decode(packed)
-    signed = signing.offer(chain, means.ring, (order.product, order.component), packed, means.clock())
-    _switch(means.place, line, signed)
-    return chain.timestamp.version + 1
+def _offer(means: Means, order: Order, release: Release, change: Change) -> Settled:
+    """Stage an index with `release` in it, in place of the one of that name.
 
-
-def _switch(place: Place, line: Journal, signed: signing.Files) -> None:
-    """Write the signed files; the last one, timestamp.json, makes them count."""
-    *unseen, last = signed
-    journal.begin(place, msgspec.structs.replace(line, files=tuple(unseen)))
-    for name in (*unseen, last):
-        path = place.catalogue / name
-        make_folder(path.parent)
-        files.replace(path, signed[name])
+    The catalogue is read again: whoever halts or withdraws something does not wait for a publish, which may take long.
+    """
+    with changing(means.place):
+        draft = Draft(means.signing)
+        offered = draft.index(order.product, order.component)
+        _present(offered, order)
+        this = (release.version, release.platform)
+        others = [other for other in offered.releases if (other.version, other.platform) != this]
+        releases = sorted([*others, release], key=lambda one: (names.check_version(one.version), one.platform))
+        packed = index.encode(msgspec.structs.replace(offered, releases=tuple(releases)), level=means.level)
+        if len(packed) > index.MAX_PACKED_BYTES:
+            raise PublishError("too-large", f"{order.product}/{order.component} has more releases than an index holds.")
+        index.decode(packed)
+        draft.put(index.target_path(order.product, order.component), packed, change)
+        return draft.settle(only={order.product, "targets"})
 
 
 def _outcome(state: State, channels: tuple[str, ...], layout: Layout, length: int, version: int) -> Outcome:

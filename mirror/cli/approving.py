@@ -1,0 +1,125 @@
+"""The commands `staged`, `approve` and `discard`: what waits for signatures, signed or forgotten."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mirror.cli.options import config_option
+from mirror.cli.output import counted, json_document
+from mirror.cli.progress import progress_bar
+from mirror.cli.signers import say_settled, say_waits, signer_options, signing, waits_document
+from mirror.cli.store import json_option
+from mirror.errors import SigningError
+from mirror.publishing import approve as approving
+from mirror.publishing.approve import Proposal
+from mirror.signing.ring import Ring
+
+
+@click.command(short_help="List what waits for signatures.")
+@json_option
+@config_option
+def staged(*, as_json: bool, config_path: Path) -> None:
+    """List what waits for signatures: what it changes, who has signed, and who may.
+
+    \b
+    --json: a list of role, version, changes (kind and what), missing, signed_by, may_sign
+    """
+    using = signing(config_path)
+    found = approving.look(using)
+    if as_json:
+        click.echo(json_document([_document(using.ring, one) for one in found]))
+    elif not found:
+        click.echo("Nothing waits for signatures.")
+    for one in found if not as_json else ():
+        show(one)
+        for line in say_waits(using.ring, [one.wait]):
+            click.echo(f"  {line}")
+
+
+@click.command(short_help="Sign what waits, as the second person.")
+@click.argument("roles", metavar="[ROLE]...", nargs=-1)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Check and show everything, and sign nothing.")
+@signer_options
+@json_option
+@config_option
+def approve(
+    roles: tuple[str, ...], *, yes: bool, dry_run: bool, as_json: bool, config_path: Path, **signer: Any
+) -> None:
+    """Look at what waits for signatures, and sign it: all that your key may sign, or of that these ROLEs.
+
+    ROLE is a product, or root, targets, halts, house. Each release that is new is read and hashed again first; what
+    would change a published release is refused. What has enough signatures becomes visible.
+
+    \b
+    --json: signed (roles), visible (whether clients see it now), catalogue_version (or null),
+      waits (a list of role, missing, signed_by, may_sign)
+    """
+    using = signing(config_path, **signer)
+
+    def agree(found: tuple[Proposal, ...], name: str) -> bool:
+        for one in found if not as_json else ():
+            show(one)
+        if dry_run:
+            click.echo(f"{name} would sign this. Nothing was signed.", err=True)
+            return False
+        if yes or as_json or not sys.stdin.isatty():
+            return True
+        return click.confirm(f"Sign this as {name}?", err=True)
+
+    with progress_bar() as progress:
+        settled = approving.approve(using, roles or None, agree, progress)
+    if settled is None:
+        nothing = {"signed": [], "visible": False, "catalogue_version": None, "waits": []}
+        click.echo(json_document(nothing) if as_json else "Nothing was signed.")
+        return
+    if as_json:
+        version = settled.shown.version if settled.shown else None
+        answer = {"signed": [*settled.signed], "visible": version is not None, "catalogue_version": version}
+        click.echo(json_document({**answer, "waits": waits_document(using.ring, settled.waits)}))
+        return
+    click.echo(f"Signed: {', '.join(settled.signed)}.")
+    say_settled(using.ring, settled)
+
+
+@click.command(short_help="Forget what waits for signatures.")
+@click.argument("roles", metavar="ROLE...", nargs=-1, required=True)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask (only a terminal is asked).")
+@config_option
+def discard(roles: tuple[str, ...], *, yes: bool, config_path: Path) -> None:
+    """Forget what waits for signatures for these ROLEs, and remove what was stored for it.
+
+    What clients see is not touched.
+    """
+    using = signing(config_path)
+    waiting = {one.role for one in approving.look(using)}
+    unknown = [role for role in roles if role not in waiting]
+    if unknown:
+        known = ", ".join(sorted(waiting)) or "nothing"
+        raise SigningError("nothing-waits", f"Nothing waits for {unknown[0]} (waiting: {known}).")
+    if not yes and sys.stdin.isatty() and not click.confirm(f"Forget what waits for {', '.join(roles)}?", err=True):
+        click.echo("Nothing was changed.")
+        return
+    gone = approving.discard(using, roles)
+    click.echo(f"Forgotten: {counted(len(gone), 'change')}.")
+    for what in gone:
+        click.echo(f"  {what}")
+
+
+def show(one: Proposal) -> None:
+    """Print what the next version of a role changes."""
+    click.echo(f"{one.role}, version {one.version}:")
+    for difference in one.differences:
+        click.echo(f"  {difference.kind:10} {difference.what}")
+    if not one.differences:
+        click.echo("  the same, signed anew")
+
+
+def _document(keys: Ring, one: Proposal) -> dict[str, Any]:
+    changes = [{"kind": difference.kind, "what": difference.what} for difference in one.differences]
+    return {"role": one.role, "version": one.version, "changes": changes, **waits_document(keys, [one.wait])[0]}
+
+
+COMMANDS: tuple[click.Command, ...] = (staged, approve, discard)

@@ -1,0 +1,144 @@
+"""The second person's part: what waits is shown beside what is published, its bytes are hashed again, and it is signed.
+
+Nothing is signed that would change what was published (`mirror.signing.review`), nor a release whose manifest or pack
+is not there as it was signed for.
+"""
+
+from collections.abc import Callable, Collection
+
+import msgspec
+
+from mirror.catalogue import Chain
+from mirror.errors import BlobFault, Conflict
+from mirror.place import Place
+from mirror.publishing import stored
+from mirror.publishing.tree import Progress
+from mirror.signing import papers, people, proposal, stage
+from mirror.signing.candidate import Wait, waits
+from mirror.signing.means import Signing
+from mirror.signing.review import Difference
+from mirror.signing.ring import Ring
+from mirror.signing.stage import Settled
+from mirror.signing.staged import Staged
+from mirror.signing.switch import changing
+from spot_client.wire.errors import WireError
+
+
+class Proposal(msgspec.Struct, frozen=True):
+    """The next version of a role: what it changes, and whose signatures it waits for."""
+
+    role: str
+    version: int
+    differences: tuple[Difference, ...]
+    wait: Wait
+
+
+def look(signing: Signing) -> tuple[Proposal, ...]:
+    """What waits. Takes no lock and changes nothing. Raises Conflict, CatalogueFault, SigningError."""
+    known, staged = proposal.chain(signing.place), proposal.read_staged(signing.place)
+    staged.follow(known)
+    return proposals(signing.place, signing.ring, known, staged, None)
+
+
+def approve(
+    signing: Signing,
+    only: Collection[str] | None,
+    agree: Callable[[tuple[Proposal, ...], str], bool],
+    progress: Progress,
+) -> Settled | None:
+    """Sign what waits, or of that `only` these roles; None if there is nothing to sign, or `agree` says no.
+
+    Args:
+        agree: shown what would be signed, and whose key signs.
+
+    Raises:
+        Conflict: reason `changed-release`, `bad-target`, `changed-meanwhile`, or `not-stored`: what is to be released
+            is not there as it was signed for.
+        SigningError: as `people.choose`; reason `not-a-signer` also if no key here may sign.
+        PassphraseError, Busy, CatalogueFault: as they say.
+    """
+    with changing(signing.place):
+        known, staged = stage.open_staged(signing)
+    found = proposals(signing.place, signing.ring, known, staged, only)
+    if not found:
+        return None
+    name = people.choose(signing.ring, [one.wait for one in found], signing.signer)
+    if name is None:
+        raise people.nobody_here(signing.ring, [one.wait for one in found])
+    keyid = signing.ring.key(name).verifier.keyid
+    mine = tuple(one for one in found if keyid in one.wait.keyids)
+    for one in mine:
+        _check_stored(signing, one, progress)
+    if not agree(mine, name):
+        return None
+    with changing(signing.place):
+        again, now = stage.open_staged(signing)
+        for one in mine:
+            if now.payload(one.role) != staged.payload(one.role):
+                raise Conflict("changed-meanwhile", f"What waits for {one.role} changed while you looked: look again.")
+        return stage.settle(signing, again, now, name, {one.role for one in mine})
+
+
+def discard(signing: Signing, only: Collection[str]) -> tuple[str, ...]:
+    """Forget what waits for these roles, and remove what was stored for it; what it was, in words.
+
+    Raises:
+        Busy, SigningError, CatalogueFault: as they say.
+    """
+    with changing(signing.place):
+        _, staged = stage.open_staged(signing)
+        gone = staged.drop(frozenset(only))
+        staged.save(signing.place.staged)
+        for change in gone:
+            for key in change.blobs:
+                signing.place.blobs.remove(key)
+        return tuple(change.what for change in gone)
+
+
+def take(signing: Signing, raw: bytes, progress: Progress) -> tuple[tuple[str, ...], Settled]:
+    """Take signatures that were made on another machine; for which roles, and what came of it.
+
+    Raises:
+        Conflict: as `approve`.
+        SigningError: as `papers.take`.
+        Busy, CatalogueFault: as they say.
+    """
+    with changing(signing.place):
+        known, staged = stage.open_staged(signing)
+        roles = papers.take(raw, known, staged)
+        for one in proposals(signing.place, signing.ring, known, staged, roles):
+            _check_stored(signing, one, progress)
+        return roles, stage.settle(signing, known, staged, None)
+
+
+def proposals(
+    place: Place, ring: Ring, known: Chain | None, staged: Staged, only: Collection[str] | None
+) -> tuple[Proposal, ...]:
+    """What waits, or of that `only` these roles, beside what it changes; `ring` knows the names of keys.
+
+    Raises:
+        Conflict: reason `changed-release` or `bad-target`.
+    """
+    return tuple(
+        Proposal(
+            role=line.role,
+            version=staged.statements[line.role].signed.version,
+            differences=tuple(proposal.differences(place, known, staged, line.role, ring)),
+            wait=line,
+        )
+        for line in waits(known, staged)
+        if only is None or line.role in only
+    )
+
+
+def _check_stored(signing: Signing, found: Proposal, progress: Progress) -> None:
+    new = [(one.component, one.release) for one in found.differences if one.release is not None]
+    for number, (component, release) in enumerate(new):
+        progress(f"hashing {component} {release.version}", number, len(new))
+        key = f"releases/{component}/{release.version}/{release.platform}"
+        try:
+            stored.check_pack(signing.place.blobs, key, stored.read_manifest(signing.place.blobs, key, release))
+        except (BlobFault, WireError) as error:
+            raise Conflict(
+                "not-stored", f"{component} {release.version} ({release.platform}) must not be signed for: {error}"
+            ) from error

@@ -1,0 +1,115 @@
+"""Who signs for which role, changed: a key that was lost or stolen, one that is to be new, other thresholds.
+
+A product's key that was stolen may have signed versions far ahead (a fast-forward), which clients hold to. Only other
+keys for snapshot and timestamp undo that: a client then forgets what it had of both (TUF specification §5.3.11), and
+with it the versions of all roles. So these two are exchanged with any key of people.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+
+import msgspec
+
+from mirror.errors import SigningError
+from mirror.signing import roles, stage
+from mirror.signing.draft import Draft
+from mirror.signing.founding import holders
+from mirror.signing.means import Signing
+from mirror.signing.ring import Ring
+from mirror.signing.roles import Keyholders
+from mirror.signing.stage import Settled
+from mirror.signing.switch import changing
+from mirror.signing.terms import ONLINE
+
+
+class Role(msgspec.Struct, frozen=True):
+    """Who signs for a role: `threshold` of the keys `keyids`."""
+
+    name: str
+    threshold: int
+    keyids: tuple[str, ...]
+
+
+def listing(draft: Draft) -> Iterator[Role]:
+    """Every role of the catalogue that clients see."""
+    for role, line in draft.known.root.roles.items():
+        yield Role(role, line.threshold, tuple(line.keyids))
+    for role, below in sorted(roles.delegated(draft.known.targets).items()):
+        yield Role(role, below.threshold, tuple(below.keyids))
+
+
+def replace(signing: Signing, old: str, new: str, online: Callable[[], Mapping[str, str]]) -> Settled:
+    """Stage `new` in place of the key `old` wherever it signs.
+
+    Args:
+        online: makes the next keys of `snapshot` and `timestamp` and gives their names by role; asked where a key of
+            people other than root's is replaced.
+
+    Raises:
+        SigningError: reason `no-key` or `not-in-use`.
+        Busy, CatalogueFault: as they say.
+    """
+    with changing(signing.place):
+        draft = Draft(signing)
+        gone, fresh = signing.ring.key(old).verifier, signing.ring.key(new).verifier
+        affected = {one.name: one for one in listing(draft) if gone.keyid in one.keyids}
+        if not affected:
+            raise SigningError("not-in-use", f"{old} signs for no role: 'spot-mirror keys list' tells who does.")
+        changes = {}
+        for role in affected:
+            delegator = draft.known.root if role in roles.TOP_ROLES else draft.known.targets
+            last = roles.holders_of(delegator, role)
+            kept = tuple(key for key in last.keys if key.keyid not in {gone.keyid, fresh.keyid})
+            changes[role] = Keyholders(last.threshold, (*kept, fresh))
+        if not affected.keys() <= {"root", *ONLINE}:
+            changes |= {role: holders(signing.ring, 1, (name,)) for role, name in online().items()}
+        change = draft.change("", f"{new} in place of {old}")
+        stage.reassign(signing, draft.known, draft.staged, changes, change)
+        return stage.settle(signing, draft.known, draft.staged, None)
+
+
+def assign(signing: Signing, role: str, threshold: int, names: tuple[str, ...]) -> Settled:
+    """Stage other keys or another threshold for a role.
+
+    Raises:
+        SigningError: reason `no-role`, `no-key` or `bad-threshold`.
+        Busy, CatalogueFault: as they say.
+    """
+    with changing(signing.place):
+        draft = Draft(signing)
+        if role not in {one.name for one in listing(draft)}:
+            raise SigningError("no-role", f"There is no role {role!r}: 'spot-mirror keys list' tells which there are.")
+        change = draft.change("", f"{role}: {threshold} of {', '.join(names)}")
+        wanted = {role: holders(signing.ring, threshold, names)}
+        stage.reassign(signing, draft.known, draft.staged, wanted, change)
+        return stage.settle(signing, draft.known, draft.staged, None)
+
+
+def renew(signing: Signing, only: Collection[str] | None) -> Settled:
+    """Stage every statement of people anew that is due, or of these roles in any case, and sign for whoever is here.
+
+    Raises:
+        SigningError: reason `no-role`, or as `people.choose`.
+        PassphraseError, Busy, CatalogueFault: as they say.
+    """
+    with changing(signing.place):
+        draft = Draft(signing)
+        known = {role: one for role, one in draft.known.roles.items() if role not in ONLINE}
+        unknown = set(only or ()) - known.keys()
+        if unknown:
+            raise SigningError("no-role", f"People sign for no role {min(unknown)!r}.")
+        now = signing.clock()
+        due = {role for role, one in known.items() if signing.terms.is_due(role, one.expires, now)}
+        wanted = (set(only) if only is not None else due) - draft.staged.statements.keys()
+        stage.renew(signing, draft.known, draft.staged, sorted(wanted))
+        return draft.settle({*wanted, *(draft.staged.statements if only is None else ())})
+
+
+def next_names(ring: Ring) -> dict[str, str]:
+    """Free names for new keys of snapshot and timestamp."""
+    found = {}
+    for role in sorted(ONLINE):
+        number = 2
+        while f"{role}-{number}" in ring.keys:
+            number += 1
+        found[role] = f"{role}-{number}"
+    return found

@@ -1,0 +1,152 @@
+"""What waits, beside what it would change: the differences that people approve, and the files that statements lead to.
+
+The bytes of a file are those that wait, or those that lie in the catalogue already; its digest stands in its name.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import cast
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from tuf.api.metadata import Root, TargetFile, Targets
+
+from mirror import catalogue
+from mirror.catalogue import Chain
+from mirror.errors import CatalogueFault, Conflict
+from mirror.place import Place
+from mirror.signing import review, roles
+from mirror.signing import staged as staging
+from mirror.signing.review import Difference, Holders
+from mirror.signing.ring import Ring
+from mirror.signing.staged import Staged, Statement
+from spot_client.wire import baselines, halts, index, trust
+from spot_client.wire.digest import sha256_hex
+from spot_client.wire.errors import WireError
+
+
+def chain(place: Place) -> Chain | None:
+    """The catalogue that clients see, or None before there is one. Raises CatalogueFault."""
+    if not (place.catalogue / "timestamp.json").exists():
+        return None
+    return catalogue.read_chain(place.catalogue)
+
+
+def read_staged(place: Place) -> Staged:
+    """What waits for signatures. Raises SigningError: reason `bad-staged`."""
+    return staging.read(place.staged)
+
+
+def check(place: Place, known: Chain | None, staged: Staged, changed: Mapping[str, Statement]) -> None:
+    """Raise Conflict (`changed-release`, `bad-target`) if statements break what never changes."""
+    for role in changed:
+        for _ in differences(place, known, staged, role, None):
+            pass
+
+
+def differences(
+    place: Place, known: Chain | None, staged: Staged, role: str, ring: Ring | None
+) -> Iterator[Difference]:
+    """What the next version of `role` changes; `ring` knows the names of keys.
+
+    Raises:
+        Conflict: reason `changed-release`, or `bad-target`: it leads to what it may not, or to what is not there.
+    """
+    new = staged.statements[role].signed
+    old = known.roles.get(role) if known else None
+    if isinstance(new, Root):
+        yield from review.of_holders(_top(cast("Root | None", old), ring), _top(new, ring))
+        return
+    before = cast("Targets | None", old)
+    if role == "targets":
+        if new.targets:
+            raise _bad_target("targets", min(new.targets))
+        yield from review.of_holders(_delegated(before, ring), _delegated(new, ring))
+        return
+    gone = before.targets.keys() - new.targets.keys() if before else set()
+    if gone:
+        raise Conflict("changed-release", f"{role} would not list {min(gone)} any more: this must not be signed.")
+    for path, target in new.targets.items():
+        last = before.targets.get(path) if before else None
+        if last != target:
+            old_raw = content(place, staged, last) if last else None
+            yield from _file(role, path, old_raw, content(place, staged, target))
+
+
+def leads_to(place: Place, staged: Staged, signed: Targets) -> dict[str, bytes]:
+    """The files, by name in the catalogue's folder, that a statement leads to and that are not there yet."""
+    found = {}
+    for target in signed.targets.values():
+        name = _name(target)
+        if name in staged.files and not (place.catalogue / name).exists():
+            found[name] = content(place, staged, target)
+    return found
+
+
+def _file(role: str, path: str, old: bytes | None, new: bytes) -> Iterator[Difference]:
+    """What changes in one file of the catalogue; each role may list its own only."""
+    try:
+        if role == halts.ROLE:
+            named = halts.decode(new)
+            expected = halts.target_path(named.product)
+            found = review.of_halts(halts.decode(old) if old else None, named)
+        elif role == trust.ROLE:
+            expected = trust.PATH
+            found = review.of_trust(trust.decode(old) if old else None, trust.decode(new), _certificate)
+        elif path == baselines.target_path(role):
+            listed = baselines.decode(new)
+            expected = baselines.target_path(listed.product)
+            found = review.of_baselines(baselines.decode(old) if old else None, listed)
+        else:
+            offered = index.decode(new)
+            expected = index.target_path(role, offered.component) if offered.product == role else ""
+            found = review.of_index(index.decode(old) if old else None, offered)
+    except WireError as error:
+        raise Conflict("bad-target", f"{path} cannot be read: {error} It must not be signed.") from error
+    if expected != path:
+        raise _bad_target(role, path)
+    yield from found
+
+
+def content(place: Place, staged: Staged, target: TargetFile) -> bytes:
+    """The bytes of a file that a statement leads to. Raises CatalogueFault; Conflict: reason `bad-target`."""
+    name = _name(target)
+    raw = staged.files.get(name)
+    if raw is None:
+        try:
+            raw = (place.catalogue / name).read_bytes()
+        except OSError as error:
+            raise CatalogueFault("missing", f"{place.catalogue / name} cannot be read: {error.strerror}.") from error
+    if len(raw) != target.length or sha256_hex(raw) != target.hashes.get("sha256"):
+        raise Conflict("bad-target", f"{target.path} is not what was signed for it: stage it again.")
+    return raw
+
+
+def _name(target: TargetFile) -> str:
+    return f"targets/{target.get_prefixed_paths()[0]}"
+
+
+def _top(root: Root | None, ring: Ring | None) -> Holders:
+    if root is None:
+        return {}
+    return {role: (line.threshold, _names(line.keyids, ring)) for role, line in root.roles.items()}
+
+
+def _delegated(targets: Targets | None, ring: Ring | None) -> Holders:
+    if targets is None:
+        return {}
+    return {role: (line.threshold, _names(line.keyids, ring)) for role, line in roles.delegated(targets).items()}
+
+
+def _names(keyids: list[str], ring: Ring | None) -> frozenset[str]:
+    return frozenset((ring.name(keyid) if ring else None) or f"key {keyid[:12]}" for keyid in keyids)
+
+
+def _certificate(pem: str) -> str:
+    try:
+        return x509.load_pem_x509_certificate(pem.encode()).fingerprint(hashes.SHA256()).hex()[:16]
+    except ValueError as error:
+        raise Conflict("bad-target", f"A pin is not a certificate ({error}): it must not be signed.") from error
+
+
+def _bad_target(role: str, path: str) -> Conflict:
+    return Conflict("bad-target", f"{role} would list {path}, which is not its own: it must not be signed.")

@@ -1,0 +1,126 @@
+"""Changes of the catalogue, staged: a file that a role lists, who signs for a role, a statement signed anew.
+
+Each call changes what waits in memory only; `settle` signs for whoever is here, writes it down, and makes visible what
+enough people have signed, if the online keys are at hand.
+"""
+
+import copy
+from collections.abc import Collection, Mapping
+from typing import cast
+
+import msgspec
+from tuf.api.metadata import Root, TargetFile, Targets
+
+from mirror.catalogue import Chain
+from mirror.errors import SigningError
+from mirror.signing import people, proposal, roles
+from mirror.signing.candidate import Wait, waits
+from mirror.signing.means import Signing
+from mirror.signing.roles import Keyholders
+from mirror.signing.staged import Change, Staged
+from mirror.signing.visible import Shown, show
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """What came of a change: the roles that were signed for, what became visible, and what waits for whom."""
+
+    signed: tuple[str, ...]
+    shown: Shown | None
+    waits: tuple[Wait, ...]
+
+
+def open_staged(signing: Signing) -> tuple[Chain | None, Staged]:
+    """The catalogue that clients see, and what waits to follow on it. The lock is held. Raises as they say."""
+    known = proposal.chain(signing.place)
+    found = proposal.read_staged(signing.place)
+    gone = found.follow(known)
+    if gone:
+        found.save(signing.place.staged)
+    return known, found
+
+
+def put_file(signing: Signing, known: Chain, staged: Staged, target: tuple[str, bytes], change: Change) -> None:
+    """Let the role of `change` list a file, path and bytes, in place of the one of that path.
+
+    A role that is new is delegated, to those who speak for targets.
+    """
+    now, role = signing.clock(), change.role
+    if staged.targets(role, known) is None:
+        targets = next_targets(signing, known, staged, "targets")
+        roles.delegate(targets, role, roles.holders_of(cast("Root", staged.root(known)), "targets"))
+        staged.put("targets", targets, msgspec.structs.replace(change, role="targets", what=f"new: {role}", blobs=()))
+        newer = Targets(version=1, expires=signing.terms.expiry(role, now))
+    else:
+        newer = next_targets(signing, known, staged, role)
+    path, raw = target
+    file = TargetFile.from_data(path, raw, ["sha256"])
+    newer.targets[path] = file
+    staged.files[f"targets/{file.get_prefixed_paths()[0]}"] = raw
+    staged.put(role, newer, change)
+
+
+def next_targets(signing: Signing, known: Chain | None, staged: Staged, role: str) -> Targets:
+    """The next version of targets or of a role that it delegates, to be changed and put: of what waits, if it does."""
+    now = signing.clock()
+    last = cast("Targets", staged.targets(role, known))
+    if role in staged.statements:
+        newer = copy.deepcopy(last)
+        newer.expires = signing.terms.expiry(role, now)
+        return newer
+    return roles.successor(last, role, signing.terms, now)
+
+
+def next_root(signing: Signing, known: Chain | None, staged: Staged) -> Root:
+    """The next root, to be changed and put: of what waits, if it does. Raises SigningError: reason `no-catalogue`."""
+    last = staged.root(known)
+    if last is None:
+        raise SigningError("no-catalogue", "There is no catalogue yet: make one with 'spot-mirror init'.")
+    if "root" not in staged.statements:
+        return roles.successor(last, "root", signing.terms, signing.clock())
+    newer = copy.deepcopy(last)
+    newer.expires = signing.terms.expiry("root", signing.clock())
+    return newer
+
+
+def reassign(signing: Signing, known: Chain, staged: Staged, changes: Mapping[str, Keyholders], change: Change) -> None:
+    """Let other keys speak for roles. What the old ones signed, the new ones are to sign anew: that is staged, too."""
+    root, targets = next_root(signing, known, staged), next_targets(signing, known, staged, "targets")
+    top = {role: holders for role, holders in changes.items() if role in roles.TOP_ROLES}
+    below = {role: holders for role, holders in changes.items() if role not in roles.TOP_ROLES}
+    for role, holders in top.items():
+        roles.assign(root, role, holders)
+    for role, holders in below.items():
+        roles.assign(targets, role, holders)
+    if top:
+        staged.put("root", root, msgspec.structs.replace(change, role="root"))
+    if below or "targets" in top:
+        staged.put("targets", targets, msgspec.structs.replace(change, role="targets"))
+    for role in below:
+        newer = next_targets(signing, known, staged, role)
+        staged.put(role, newer, msgspec.structs.replace(change, role=role, what=f"{role}: signed anew"))
+
+
+def renew(signing: Signing, known: Chain, staged: Staged, which: Collection[str]) -> None:
+    """Stage the next version of these roles, with nothing changed but how long they hold."""
+    at = f"{signing.clock():%Y-%m-%dT%H:%M:%SZ}"
+    for role in which:
+        newer = next_root(signing, known, staged) if role == "root" else next_targets(signing, known, staged, role)
+        staged.put(role, newer, Change(role, f"{role}: signed anew", at))
+
+
+def settle(
+    signing: Signing, known: Chain | None, staged: Staged, signer: str | None, only: Collection[str] | None = None
+) -> Settled:
+    """Sign with the key `signer`, if any, write down what waits, and make visible what can be. The lock is held.
+
+    Args:
+        only: sign only for these roles.
+
+    Raises:
+        SigningError, PassphraseError, Conflict, CatalogueFault: as `people.sign` and `show`.
+    """
+    proposal.check(signing.place, known, staged, staged.statements)
+    signed = people.sign(signing.ring, signer, known, staged, only) if signer is not None else []
+    staged.save(signing.place.staged)
+    shown = show(signing, signing.online, staged) if signing.online is not None else None
+    return Settled(tuple(signed), shown, tuple(waits(proposal.chain(signing.place), staged)))

@@ -1,0 +1,100 @@
+"""One change of the catalogue at a time, and the one step that counts: the replacing of timestamp.json.
+
+    publishing/catalogue.lock   held while what waits or what clients see is changed: for moments, never for hours
+    publishing/switch.json      the files that are being put up, and the timestamp.json that will make them count
+
+A killed run before the step left files that nothing names: they go. After it, they stand. Files are only ever added
+under new names; what a timestamp named is never changed.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from ca import files
+from mirror.blobs import make_folder
+from mirror.disk import in_words
+from mirror.errors import PublishError
+from mirror.locks import locked
+from mirror.place import Place
+from spot_client.wire import document
+from spot_client.wire.digest import sha256_hex
+from spot_client.wire.errors import FormatError
+
+TIMESTAMP: Final = "timestamp.json"
+_PATIENCE: Final = 30.0  # seconds
+_MAX_BYTES: Final = 2**20
+
+
+class _Switch(document.Document, frozen=True):
+    """`files` by name in the catalogue's folder, all new there; `timestamp`: SHA-256 of the one that they wait for."""
+
+    files: tuple[str, ...]
+    timestamp: str
+
+
+@contextmanager
+def changing(place: Place) -> Iterator[None]:
+    """Hold the one right to change the catalogue and what waits; what a killed run left is cleared up first.
+
+    Raises:
+        Busy: another process holds it still after half a minute.
+        PublishError: reason `bad-journal`, or as `mirror.disk`.
+    """
+    with locked(place.folder / "catalogue.lock", "changing the catalogue", seconds=_PATIENCE), in_words(place):
+        _recover(place)
+        try:
+            yield
+        finally:
+            _recover(place)
+
+
+def put_up(place: Place, written: Mapping[str, bytes]) -> None:
+    """Write these files, `timestamp.json` last, which makes them count; the lock is held."""
+    *unseen, last = written
+    new = tuple(name for name in unseen if _content(place.catalogue / name) != written[name])
+    files.replace(_path(place), document.encode(_Switch(files=new, timestamp=sha256_hex(written[last]))), files.PRIVATE)
+    for name in (*new, last):
+        path = place.catalogue / name
+        make_folder(path.parent)
+        files.replace(path, written[name])
+    _path(place).unlink()
+    files.sync_folder(place.folder)
+
+
+def _recover(place: Place) -> None:
+    switch = _read(place)
+    if switch is None:
+        return
+    if sha256_hex(_content(place.catalogue / TIMESTAMP) or b"") != switch.timestamp:
+        for name in switch.files:
+            (place.catalogue / name).unlink(missing_ok=True)
+    for part in place.catalogue.rglob(".*.part"):  # what `ca.files` writes before it renames
+        part.unlink()
+    _path(place).unlink()
+    files.sync_folder(place.folder)
+
+
+def _path(place: Place) -> Path:
+    return place.folder / "switch.json"
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _read(place: Place) -> _Switch | None:
+    path = _path(place)
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_MAX_BYTES + 1)
+        return document.decode(raw, _Switch, max_bytes=_MAX_BYTES, what="The journal of the catalogue")
+    except FileNotFoundError:
+        return None
+    except FormatError as error:
+        hint = f"Move {path} away: at worst, files stay behind that nothing names."
+        raise PublishError("bad-journal", f"{error} {hint}") from error

@@ -1,0 +1,119 @@
+"""The step by which what people have signed becomes the catalogue that clients see.
+
+Whoever holds the online keys takes it: the timer, or on a machine for development the commands themselves. Statements
+that are complete (`mirror.signing.candidate`), the files that they lead to, and a new snapshot are written and durable
+before one rename of timestamp.json, which makes them count. Every signature is checked against the catalogue's own keys
+before it leaves this room, so keys of another catalogue are noticed here and not at a customer's.
+"""
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+import msgspec
+from securesystemslib.signer import Signer
+from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
+
+from mirror import catalogue
+from mirror.catalogue import MAX_METADATA_BYTES, Chain
+from mirror.errors import SigningError
+from mirror.place import Place
+from mirror.signing import proposal, roles
+from mirror.signing.candidate import Candidate, candidate
+from mirror.signing.means import Signing
+from mirror.signing.ring import Ring
+from mirror.signing.staged import Change, Staged, Statement
+from mirror.signing.switch import TIMESTAMP, put_up
+
+S = TypeVar("S", Snapshot, Timestamp)
+Files = dict[str, bytes]
+"""Catalogue files by name, in the order they have to be written: `timestamp.json`, which makes them count, is last."""
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """What became visible: the catalogue's new version, and the changes; none if it only was signed anew."""
+
+    version: int
+    changes: tuple[Change, ...]
+
+
+def show(signing: Signing, online: Ring, staged: Staged, *, renew: bool = False) -> Shown | None:
+    """Make visible what can be; the lock is held. None if there is nothing to do.
+
+    Args:
+        renew: sign snapshot and timestamp anew in any case.
+
+    Raises:
+        Conflict: reason `changed-release`: what was signed would change what is published.
+        SigningError, PassphraseError: the online keys cannot be used, or are not those of the catalogue.
+        CatalogueFault, OSError: as they say; nothing has become visible.
+    """
+    place, chain = signing.place, proposal.chain(signing.place)
+    found = candidate(chain, staged, lambda role: published(place, chain, role))
+    if found is None and (chain is None or not renew):
+        return None
+    if found is not None:
+        proposal.check(place, chain, staged, found.changed)
+    signed = _files(signing, online, staged, found, chain)
+    changed = frozenset(found.changed if found else ())
+    changes = tuple(change for change in staged.changes if change.role in changed)
+    put_up(place, signed)
+    if changed:
+        staged.drop(changed)
+        staged.save(place.staged)
+    return Shown(chain.timestamp.version + 1 if chain else 1, changes)
+
+
+def published(place: Place, chain: Chain | None, role: str) -> Metadata[Targets]:
+    """The visible statement of targets or of a role that it delegates, with its signatures. Raises CatalogueFault."""
+    version = chain.roles[role].version if chain else 1
+    return catalogue.read_statement(place.catalogue, role, version)
+
+
+def _files(signing: Signing, online: Ring, staged: Staged, found: Candidate | None, chain: Chain | None) -> Files:
+    """All that is to be written: what the statements lead to, the statements, snapshot, root, timestamp."""
+    terms, now = signing.terms, signing.clock()
+    changed: dict[str, Statement] = dict(found.changed) if found else {}
+    root = found.root if found else chain.root if chain else None
+    if root is None:
+        raise SigningError("other-keys", "There is no catalogue yet, and what waits is not signed by enough people.")
+    written: Files = {}
+    for role, one in changed.items():
+        if isinstance(one.signed, Targets):
+            written |= proposal.leads_to(signing.place, staged, one.signed)
+        if role != "root":
+            written[f"{one.signed.version}.{role}.json"] = one.to_bytes()
+    lines = [(role, one.signed.version, one.to_bytes()) for role, one in changed.items() if role != "root"]
+    snapshot = roles.next_snapshot(chain.snapshot if chain else None, lines, terms.expiry("snapshot", now))
+    raw = _sign(snapshot, root, online)
+    written[f"{snapshot.version}.snapshot.json"] = raw
+    if "root" in changed:
+        # Clients look for the next root before all else: it comes last before the timestamp that belongs to it.
+        written[f"{root.version}.root.json"] = changed["root"].to_bytes()
+    last = chain.timestamp if chain else None
+    timestamp = roles.next_timestamp(last, (snapshot.version, raw), terms.expiry("timestamp", now))
+    written[TIMESTAMP] = _sign(timestamp, root, online)
+    return written
+
+
+def _sign(signed: S, root: Root, online: Ring) -> bytes:
+    role = signed.type
+    metadata = Metadata(signed)
+    for signer in _signers(role, root, online):
+        metadata.sign(signer, append=True)
+    if not root.get_verification_result(role, metadata.signed_bytes, metadata.signatures).verified:
+        raise SigningError(
+            "other-keys",
+            f"{online.folder} has too few of the catalogue's keys for {role}: name the folder that has them, or "
+            "restore it.",
+        )
+    raw: bytes = metadata.to_bytes()
+    if len(raw) > MAX_METADATA_BYTES[role]:
+        raise SigningError("too-large", f"The {role} metadata would have {len(raw)} bytes, more than clients accept.")
+    return raw
+
+
+def _signers(role: str, root: Root, online: Ring) -> Iterable[Signer]:
+    for keyid in root.roles[role].keyids:
+        name = online.name(keyid)
+        if name is not None and name in online.held():
+            yield online.signer(name)
