@@ -14,8 +14,10 @@ from fuzz.script import Script, change_bytes
 from fuzz.shapes import change_json
 from fuzz.target import Broken, Target, same
 from spot_client.wire import (
+    baselines,
     document,
     frame,
+    halts,
     index,
     installation,
     licences,
@@ -24,6 +26,7 @@ from spot_client.wire import (
     problem,
     sealed,
     thin_snapshot,
+    trust,
 )
 from spot_client.wire.digest import sha256_hex
 from spot_client.wire.errors import DigestError, FormatError
@@ -57,6 +60,9 @@ def _documents() -> tuple[Target, ...]:
         _document("minted", "minted", minted, FormatError),
         _document("licences", "licences", listed, FormatError),
         _document("index", "index", _read_index, FormatError, _tidy_index),
+        _document("baselines", "baselines", _read_baselines, FormatError),
+        _document("halts", "halts", _read_halts, FormatError, _tidy_halts),
+        _document("trust", "trust", _read_trust, FormatError),
         _document("manifest", "manifest", _read_manifest, FormatError, _tidy_manifest),
         Target(name="problem", seeds=(vector("problem.json"),), read=_read_problem, refusals=(), change=change_json),
     )
@@ -97,6 +103,20 @@ def _read_index(raw: bytes) -> bool:
     return same("index", frame.decompress(index.encode(value, level=1), max_size=len(raw), what="It"), raw)
 
 
+def _read_baselines(raw: bytes) -> bool:
+    value = baselines.decode(frame.compress(raw, level=1))
+    return same("baselines", frame.decompress(baselines.encode(value, level=1), max_size=len(raw), what="It"), raw)
+
+
+def _read_halts(raw: bytes) -> bool:
+    value = halts.decode(frame.compress(raw, level=1))
+    return same("halts", frame.decompress(halts.encode(value, level=1), max_size=len(raw), what="It"), raw)
+
+
+def _read_trust(raw: bytes) -> bool:
+    return same("list of mirrors", trust.encode(trust.decode(raw)), raw)
+
+
 def _read_manifest(raw: bytes) -> bool:
     value = manifest.decode(*sealed.seal(raw, level=1))
     again, seal = manifest.encode(value, level=1)
@@ -119,6 +139,10 @@ def _tidy_manifest(value: Any) -> None:
 def _tidy_index(value: Any) -> None:
     for field in ("releases", "tombstones"):
         _sort(value, field, lambda line: (Version(line["version"]), line["platform"]))
+
+
+def _tidy_halts(value: Any) -> None:
+    _sort(value, "halts", lambda line: (line["component"], Version(line["version"]), line["platform"]))
 
 
 def _sort(value: Any, field: str, key: Callable[[Any], Any]) -> None:

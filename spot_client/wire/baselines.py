@@ -10,7 +10,7 @@ import msgspec
 
 from spot_client.wire import document, frame, names
 from spot_client.wire.errors import BadName, FormatError
-from spot_client.wire.index import Moment, Notes, check_moment
+from spot_client.wire.index import Moment, Notes
 
 MAX_PACKED_BYTES: Final = 2**20
 _MAX_BYTES = 8 * 2**20
@@ -74,11 +74,11 @@ def check(baselines: Baselines) -> None:
 
     Raises:
         BadName: a name is not allowed.
-        FormatError: reason `bad-baselines`, or `bad-index` (a moment that is not in the calendar).
+        FormatError: reason `bad-baselines`.
     """
     names.check_product(baselines.product)
     for baseline in baselines.baselines:
-        check_moment(baseline.published)
+        document.check_moment(baseline.published, "bad-baselines", _WHAT)
         for component, version in baseline.components.items():
             names.check_id("component", component)
             names.check_version(version)

@@ -4,6 +4,7 @@ The number is looked at before anything else, so that an old SPOT that meets a n
 not "unknown field". Pure.
 """
 
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -65,6 +66,14 @@ def decode(raw: bytes, shape: type[D], *, max_bytes: int, what: str, max_values:
         return strict_json.decode(raw, shape, max_bytes=max_bytes, first_look=first_look)
     except JsonError as error:
         raise FormatError(error.reason, f"{what}: {error}") from error
+
+
+def check_moment(moment: str, reason: str, what: str) -> None:
+    """Hold a moment of a document, which `what` names in errors, to the calendar. Raises FormatError: `reason`."""
+    try:
+        datetime.fromisoformat(moment)
+    except ValueError as error:
+        raise FormatError(reason, f"{what} has a moment that is not in the calendar: {moment[:40]!r}.") from error
 
 
 def _check_values(raw: bytes, max_values: int, what: str) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from spot_client.wire import document, frame, names
 from spot_client.wire.errors import BadName, FormatError
-from spot_client.wire.index import Moment, Notes, check_moment
+from spot_client.wire.index import Moment, Notes
 
 ROLE: Final = "halts"
 """The TUF role that signs them."""
@@ -76,12 +76,12 @@ def check(halts: Halts) -> None:
 
     Raises:
         BadName: a name is not allowed.
-        FormatError: reason `bad-halts` or `bad-index` (a moment that is not in the calendar).
+        FormatError: reason `bad-halts`.
     """
     names.check_product(halts.product)
     keys = []
     for halt in halts.halts:
-        check_moment(halt.since)
+        document.check_moment(halt.since, "bad-halts", _WHAT)
         component = names.check_id("component", halt.component)
         keys.append((component, names.check_version(halt.version), names.check_platform(halt.platform)))
     if keys != sorted(set(keys)):

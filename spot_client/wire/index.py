@@ -4,7 +4,6 @@ It lies in the catalogue as `PRODUCT/COMPONENT/index.json.zst`: one zstd frame o
 length and digest of the compressed bytes before they come here. Pure.
 """
 
-from datetime import datetime
 from enum import Enum
 from typing import Annotated, Final
 
@@ -112,9 +111,9 @@ def check(index: Index) -> None:
     names.check_id("component", index.component)
     for release in index.releases:
         _check_release(release)
-        check_moment(release.published)
+        document.check_moment(release.published, "bad-index", _WHAT)
     for tombstone in index.tombstones:
-        check_moment(tombstone.withdrawn)
+        document.check_moment(tombstone.withdrawn, "bad-index", _WHAT)
     releases, tombstones = _keys(index.releases), _keys(index.tombstones)
     for keys in (releases, tombstones):
         if keys != sorted(set(keys)):
@@ -125,14 +124,6 @@ def check(index: Index) -> None:
 
 def _keys(lines: tuple[Release, ...] | tuple[Tombstone, ...]) -> list[tuple[object, str]]:
     return [(names.check_version(line.version), names.check_platform(line.platform)) for line in lines]
-
-
-def check_moment(moment: str) -> None:
-    """Hold a moment to the calendar. Raises FormatError: reason `bad-index`."""
-    try:
-        datetime.fromisoformat(moment)
-    except ValueError as error:
-        raise FormatError("bad-index", f"{_WHAT} has a moment that is not in the calendar: {moment[:40]!r}.") from error
 
 
 def _check_release(release: Release) -> None:

@@ -256,20 +256,11 @@ class Catalogue:
 
     def index(self, product: str, component: str, now: datetime) -> Any:
         """The index of a component."""
-        path = f"{product}/{component}/index.json.zst"
-        delegations = self._targets["delegations"]
-        ours = [line for line in delegations["roles"] if line["name"] == product]
-        if len(ours) != 1 or f"{product}/*/index.json.zst" not in ours[0]["paths"]:
-            raise NotTrusted("no such product")
-        named = self._snapshot["meta"][f"{product}.json"]
-        said = role(self._named(product, named), "targets", ours[0], delegations["keys"])
-        fresh(said, now)
-        target = said["targets"][path]
-        length, digest = target["length"], target["hashes"]["sha256"]
-        if length > 4 * MIB or said["version"] != named["version"]:
-            raise NotTrusted("too long, or another version")
-        packed = self._connection.get(f"/catalogue/targets/{product}/{component}/{digest}.index.json.zst", most=length)
-        raw = unpack(hold(packed, length, digest), most=32 * MIB)
+        path, paths = f"{product}/{component}/index.json.zst", f"{product}/*/index.json.zst"
+        packed = self._target(product, path, paths, now, most=4 * MIB)
+        if packed is None:
+            raise NotTrusted("no such component")
+        raw = unpack(packed, most=32 * MIB)
         index = document(raw, {"product", "component", "releases", "tombstones"}, most=32 * MIB)
         if (index["product"], index["component"]) != (product, component):
             raise NotTrusted("another index")
@@ -277,6 +268,62 @@ class Catalogue:
             fields = {"version", "platform", "channels", "manifest", "severity", "published"}
             exactly(release, fields, {"restart": False, "notes": "", "requires": {}})
         return index
+
+    def halts(self, product: str, now: datetime) -> list[Any]:
+        """The releases of a product that are stopped."""
+        packed = self._target("halts", f"halts/{product}.json.zst", "halts/*.json.zst", now, most=MIB // 4)
+        if packed is None:
+            return []
+        raw = unpack(packed, most=4 * MIB)
+        said = document(raw, {"product", "halts"}, most=4 * MIB)
+        for halt in said["halts"]:
+            exactly(halt, {"component", "version", "platform", "since", "reason"})
+        if said["product"] != product:
+            raise NotTrusted("of another product")
+        return list(said["halts"])
+
+    def baselines(self, product: str, now: datetime) -> list[Any]:
+        """The baselines of a product."""
+        path = f"{product}/baselines.json.zst"
+        packed = self._target(product, path, path, now, most=MIB)
+        if packed is None:
+            return []
+        said = document(unpack(packed, most=8 * MIB), {"product", "baselines"}, most=8 * MIB)
+        for baseline in said["baselines"]:
+            exactly(baseline, {"name", "components", "published"}, {"notes": ""})
+        if said["product"] != product:
+            raise NotTrusted("of another product")
+        return list(said["baselines"])
+
+    def mirrors(self, now: datetime) -> list[Any] | None:
+        """The list of mirrors; None if the vendor signed none."""
+        raw = self._target("house", "house/trust.json", "house/trust.json", now, most=MIB)
+        if raw is None:
+            return None
+        said = document(raw, {"mirrors"}, most=MIB)
+        for mirror in said["mirrors"]:
+            exactly(mirror, {"url", "current"}, {"next": None, "backup": None})
+        return list(said["mirrors"])
+
+    def _target(self, name: str, path: str, pattern: str, now: datetime, *, most: int) -> bytes | None:
+        """The bytes of a target, from the one role that `pattern` is delegated to; None if there is none."""
+        delegations = self._targets["delegations"]
+        ours = [line for line in delegations["roles"] if line["name"] == name and pattern in line["paths"]]
+        if not ours:
+            return None
+        named = self._snapshot["meta"][f"{name}.json"]
+        said = role(self._named(name, named), "targets", ours[0], delegations["keys"])
+        if len(ours) != 1 or said["version"] != named["version"]:
+            raise NotTrusted("a role twice, or another version")
+        fresh(said, now)
+        target = said["targets"].get(path)
+        if target is None:
+            return None
+        length, digest = target["length"], target["hashes"]["sha256"]
+        if length > most:
+            raise NotTrusted("too long")
+        folder, _, file = path.rpartition("/")
+        return hold(self._connection.get(f"/catalogue/targets/{folder}/{digest}.{file}", most=length), length, digest)
 
     def _top(self, raw: bytes, name: str, version: int | None = None) -> Any:
         said = role(raw, name, self._root["roles"][name], self._root["keys"])

@@ -18,9 +18,11 @@ from mirror.content import answer, bodies, customers, listener, problems, ranges
 from mirror.publishing import signing
 from spot_client.fetch import catalogue as client_catalogue
 from spot_client.wire import (
+    baselines,
     digest,
     document,
     frame,
+    halts,
     index,
     installation,
     licences,
@@ -31,6 +33,7 @@ from spot_client.wire import (
     routes,
     sealed,
     thin_snapshot,
+    trust,
 )
 from tests.docs import client, formats
 from tests.docs.formats import block, code, marked, number, table
@@ -42,6 +45,7 @@ SHAPES: Final[Mapping[str, type[msgspec.Struct]]] = {
     for shape in (
         *(bundle.Bundle, bundle.MirrorPins, problem.Problem, installation.Minted),
         *(licences.LicenceList, licences.LicenceLine, index.Index, index.Release, index.Tombstone),
+        *(baselines.Baselines, baselines.Baseline, halts.Halts, halts.Halt, trust.Trust, trust.OfficialMirror),
         *(sealed.Seal, sealed._Head, digest.Blob, thin_snapshot.ThinSnapshot),
         *(manifest.Manifest, manifest.Directory, manifest.File, manifest.Symlink, manifest.Block, manifest.Hook),
     )
@@ -85,6 +89,18 @@ LIMITS: Final = {
     "index: channels of a release": length(index.Release, "channels"),
     "index: notes of a release, reason of a tombstone": length(index.Release, "notes"),
     "index: specifiers of one component in `requires`": length(index.Release, "requires"),
+    "baselines, as fetched": baselines.MAX_PACKED_BYTES,
+    "baselines, unpacked": baselines._MAX_BYTES,
+    "baselines: `,` `[` and `{`": baselines._MAX_VALUES,
+    "baselines: components of one": length(baselines.Baseline, "components"),
+    "baselines: notes of one": length(baselines.Baseline, "notes"),
+    "halts, as fetched": halts.MAX_PACKED_BYTES,
+    "halts, unpacked": halts._MAX_BYTES,
+    "halts: `,` `[` and `{`": halts._MAX_VALUES,
+    "halts: reason of one": length(halts.Halt, "reason"),
+    "list of mirrors": trust.MAX_BYTES,
+    "list of mirrors: mirrors": length(trust.Trust, "mirrors"),
+    "list of mirrors: a certificate": length(trust.OfficialMirror, "current"),
     "sealed manifest": manifest.MAX_SEALED_BYTES,
     "sealed manifest: its line": sealed.MAX_HEAD_BYTES,
     "manifest, unpacked": manifest._MAX_CONTENT_BYTES,
@@ -164,6 +180,7 @@ def test_names_have_the_forms_of_the_code() -> None:
         "SHA-256": digest.SHA256_HEX.pattern,
         "moment": _pattern(index.Moment),
         "day": _pattern(licences.Day),
+        "name of a baseline": _pattern(baselines.BaselineName),
     }
     sentence = re.search(r"A product is never called ([^:]*):", formats.PAGE.read_text())
     assert sentence
@@ -242,7 +259,7 @@ def test_the_page_alone_reads_the_vectors() -> None:
         assert client.short_form(whole) == short
 
 
-@pytest.mark.parametrize("name", ["thin-snapshot", "licences", "minted", "index", "manifest"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in (VECTORS / "refused").iterdir()))
 def test_what_is_not_strict_json_for_us_is_not_for_the_page(name: str) -> None:
     looked_at = 0
     for refused in json.loads((VECTORS / "refused" / f"{name}.json").read_bytes()):

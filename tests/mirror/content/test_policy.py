@@ -27,6 +27,9 @@ MINE, OTHERS, UNMINTED = "0000000000000000", "1111111111111111", "22222222222222
 
 PACK, MANIFEST = "/releases/sdk/core/1.0/any/pack", "/releases/sdk/core/1.0/any/manifest"
 TARGET = f"/catalogue/targets/sdk/core/{'0' * 64}.index.json.zst"
+BASELINES = f"/catalogue/targets/sdk/{'0' * 64}.baselines.json.zst"
+HALTS = f"/catalogue/targets/halts/{'0' * 64}.sdk.json.zst"
+TRUST = f"/catalogue/targets/house/{'0' * 64}.trust.json"
 TIMESTAMP, ROLE = "/catalogue/timestamp.json", "/catalogue/1.sdk.json"
 LICENCES, MINT = "/licences", "/installations"
 PUT = f"/installations/{MINE}/thin-snapshot"
@@ -93,6 +96,12 @@ ALLOWED: Final[dict[str, dict[str, Any]]] = {
     "a HEAD": {"method": "HEAD"},
     "its index": {"path": TARGET},
     "its role": {"path": ROLE},
+    "its baselines": {"path": BASELINES},
+    "its halts": {"path": HALTS},
+    "the list of mirrors": {"path": TRUST},
+    "the same, without any licence": {"path": TRUST, "world": {"licences": {}}},
+    "the role of the house, without any licence": {"path": "/catalogue/1.house.json", "world": {"licences": {}}},
+    "the role of halts, without any licence": {"path": "/catalogue/1.halts.json", "world": {"licences": {}}},
     "a role of nobody's product": {"path": "/catalogue/timestamp.json"},
     "its licences": {"path": LICENCES},
     "an id": {"path": MINT, "method": "POST"},
@@ -111,6 +120,9 @@ ALLOWED: Final[dict[str, dict[str, Any]]] = {
     },
     "a mirror, the catalogue": {"peer": MIRROR, "path": TIMESTAMP},
     "a mirror, any product's role": {"peer": MIRROR, "path": "/catalogue/1.science.json"},
+    "a mirror, any product's baselines": {"peer": MIRROR, "path": BASELINES.replace("sdk", "science")},
+    "a mirror, any product's halts": {"peer": MIRROR, "path": HALTS.replace("sdk", "science")},
+    "a mirror, the list of mirrors": {"peer": MIRROR, "path": TRUST},
     "a mirror, any product's pack": {"peer": MIRROR, "path": "/releases/science/numpy/1.0/any/pack"},
 }
 
@@ -171,6 +183,13 @@ DENIED: Final[dict[str, tuple[Reason, dict[str, Any]]]] = {
     "another's product": (Reason.NOT_LICENSED, {"path": "/releases/science/numpy/1.0/any/pack"}),
     "another's role": (Reason.NOT_LICENSED, {"path": "/catalogue/1.science.json"}),
     "another's index": (Reason.NOT_LICENSED, {"path": TARGET.replace("sdk", "science")}),
+    "another's baselines": (Reason.NOT_LICENSED, {"path": BASELINES.replace("sdk", "science")}),
+    "another's halts": (Reason.NOT_LICENSED, {"path": HALTS.replace("sdk", "science")}),
+    "the halts of a licence that ended": (Reason.NOT_LICENSED, {"path": HALTS.replace("sdk", "ended")}),
+    "a suspended customer, the list of mirrors": (Reason.SUSPENDED, {"world": SUSPENDED, "path": TRUST}),
+    "a stranger, the list of mirrors": (Reason.UNKNOWN_CUSTOMER, {"peer": who(name="stranger"), "path": TRUST}),
+    "support staff, the list of mirrors": (Reason.WRONG_ROLE, {"peer": SUPPORT, "path": TRUST}),
+    "a list of mirrors that is put": (Reason.METHOD_NOT_ALLOWED, {"method": "PUT", "path": TRUST}),
     "a product that does not exist": (Reason.NOT_LICENSED, {"path": "/releases/nothing/numpy/1.0/any/pack"}),
     "a licence that ended": (Reason.NOT_LICENSED, {"path": "/catalogue/1.ended.json"}),
     "a licence to come": (Reason.NOT_LICENSED, {"path": "/catalogue/1.coming.json"}),
@@ -241,6 +260,8 @@ PRODUCT_PATHS = st.sampled_from(
         "/releases/{}/core/1.0/any/manifest",
         "/catalogue/3.{}.json",
         "/catalogue/targets/{}/core/" + "0" * 64 + ".index.json.zst",
+        "/catalogue/targets/{}/" + "0" * 64 + ".baselines.json.zst",
+        "/catalogue/targets/halts/" + "0" * 64 + ".{}.json.zst",
     ]
 )
 
@@ -296,7 +317,8 @@ def test_nothing_unlicensed_is_ever_allowed(one: Try) -> None:
 
 
 EVERY_ROUTE = st.one_of(
-    PRODUCT_PATHS.flatmap(lambda path: PRODUCTS.map(path.format)), st.sampled_from([TIMESTAMP, LICENCES, MINT, PUT])
+    PRODUCT_PATHS.flatmap(lambda path: PRODUCTS.map(path.format)),
+    st.sampled_from([TIMESTAMP, TRUST, LICENCES, MINT, PUT]),
 )
 
 

@@ -2,7 +2,19 @@
 
 from collections.abc import Callable
 
-from spot_client.wire import document, frame, index, installation, licences, manifest, sealed, thin_snapshot
+from spot_client.wire import (
+    baselines,
+    document,
+    frame,
+    halts,
+    index,
+    installation,
+    licences,
+    manifest,
+    sealed,
+    thin_snapshot,
+    trust,
+)
 
 
 def read_manifest(raw: bytes) -> object:
@@ -11,6 +23,14 @@ def read_manifest(raw: bytes) -> object:
 
 def read_index(raw: bytes) -> object:
     return index.decode(frame.compress(raw, level=1))
+
+
+def read_baselines(raw: bytes) -> object:
+    return baselines.decode(frame.compress(raw, level=1))
+
+
+def read_halts(raw: bytes) -> object:
+    return halts.decode(frame.compress(raw, level=1))
 
 
 def read_minted(raw: bytes) -> object:
@@ -24,6 +44,9 @@ def read_licences(raw: bytes) -> object:
 READERS: dict[str, Callable[[bytes], object]] = {
     "manifest": read_manifest,
     "index": read_index,
+    "baselines": read_baselines,
+    "halts": read_halts,
+    "trust": trust.decode,
     "thin-snapshot": thin_snapshot.decode,
     "minted": read_minted,
     "licences": read_licences,

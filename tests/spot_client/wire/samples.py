@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from spot_client.wire.baselines import Baseline, Baselines
+from spot_client.wire.halts import Halt, Halts
 from spot_client.wire.index import Index, Release, Severity, Tombstone
 from spot_client.wire.installation import Minted
 from spot_client.wire.licences import LicenceLine, LicenceList
@@ -9,6 +11,7 @@ from spot_client.wire.manifest import Block, Directory, File, Hook, Kind, Manife
 from spot_client.wire.problem import Problem
 from spot_client.wire.sealed import Seal
 from spot_client.wire.thin_snapshot import ThinSnapshot
+from spot_client.wire.trust import OfficialMirror, Trust
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors"
 
@@ -61,6 +64,32 @@ INDEX = Index(
         ),
     ),
     tombstones=(Tombstone("1.39.9", "any", "2026-01-30T12:00:00Z", "Damaged installations."),),
+)
+
+BASELINES = Baselines(
+    product="sdk",
+    baselines=(
+        Baseline("2026.1", {"botocore": "1.40.0", "core": "2.0"}, "2026-01-31T23:59:59Z"),
+        Baseline("2026.1-LTS", {"botocore": "1.40.1"}, "2026-02-02T08:00:00Z", notes="Closes a hole.\nSee “notes”."),
+    ),
+)
+
+HALTS = Halts(
+    product="sdk",
+    halts=(
+        Halt("botocore", "1.40.0", "any", "2026-02-01T09:30:00Z", "Loses settings of “beta”."),
+        Halt("core", "2.0", "linux-x86_64", "2026-02-01T09:31:00Z", ""),
+    ),
+)
+
+CERTIFICATES = [
+    f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n" for body in ("MIIB", "MIIC", "MIID")
+]
+TRUST = Trust(
+    mirrors=(
+        OfficialMirror("https://updates.example.com", CERTIFICATES[0], CERTIFICATES[1], CERTIFICATES[2]),
+        OfficialMirror("https://[2001:db8::7]:8443", CERTIFICATES[0]),
+    )
 )
 
 THIN_SNAPSHOT = ThinSnapshot(components={"sdk/botocore": "1.40.1", "science/numpy": "2.2.5"})

@@ -4,10 +4,13 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from spot_client.wire import names, portable
+from spot_client.wire.baselines import Baseline, Baselines
 from spot_client.wire.errors import BadName
+from spot_client.wire.halts import Halt, Halts
 from spot_client.wire.index import Index, Release, Severity, Tombstone
 from spot_client.wire.manifest import Block, Directory, Entry, File, Hook, Kind, Manifest, Symlink
 from spot_client.wire.sealed import Seal
+from spot_client.wire.trust import OfficialMirror, Trust
 
 SEGMENTS = ["a", "b", "B", "a-b", "ü", "x.y", " "]
 FILE_MODES = [0o400, 0o644, 0o755]
@@ -124,6 +127,34 @@ def indexes(draw: st.DrawFn) -> Index:
         )
         releases.append(release)
     return Index(product=draw(products), component=draw(ids), releases=tuple(releases), tombstones=tuple(tombstones))
+
+
+@st.composite
+def baseline_lists(draw: st.DrawFn) -> Baselines:
+    called = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}", fullmatch=True)
+    known = draw(st.lists(called, unique_by=str.lower, max_size=3))
+    sets = st.dictionaries(ids, versions(), min_size=1, max_size=3)
+    lines = tuple(Baseline(name, draw(sets), draw(moments), draw(plain_text)) for name in known)
+    return Baselines(product=draw(products), baselines=lines)
+
+
+@st.composite
+def halt_lists(draw: st.DrawFn) -> Halts:
+    releases = st.tuples(ids, versions().map(Version), platforms)
+    known = sorted(draw(st.sets(releases, max_size=4)))
+    lines = tuple(Halt(name, str(version), one, draw(moments), draw(plain_text)) for name, version, one in known)
+    return Halts(product=draw(products), halts=lines)
+
+
+@st.composite
+def mirror_lists(draw: st.DrawFn) -> Trust:
+    hosts = st.from_regex(r"[a-z0-9.\[\]:-]{1,40}", fullmatch=True)
+    known = draw(st.lists(hosts, unique=True, min_size=1, max_size=4))
+    pem = st.text(st.characters(codec="ascii"), min_size=1, max_size=30)
+    lines = (
+        OfficialMirror(f"https://{host}", draw(pem), draw(pem | st.none()), draw(pem | st.none())) for host in known
+    )
+    return Trust(mirrors=tuple(lines))
 
 
 @st.composite

@@ -7,22 +7,38 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ca import strict_json
-from spot_client.wire import document, frame, index, manifest, sealed, thin_snapshot
+from spot_client.wire import baselines, document, frame, halts, index, manifest, sealed, thin_snapshot, trust
+from spot_client.wire.baselines import Baseline, Baselines
 from spot_client.wire.digest import sha256_hex
 from spot_client.wire.document import Document
-from spot_client.wire.errors import BadName, DigestError, FormatError
+from spot_client.wire.errors import BadName, DigestError, FormatError, WireError
+from spot_client.wire.halts import Halt, Halts
 from spot_client.wire.index import Index, Release, Severity
 from spot_client.wire.installation import Minted
 from spot_client.wire.licences import LicenceList
 from spot_client.wire.manifest import Block, Directory, File, Manifest
 from spot_client.wire.sealed import Seal
 from spot_client.wire.thin_snapshot import ThinSnapshot
+from spot_client.wire.trust import OfficialMirror, Trust
 from tests.spot_client.wire.samples import vector
-from tests.spot_client.wire.strategies import components, ids, indexes, manifests, mutated, versions
+from tests.spot_client.wire.strategies import (
+    baseline_lists,
+    components,
+    halt_lists,
+    ids,
+    indexes,
+    manifests,
+    mirror_lists,
+    mutated,
+    versions,
+)
 
 SHAPES: dict[str, type[Document]] = {
     "manifest": Manifest,
     "index": Index,
+    "baselines": Baselines,
+    "halts": Halts,
+    "trust": Trust,
     "thin-snapshot": ThinSnapshot,
     "minted": Minted,
     "licences": LicenceList,
@@ -37,6 +53,21 @@ def test_a_manifest_is_read_as_it_was_written(value: Manifest) -> None:
 @given(indexes())
 def test_an_index_is_read_as_it_was_written(value: Index) -> None:
     assert index.decode(index.encode(value, level=1)) == value
+
+
+@given(baseline_lists())
+def test_baselines_are_read_as_they_were_written(value: Baselines) -> None:
+    assert baselines.decode(baselines.encode(value, level=1)) == value
+
+
+@given(halt_lists())
+def test_halts_are_read_as_they_were_written(value: Halts) -> None:
+    assert halts.decode(halts.encode(value, level=1)) == value
+
+
+@given(mirror_lists())
+def test_a_list_of_mirrors_is_read_as_it_was_written(value: Trust) -> None:
+    assert trust.decode(trust.encode(value)) == value
 
 
 @given(st.dictionaries(components, versions(), max_size=10))
@@ -76,13 +107,25 @@ def test_an_index_of_changed_bytes_is_refused_by_name_or_keeps_the_rules(data: s
     index.check(value)
 
 
+@given(st.data())
+def test_baselines_and_halts_of_changed_bytes_are_refused_by_name_or_keep_the_rules(data: st.DataObject) -> None:
+    for name, room in (("baselines", baselines), ("halts", halts)):
+        changed = frame.compress(data.draw(mutated(vector(f"{name}.json"))), level=1)
+        try:
+            value = room.decode(changed)
+        except FormatError:
+            continue
+        assert room.decode(room.encode(value, level=1)) == value
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_at_all_are_refused_by_name(raw: bytes) -> None:
     for shape in SHAPES.values():
         with pytest.raises(FormatError):
             document.decode(raw, shape, max_bytes=100, what="The document")
-    with pytest.raises(FormatError):
-        index.decode(raw)
+    for read in (index.decode, baselines.decode, halts.decode, trust.decode):
+        with pytest.raises(FormatError):
+            read(raw)
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=3)))
@@ -157,6 +200,36 @@ def test_nothing_is_written_that_would_not_be_read(broken: Manifest | Index) -> 
     assert error.value.reason == "wrong-shape"
 
 
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        (Halts(product="a", halts=(Halt("b", "1", "any", "2026-01-01", ""),)), "wrong-shape"),
+        (Halts(product="a", halts=(Halt("b", "1", "any", "2026-02-30T00:00:00Z", ""),)), "bad-halts"),
+        (Halts(product="a", halts=(Halt("b", "1.0-1", "any", "2026-01-01T00:00:00Z", ""),)), "bad-version"),
+        (Baselines(product="a", baselines=(Baseline("1/2", {"b": "1"}, "2026-01-01T00:00:00Z"),)), "wrong-shape"),
+        (Baselines(product="a", baselines=(Baseline("1", {}, "2026-01-01T00:00:00Z"),)), "wrong-shape"),
+        (Baselines(product="root"), "reserved-name"),
+        (Trust(mirrors=()), "wrong-shape"),
+        (Trust(mirrors=(OfficialMirror("http://a", "pem"),)), "wrong-shape"),
+        (Trust(mirrors=(OfficialMirror("https://a", "pem"),) * 2), "bad-trust"),
+    ],
+)
+def test_no_list_is_written_that_would_not_be_read(broken: Halts | Baselines | Trust, reason: str) -> None:
+    with pytest.raises(WireError) as error:
+        _write(broken)
+    assert error.value.reason == reason
+
+
+def _write(value: Halts | Baselines | Trust) -> bytes:
+    match value:
+        case Halts():
+            return halts.encode(value, level=1)
+        case Baselines():
+            return baselines.encode(value, level=1)
+        case Trust():
+            return trust.encode(value)
+
+
 def test_no_document_is_written_that_has_more_values_than_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Values are counted by commas and opening brackets: here 3 and 2."""
     monkeypatch.setattr(document, "MAX_VALUES", 5)
@@ -175,6 +248,17 @@ def test_an_index_over_its_caps_is_refused_before_it_is_unpacked_or_parsed() -> 
         with pytest.raises(FormatError) as error:
             index.decode(packed)
         assert error.value.reason == "too-large"
+
+
+def test_lists_over_their_caps_are_refused_before_they_are_unpacked_or_parsed() -> None:
+    for room, most in ((baselines, 8 * 2**20), (halts, 4 * 2**20)):
+        for packed in (b"\0" * (room.MAX_PACKED_BYTES + 1), frame.compress(b"[" * (most + 1), level=1)):
+            with pytest.raises(FormatError) as error:
+                room.decode(packed)
+            assert error.value.reason == "too-large"
+    with pytest.raises(FormatError) as error:
+        trust.decode(b" " * (trust.MAX_BYTES + 1))
+    assert error.value.reason == "too-large"
 
 
 def test_a_manifest_that_says_it_is_over_the_cap_is_refused_before_it_is_unpacked() -> None:

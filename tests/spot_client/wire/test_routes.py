@@ -16,7 +16,7 @@ metadata = st.one_of(
     st.builds(
         lambda number, role: Route(kind=Kind.METADATA, file=f"{number}.{role}.json"),
         numbers,
-        st.sampled_from(["root", "targets", "snapshot"]),
+        st.sampled_from(["root", "targets", "snapshot", "house", "halts"]),
     ),
     st.builds(
         lambda number, name: Route(kind=Kind.METADATA, product=name, file=f"{number}.{name}.json"), numbers, products
@@ -29,6 +29,13 @@ target = st.builds(
     component=ids,
     file=sha256s.map("{}.index.json.zst".format),
 )
+lists = st.one_of(
+    st.builds(Route, kind=st.just(Kind.TRUST), file=sha256s.map("{}.trust.json".format)),
+    st.builds(Route, kind=st.just(Kind.BASELINES), product=products, file=sha256s.map("{}.baselines.json.zst".format)),
+    st.builds(
+        lambda digest, name: Route(kind=Kind.HALTS, product=name, file=f"{digest}.{name}.json.zst"), sha256s, products
+    ),
+)
 release = st.builds(
     Route,
     kind=st.sampled_from([Kind.MANIFEST, Kind.PACK]),
@@ -40,7 +47,7 @@ release = st.builds(
 others = st.sampled_from([Route(kind=Kind.LICENCES), Route(kind=Kind.INSTALLATIONS)]) | st.builds(
     Route, kind=st.just(Kind.THIN_SNAPSHOT), installation=st.binary(min_size=10, max_size=10).map(installation.mint)
 )
-all_routes = metadata | target | release | others
+all_routes = metadata | target | lists | release | others
 
 
 @given(all_routes)

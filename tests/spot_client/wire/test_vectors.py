@@ -7,12 +7,26 @@ import json
 
 import pytest
 
-from spot_client.wire import document, index, installation, manifest, pack, problem, thin_snapshot
+from spot_client.wire import (
+    baselines,
+    document,
+    halts,
+    index,
+    installation,
+    manifest,
+    pack,
+    problem,
+    thin_snapshot,
+    trust,
+)
 from spot_client.wire.document import Document
 from spot_client.wire.routes import METHODS, Kind, Route, parse
 from spot_client.wire.sealed import Seal
 from tests.spot_client.wire.samples import (
+    BASELINES,
     BLOCKS,
+    CERTIFICATES,
+    HALTS,
     INDEX,
     LICENCES,
     MANIFEST,
@@ -21,6 +35,7 @@ from tests.spot_client.wire.samples import (
     SETTINGS,
     THIN_SNAPSHOT,
     TOOL,
+    TRUST,
     vector,
 )
 
@@ -37,6 +52,9 @@ ROUTES = json.loads(vector("routes.json"))
     [
         ("manifest.json", MANIFEST),
         ("index.json", INDEX),
+        ("baselines.json", BASELINES),
+        ("halts.json", HALTS),
+        ("trust.json", TRUST),
         ("thin-snapshot.json", THIN_SNAPSHOT),
         ("minted.json", MINTED),
         ("licences.json", LICENCES),
@@ -83,6 +101,23 @@ def test_an_index_is_one_frame_of_its_document() -> None:
     assert index.decode(vector("index.json.zst")) == INDEX
     assert index.decode(index.encode(INDEX, level=3)) == INDEX
     assert index.target_path("sdk", "botocore") == "sdk/botocore/index.json.zst"
+
+
+def test_baselines_and_halts_are_frames_of_their_documents() -> None:
+    assert baselines.decode(vector("baselines.json.zst")) == BASELINES
+    assert baselines.decode(baselines.encode(BASELINES, level=3)) == BASELINES
+    assert baselines.target_path("sdk") == "sdk/baselines.json.zst"
+    assert halts.decode(vector("halts.json.zst")) == HALTS
+    assert halts.decode(halts.encode(HALTS, level=3)) == HALTS
+    assert halts.target_path("sdk") == "halts/sdk.json.zst"
+
+
+def test_a_list_of_mirrors_is_its_document_and_names_pins_the_current_one_first() -> None:
+    assert trust.encode(TRUST) == vector("trust.json")
+    assert trust.decode(vector("trust.json")) == TRUST
+    assert [len(mirror.pins) for mirror in TRUST.mirrors] == [3, 1]
+    assert TRUST.mirrors[0].pins == tuple(CERTIFICATES)
+    assert trust.PATH == "house/trust.json"
 
 
 def test_a_thin_snapshot_holds_versions_and_nothing_else() -> None:
