@@ -7,7 +7,7 @@ A sealed key is PKCS#8 PEM, encrypted (PBES2, AES-256-CBC), under one line that 
 The library's own derivation for PKCS#8 (PBKDF2 with 2,048 rounds) is weak against guessing. So the passphrase first
 goes through scrypt (RFC 7914; 128 MiB and some 0.4 s a guess), and what comes out, in hex, is the PKCS#8 password.
 The parameters are fixed: a file cannot ask for weaker ones, nor for all our memory. The mirror's signing keys go
-through the same step (`mirror.publishing.keys`).
+through the same step (`mirror.signing.keys`).
 """
 
 import re

@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 
 import ca.keys
-import mirror.publishing.keys
+import mirror.signing.keys
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -15,5 +15,5 @@ def _one_passphrase_is_stretched_once() -> Iterator[None]:
     remembered = cache(ca.keys.stretch)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ca.keys, "stretch", remembered)
-        patch.setattr(mirror.publishing.keys, "stretch", remembered)
+        patch.setattr(mirror.signing.keys, "stretch", remembered)
         yield

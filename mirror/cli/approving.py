@@ -114,7 +114,7 @@ def show(one: Proposal) -> None:
     for difference in one.differences:
         click.echo(f"  {difference.kind:10} {difference.what}")
     if not one.differences:
-        click.echo("  the same, signed anew")
+        click.echo("  the first: it lists nothing yet" if one.version == 1 else "  the same, signed anew")
 
 
 def _document(keys: Ring, one: Proposal) -> dict[str, Any]:

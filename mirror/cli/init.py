@@ -173,6 +173,8 @@ def _fill(plan: _Plan, who: _People | None, passphrase: str) -> None:
         online = ring_of.create(_part(cast("Path", plan.online)), ("snapshot", "timestamp"), lambda: passphrase)
         for name, public in {**who.root, **who.people}.items():
             ring.add(name, public)
+        for name, key in online.keys.items():
+            ring.add(name, key.public)
     root, people = holders(ring, who.root_threshold, tuple(who.root)), holders(ring, who.threshold, tuple(who.people))
     roles = {"root": root, "targets": people, "house": people, "halts": Keyholders(1, people.keys)}
     roles |= {role: holders(online, 1, (role,)) for role in ("snapshot", "timestamp")}

@@ -30,7 +30,8 @@ def signing_group() -> None:
 @config_option
 def export(*, file: Path, config_path: Path) -> None:
     """Write to FILE what waits for signatures, with the catalogue that it follows on. Nothing in it is secret."""
-    raw = papers.to_sign(signing(config_path).place)
+    using = signing(config_path)
+    raw = papers.to_sign(using.place, using.ring)
     files.replace(file, raw, files.PUBLIC)
     click.echo(f"{file} is to be signed: spot-mirror signing sign {file} SIGNATURES --keys FOLDER")
 
@@ -69,16 +70,17 @@ def sign(
     """Look at what FILE would change, and write your signatures to SIGNATURES. Needs no network and no mirror."""
     keys = ring.read(folder, reader(passphrase_file, f"Passphrase of the keys in {folder}"))
     with tempfile.TemporaryDirectory() as scratch:
-        place, known, waiting = papers.unpack(papers.read(file), Path(scratch))
-        if root is not None and (place.catalogue / "1.root.json").read_bytes() != papers.read(root):
+        carried = papers.unpack(papers.read(file), Path(scratch))
+        if root is not None and (carried.place.catalogue / "1.root.json").read_bytes() != papers.read(root):
             raise SigningError("other-root", f"{file} is of another catalogue than the one that begins with {root}.")
         name = who or _only(keys.held(), folder)
-        for one in approve.proposals(place, keys, known, waiting, None):
+        keys.hear(carried.names)
+        for one in approve.proposals(carried.place, keys, carried.known, carried.waiting, None):
             show(one)
         if not yes and sys.stdin.isatty() and not click.confirm(f"Sign this as {name}?", err=True):
             click.echo("Nothing was signed.")
             return
-        raw = papers.sign(keys, name, known, waiting)
+        raw = papers.sign(keys, name, carried.known, carried.waiting)
     files.replace(signatures, raw, files.PUBLIC)
     click.echo(f"Signed by {name}. Bring {signatures} back: spot-mirror signing import {signatures}")
 

@@ -109,7 +109,7 @@ def say_waits(keys: Ring, found: Iterable[Wait], roles: Iterable[str] | None = N
     ]
     complete = [line.role for line in lines if not line.missing]
     if complete:
-        by = "the timer shows it at its next turn" if not said else "visible once the rest is signed"
+        by = "the timer makes it visible at its next turn" if not said else "visible once the rest is signed"
         said.append(f"{', '.join(complete)} signed: {by}")
     return said
 

@@ -133,11 +133,15 @@ def proposals(
 
 def _check_stored(signing: Signing, found: Proposal, progress: Progress) -> None:
     new = [(one.component, one.release) for one in found.differences if one.release is not None]
-    for number, (component, release) in enumerate(new):
-        progress(f"hashing {component} {release.version}", number, len(new))
+    for component, release in new:
         key = f"releases/{component}/{release.version}/{release.platform}"
+        what, blobs = f"hashing {component} {release.version}", signing.place.blobs
         try:
-            stored.check_pack(signing.place.blobs, key, stored.read_manifest(signing.place.blobs, key, release))
+            entries = stored.read_manifest(blobs, key, release)
+            length = stored.pack_length(entries)
+            progress(what, 0, length)
+            stored.check_pack(blobs, key, entries)
+            progress(what, length, length)
         except (BlobFault, WireError) as error:
             raise Conflict(
                 "not-stored", f"{component} {release.version} ({release.platform}) must not be signed for: {error}"

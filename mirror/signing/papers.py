@@ -32,9 +32,10 @@ MAX_BYTES: Final = 256 * 2**20
 
 
 class _ToSign(document.Document, frozen=True):
-    """`catalogue`: files by name in its folder, base64; `waiting`: as `Staged.encode`, base64."""
+    """`catalogue`: files by name in its folder, base64; `names` of public keys; `waiting`: `Staged.encode`, base64."""
 
     catalogue: dict[str, str]
+    names: dict[str, Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]]
     waiting: str
 
 
@@ -48,7 +49,16 @@ class _Signatures(document.Document, frozen=True):
     signatures: dict[str, _Line]
 
 
-def to_sign(place: Place) -> bytes:
+class Unpacked(msgspec.Struct, frozen=True):
+    """What is to be signed, laid out. `names` of public keys as the mirror has them: said by nobody who signed."""
+
+    place: Place
+    known: Chain | None
+    waiting: Staged
+    names: dict[str, str]
+
+
+def to_sign(place: Place, ring: Ring) -> bytes:
     """What waits, to be carried to another machine.
 
     Raises:
@@ -61,7 +71,9 @@ def to_sign(place: Place) -> bytes:
         raise SigningError("nothing-waits", "Nothing waits for signatures.")
     names = _names(known, waiting) if known else ()
     carried = {name: base64.b64encode((place.catalogue / name).read_bytes()).decode() for name in names}
-    return document.encode(_ToSign(catalogue=carried, waiting=base64.b64encode(waiting.encode()).decode()))
+    called = {name: key.public for name, key in ring.keys.items()}
+    text = base64.b64encode(waiting.encode()).decode()
+    return document.encode(_ToSign(catalogue=carried, names=called, waiting=text))
 
 
 def read(path: Path) -> bytes:
@@ -76,7 +88,7 @@ def read(path: Path) -> bytes:
     return raw
 
 
-def unpack(raw: bytes, folder: Path) -> tuple[Place, Chain | None, Staged]:
+def unpack(raw: bytes, folder: Path) -> Unpacked:
     """Lay out in the empty `folder` what is to be signed: the catalogue, verified, and what waits to follow on it.
 
     Raises:
@@ -97,7 +109,7 @@ def unpack(raw: bytes, folder: Path) -> tuple[Place, Chain | None, Staged]:
         files.replace(place.catalogue / name, content)
     known = proposal.chain(place)
     waiting.follow(known)
-    return place, known, waiting
+    return Unpacked(place, known, waiting, paper.names)
 
 
 def sign(ring: Ring, name: str, known: Chain | None, waiting: Staged) -> bytes:

@@ -41,7 +41,11 @@ def sign(ring: Ring, name: str, chain: Chain | None, staged: Staged, only: Colle
 
 def nobody_here(ring: Ring, found: Iterable[Wait]) -> SigningError:
     """The refusal where no key at hand may sign any of this."""
-    others = names(ring, {keyid for line in found for keyid in line.keyids}) or "nobody"
+    lines = list(found)
+    others = names(ring, {keyid for line in lines for keyid in line.keyids}) or "nobody"
+    signed = [name for name in ring.held() if any(ring.key(name).verifier.keyid in line.signed for line in lines)]
+    if signed:
+        return SigningError("already-signed", f"{signed[0]} has signed this already: now {others} may.")
     hint = "On another machine they sign with 'spot-mirror signing export', 'sign' and 'import'."
     return SigningError("not-a-signer", f"No key in {ring.folder} may sign this: {others} may. {hint}")
 

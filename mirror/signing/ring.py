@@ -7,7 +7,7 @@
 itself. Names are for people and never leave the vendor. One key has one name, so no signature counts for two people.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -79,6 +79,14 @@ class Ring:
         if name not in self._signers:
             self._signers[name] = keys.open_key(self.folder, key, self._unlock)
         return self._signers[name]
+
+    def hear(self, names: Mapping[str, str]) -> None:
+        """Take names of public keys that are not known here, for people to read: with the key's id beside each."""
+        known = {key.public for key in self.keys.values()}
+        for name, public in names.items():
+            if public not in known:
+                key = Key(public)
+                self.keys[f"{name[:63]} ({key.verifier.keyid[:12]})"] = key
 
     def unlock_all(self) -> None:
         """Open every private key that is here: what is wrong with one shows now. Raises as `signer`."""

@@ -12,7 +12,7 @@ from mirror import catalogue
 from mirror.catalogue import Chain
 from mirror.errors import SigningError
 from mirror.publishing import keys, signing
-from mirror.publishing.keys import Ring
+from mirror.signing.keys import Ring
 from tests.mirror.publishing.rig import PASSPHRASE
 
 NOW = datetime(2026, 3, 1, 12, 30, 15, 999, tzinfo=UTC)
