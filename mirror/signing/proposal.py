@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from tuf.api.metadata import Root, TargetFile, Targets
 
+from ca.reading import UNREADABLE
 from mirror import catalogue
 from mirror.catalogue import Chain
 from mirror.errors import CatalogueFault, Conflict
@@ -91,7 +92,7 @@ def _file(role: str, path: str, old: bytes | None, new: bytes) -> Iterator[Diffe
             found = review.of_halts(halts.decode(old) if old else None, named)
         elif role == trust.ROLE:
             expected = trust.PATH
-            found = review.of_trust(trust.decode(old) if old else None, trust.decode(new), _certificate)
+            found = review.of_trust(trust.decode(old) if old else None, trust.decode(new), certificate)
         elif path == baselines.target_path(role):
             listed = baselines.decode(new)
             expected = baselines.target_path(listed.product)
@@ -141,10 +142,12 @@ def _names(keyids: list[str], ring: Ring | None) -> frozenset[str]:
     return frozenset((ring.name(keyid) if ring else None) or f"key {keyid[:12]}" for keyid in keyids)
 
 
-def _certificate(pem: str) -> str:
+def certificate(pem: str) -> str:
+    """A short name for a certificate (PEM): the beginning of its SHA-256, and its end. Raises Conflict."""
     try:
-        return x509.load_pem_x509_certificate(pem.encode()).fingerprint(hashes.SHA256()).hex()[:16]
-    except ValueError as error:
+        found = x509.load_pem_x509_certificate(pem.encode())
+        return f"{found.fingerprint(hashes.SHA256()).hex()[:16]} (until {found.not_valid_after_utc:%Y-%m-%d})"
+    except UNREADABLE as error:
         raise Conflict("bad-target", f"A pin is not a certificate ({error}): it must not be signed.") from error
 
 

@@ -84,18 +84,24 @@ def _files(signing: Signing, online: Ring, staged: Staged, found: Candidate | No
             written[f"{one.signed.version}.{role}.json"] = one.to_bytes()
     lines = [(role, one.signed.version, one.to_bytes()) for role, one in changed.items() if role != "root"]
     snapshot = roles.next_snapshot(chain.snapshot if chain else None, lines, terms.expiry("snapshot", now))
-    raw = _sign(snapshot, root, online)
+    raw = sign(snapshot, root, online)
     written[f"{snapshot.version}.snapshot.json"] = raw
     if "root" in changed:
         # Clients look for the next root before all else: it comes last before the timestamp that belongs to it.
         written[f"{root.version}.root.json"] = changed["root"].to_bytes()
     last = chain.timestamp if chain else None
     timestamp = roles.next_timestamp(last, (snapshot.version, raw), terms.expiry("timestamp", now))
-    written[TIMESTAMP] = _sign(timestamp, root, online)
+    written[TIMESTAMP] = sign(timestamp, root, online)
     return written
 
 
-def _sign(signed: S, root: Root, online: Ring) -> bytes:
+def sign(signed: S, root: Root, online: Ring) -> bytes:
+    """A snapshot or timestamp with the signatures that the root asks for.
+
+    Raises:
+        SigningError: reason `other-keys` or `too-large`; or as `Ring.signer`.
+        PassphraseError: the passphrase is missing or wrong.
+    """
     role = signed.type
     metadata = Metadata(signed)
     for signer in _signers(role, root, online):
