@@ -1,7 +1,7 @@
 """The catalogue on disk, as the mirror itself reads it: verified from the root down, and read as one whole.
 
     timestamp.json  N.root.json  N.snapshot.json  N.targets.json  N.PRODUCT.json
-    targets/PRODUCT/COMPONENT/SHA256.index.json.zst
+    targets/…                                       see `mirror.targets`
 
 Reading is safe while a publish runs: the timestamp comes first, and then exactly the versions that it leads to, which
 are never changed once a timestamp named them. The trust anchor is the folder's own first root: this finds a damaged or
@@ -9,7 +9,7 @@ mixed-up disk, and is no protection from whoever can write to it. Expiry is repo
 and for those who sign. TUF specification §5.3 to §5.6, less the clock.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -21,20 +21,28 @@ from tuf.api.metadata import Metadata, MetaFile, Root, Signed, Snapshot, TargetF
 from tuf.api.serialization import DeserializationError
 
 from mirror.errors import CatalogueFault
-from spot_client.wire import index
-from spot_client.wire.errors import WireError
+from mirror.targets import RESTORE, Part, read_file, read_part
+from spot_client.wire import halts, names, trust
+from spot_client.wire.baselines import Baselines
+from spot_client.wire.digest import SHA256_HEX, Blob
+from spot_client.wire.errors import BadName
+from spot_client.wire.halts import Halts
 from spot_client.wire.index import Index, Release
+from spot_client.wire.trust import Trust
 
 MAX_METADATA_BYTES: Final = {"root": 512_000, "timestamp": 16_384, "snapshot": 2_000_000, "targets": 5_000_000}
 """Longest metadata file of each kind, in bytes: what python-tuf's client accepts."""
 _FIRST_ROOT = "1.root.json"
-_RESTORE = "Restore the catalogue from a backup."
+_MAKE = "Make a catalogue with 'spot-mirror init', or restore it from a backup."
 
 S = TypeVar("S", Root, Timestamp, Snapshot, Targets)
 
 
 class Chain(msgspec.Struct, frozen=True):
-    """The signed statements of a catalogue, verified from the root down; `products` by role name."""
+    """The signed statements of a catalogue, verified from the root down.
+
+    `products`: of all roles that targets delegates to, by name; `halts` and `house` are among them.
+    """
 
     root: Root
     timestamp: Timestamp
@@ -52,14 +60,19 @@ class Chain(msgspec.Struct, frozen=True):
 class Catalogue(msgspec.Struct, frozen=True):
     """What the mirror offers.
 
-    `version`: the timestamp's. `indexes`: by (product, component). `current`: the version on offer of each role's
-    metadata; `expires`: when it lapses, UTC.
+    `version`: the timestamp's. `indexes`: by (product, component); `halts` and `baselines`: by product, of those that
+    have any; `trust`: None if nobody signed a list of mirrors. `current`: the version on offer of each role's metadata;
+    `expires`: when it lapses, UTC. `parts`: the targets that all this was read from, by path.
     """
 
     version: int
     indexes: dict[tuple[str, str], Index]
     current: dict[str, int]
     expires: dict[str, datetime]
+    halts: dict[str, Halts] = {}
+    baselines: dict[str, Baselines] = {}
+    trust: Trust | None = None
+    parts: dict[str, Part] = {}
 
     def release(self, product: str, component: str, version: str, platform: str) -> Release | None:
         """The release of that name that is on offer."""
@@ -80,12 +93,23 @@ def load(folder: Path) -> Catalogue:
 
     Raises:
         CatalogueFault: reason `missing` (no catalogue, or a part of it), `unreadable`, `too-large`, `damaged` (does
-            not parse, or is not what was signed) or `not-signed` (a threshold of signatures is not met).
+            not parse, or is not what was signed, or of a role that may not say it) or `not-signed` (a threshold of
+            signatures is not met).
     """
     chain = read_chain(folder)
+    parts = {
+        path: read_part(folder / "targets", role, path, _blob(path, target))
+        for role, targets in chain.products.items()
+        for path, target in targets.targets.items()
+    }
+    contents = [part.content for part in parts.values()]
     return Catalogue(
         version=chain.timestamp.version,
-        indexes=dict(_indexes(folder / "targets", chain.products)),
+        indexes={(one.product, one.component): one for one in contents if isinstance(one, Index)},
+        halts={one.product: one for one in contents if isinstance(one, Halts)},
+        baselines={one.product: one for one in contents if isinstance(one, Baselines)},
+        trust=next((one for one in contents if isinstance(one, Trust)), None),
+        parts=parts,
         current={role: signed.version for role, signed in chain.roles.items()},
         expires={role: signed.expires for role, signed in chain.roles.items()},
     )
@@ -104,6 +128,8 @@ def read_chain(folder: Path) -> Chain:
     snapshot = _named(folder, Snapshot, "snapshot", root, timestamp.snapshot_meta)
     targets = _named(folder, Targets, "targets", root, _meta(snapshot, "targets"))
     roles = (targets.delegations.roles or {}) if targets.delegations else {}
+    for role in roles:
+        _check_name(role)
     products = {role: _named(folder, Targets, role, targets, _meta(snapshot, role)) for role in roles}
     return Chain(root, timestamp, snapshot, targets, products)
 
@@ -115,6 +141,14 @@ def read_statement(folder: Path, role: str, version: int) -> Metadata[Targets]:
         CatalogueFault: as `load`.
     """
     return _parsed(folder / f"{version}.{role}.json", Targets)
+
+
+def _check_name(role: str) -> None:
+    """A role's name is that of a file here, so it is looked at before that is read."""
+    try:
+        _ = role in {halts.ROLE, trust.ROLE} or names.check_product(role)
+    except BadName as error:
+        raise CatalogueFault("damaged", f"The catalogue has a role that is none of ours. {error} {RESTORE}") from error
 
 
 def _newest_root(folder: Path) -> Root:
@@ -147,13 +181,14 @@ def _meta(snapshot: Snapshot, role: str) -> MetaFile:
 
 
 def _parsed(path: Path, kind: type[S], meta: MetaFile | None = None) -> Metadata[S]:
-    raw = _read(path, MAX_METADATA_BYTES[kind.type])
+    none = path.name == _FIRST_ROOT and not path.parent.exists()
+    raw = read_file(path, MAX_METADATA_BYTES[kind.type], _MAKE if none else RESTORE)
     with _damage(path):
         if meta is not None:
             meta.verify_length_and_hashes(raw)
         metadata = Metadata[S].from_bytes(raw)
         if metadata.signed.type != kind.type:
-            raise CatalogueFault("damaged", f"{path} holds the metadata of a role of another kind. {_RESTORE}")
+            raise CatalogueFault("damaged", f"{path} holds the metadata of a role of another kind. {RESTORE}")
     return metadata
 
 
@@ -161,45 +196,20 @@ def _verify(path: Path, metadata: Metadata[S], role: str, delegator: Root | Targ
     with _damage(path):
         keys = [delegator.get_key(keyid).keyval["public"] for keyid in delegator.get_delegated_role(role).keyids]
         if len(set(keys)) != len(keys):  # one key under two ids would count as two people
-            raise CatalogueFault("damaged", f"The role {role} has the same key twice. {_RESTORE}")
+            raise CatalogueFault("damaged", f"The role {role} has the same key twice. {RESTORE}")
         delegator.verify_delegate(role, metadata.signed_bytes, metadata.signatures)
 
 
 def _check_version(path: Path, signed: Signed, number: int) -> None:
     if signed.version != number:
-        raise CatalogueFault("damaged", f"{path} holds version {signed.version} instead. {_RESTORE}")
+        raise CatalogueFault("damaged", f"{path} holds version {signed.version} instead. {RESTORE}")
 
 
-def _indexes(folder: Path, products: Mapping[str, Targets]) -> Iterator[tuple[tuple[str, str], Index]]:
-    for role, targets in products.items():
-        for path, target in targets.targets.items():
-            found = _index(folder, target)
-            if found.product != role or path != index.target_path(found.product, found.component):
-                raise CatalogueFault("damaged", f"The index {path} is one of {found.product}/{found.component}.")
-            yield (found.product, found.component), found
-
-
-def _index(folder: Path, target: TargetFile) -> Index:
-    path = folder / target.get_prefixed_paths()[0]
-    raw = _read(path, index.MAX_PACKED_BYTES)
-    with _damage(path):
-        target.verify_length_and_hashes(raw)
-        return index.decode(raw)
-
-
-def _read(path: Path, max_bytes: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(max_bytes + 1)
-    except FileNotFoundError as error:
-        none = path.name == _FIRST_ROOT and not path.parent.exists()
-        hint = "Make a catalogue with 'spot-mirror init', or restore it from a backup." if none else _RESTORE
-        raise CatalogueFault("missing", f"The catalogue's file {path} is missing. {hint}") from error
-    except OSError as error:
-        raise CatalogueFault("unreadable", f"The catalogue's file {path} cannot be read: {error.strerror}.") from error
-    if len(raw) > max_bytes:
-        raise CatalogueFault("too-large", f"{path} has more than the {max_bytes} bytes allowed. {_RESTORE}")
-    return raw
+def _blob(path: str, target: TargetFile) -> Blob:
+    digest = target.hashes.get("sha256", "")
+    if not SHA256_HEX.fullmatch(digest):
+        raise CatalogueFault("damaged", f"The catalogue names no SHA-256 for {path[:200]!r}. {RESTORE}")
+    return Blob(target.length, digest)
 
 
 @contextmanager
@@ -207,6 +217,6 @@ def _damage(path: Path) -> Iterator[None]:
     try:
         yield
     except UnsignedMetadataError as error:
-        raise CatalogueFault("not-signed", f"{path} lacks signatures of its role's keys. {_RESTORE}") from error
-    except (RepositoryError, DeserializationError, WireError, ValueError) as error:
-        raise CatalogueFault("damaged", f"{path} is not what was signed, or damaged: {error}. {_RESTORE}") from error
+        raise CatalogueFault("not-signed", f"{path} lacks signatures of its role's keys. {RESTORE}") from error
+    except (RepositoryError, DeserializationError, ValueError) as error:
+        raise CatalogueFault("damaged", f"{path} is not what was signed, or damaged: {error}. {RESTORE}") from error

@@ -12,17 +12,23 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata, Root
 
 from mirror import catalogue
 from mirror.catalogue import Catalogue
 from mirror.errors import CatalogueFault
 from mirror.publishing import keys, signing
-from spot_client.wire import index
+from spot_client.wire import baselines, halts, index, trust
+from spot_client.wire.baselines import Baseline, Baselines
+from spot_client.wire.halts import Halt, Halts
 from spot_client.wire.index import Index, Tombstone
+from spot_client.wire.trust import OfficialMirror, Trust
+from tests.mirror.content.rig import Lists, sign_catalogue
 from tests.mirror.publishing import rig
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
+ONE_KEY = CryptoSigner.generate_ed25519()
 PUBLISHED = (
     "1.root.json",
     "2.snapshot.json",
@@ -232,3 +238,75 @@ def test_a_reader_sees_a_whole_catalogue_while_others_publish(tmp_path: Path) ->
         "each version of the catalogue has exactly its releases"
     )
     assert len(seen) > 8
+
+
+SDK = Index(product="sdk", component="tool")
+SETS = Baselines(product="sdk", baselines=(Baseline("2026.1", {"tool": "1.0"}, "2026-01-01T00:00:00Z"),))
+STOPPED = Halts(product="sdk", halts=(Halt("tool", "1.0", "any", "2026-01-01T00:00:00Z", "Loses files."),))
+MIRRORS = Trust(mirrors=(OfficialMirror("https://updates.example.com", "PEM"),))
+LISTS: Lists = {
+    ("sdk", "sdk/baselines.json.zst"): baselines.encode(SETS, level=1),
+    ("halts", "halts/sdk.json.zst"): halts.encode(STOPPED, level=1),
+    ("house", "house/trust.json"): trust.encode(MIRRORS),
+}
+
+
+def signed(folder: Path, lists: Lists, number: int = 1) -> Path:
+    """A catalogue that one key of all roles has signed, with these targets beside the index of sdk/tool."""
+    sign_catalogue(folder / "catalogue", [SDK], number, ONE_KEY, lists)
+    return folder / "catalogue"
+
+
+def test_a_catalogue_without_lists_has_none_of_them(published: rig.Mirror) -> None:
+    found = catalogue.load(published.catalogue)
+    assert (found.halts, found.baselines, found.trust) == ({}, {}, None)
+
+
+def test_halts_baselines_and_the_list_of_mirrors_are_read_by_product(tmp_path: Path) -> None:
+    found = catalogue.load(signed(tmp_path, LISTS))
+    assert found.indexes == {("sdk", "tool"): SDK}
+    assert (found.halts, found.baselines, found.trust) == ({"sdk": STOPPED}, {"sdk": SETS}, MIRRORS)
+    assert {"halts", "house", "sdk"} < found.current.keys()
+    assert {path for _, path in LISTS} < found.parts.keys()
+
+
+@pytest.mark.parametrize(("role", "path"), LISTS)
+def test_a_list_that_is_not_what_was_signed_is_damaged(tmp_path: Path, role: str, path: str) -> None:
+    folder = signed(tmp_path, LISTS)
+    (file,) = (folder / "targets").rglob(f"*.{path.rpartition('/')[2]}")
+    file.write_bytes(LISTS[role, path] + b" ")
+    assert reason(folder) == "damaged"
+    file.unlink()
+    assert reason(folder) == "missing"
+
+
+FOREIGN: dict[str, tuple[str, str, bytes]] = {
+    "a product, another's index": ("sdk", "science/tool/index.json.zst", index.encode(SDK, level=1)),
+    "a product, another's baselines": ("sdk", "science/baselines.json.zst", baselines.encode(SETS, level=1)),
+    "a product, baselines of another in its place": (
+        "sdk",
+        "sdk/baselines.json.zst",
+        baselines.encode(Baselines(product="science"), level=1),
+    ),
+    "a product, halts": ("sdk", "halts/sdk.json.zst", halts.encode(STOPPED, level=1)),
+    "a product, halts as an index": ("sdk", "sdk/other/index.json.zst", halts.encode(STOPPED, level=1)),
+    "a product, the list of mirrors": ("sdk", "house/trust.json", trust.encode(MIRRORS)),
+    "a product, a path that it has not": ("sdk", "sdk/deltas.json.zst", b"x"),
+    "a product, a component's index deeper down": ("sdk", "sdk/a/tool/index.json.zst", index.encode(SDK, level=1)),
+    "a product, a way up": ("sdk", "sdk/../sdk/tool/index.json.zst", index.encode(SDK, level=1)),
+    "a product, a name that steers a terminal": ("sdk", "sdk/to\x1bol/index.json.zst", index.encode(SDK, level=1)),
+    "halts, an index": ("halts", "sdk/tool/index.json.zst", index.encode(SDK, level=1)),
+    "halts, an index in its folder": ("halts", "halts/sdk.json.zst", index.encode(SDK, level=1)),
+    "halts, those of another product": ("halts", "halts/science.json.zst", halts.encode(STOPPED, level=1)),
+    "halts, deeper down": ("halts", "halts/sdk/tool.json.zst", halts.encode(STOPPED, level=1)),
+    "house, halts": ("house", "halts/sdk.json.zst", halts.encode(STOPPED, level=1)),
+    "house, another list": ("house", "house/other.json", trust.encode(MIRRORS)),
+    "house, an index": ("house", "house/trust/index.json.zst", index.encode(SDK, level=1)),
+    "a role that is no product's": ("Sdk", "Sdk/tool/index.json.zst", index.encode(SDK, level=1)),
+    "a role of the top": ("timestamp", "timestamp/tool/index.json.zst", index.encode(SDK, level=1)),
+}
+
+
+@pytest.mark.parametrize(("role", "path", "raw"), FOREIGN.values(), ids=FOREIGN)
+def test_a_role_may_only_list_what_is_its_own(tmp_path: Path, role: str, path: str, raw: bytes) -> None:
+    assert reason(signed(tmp_path, {(role, path): raw})) == "damaged"

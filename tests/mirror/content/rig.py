@@ -38,10 +38,13 @@ from ca.profiles import CLIENT
 from ca.tls import client_context
 from mirror.records.protocol import Licence, Records
 from mirror.records.sqlite import open_records
-from spot_client.wire import index, manifest, pack
+from spot_client.wire import baselines, halts, index, manifest, pack, trust
+from spot_client.wire.baselines import Baselines
 from spot_client.wire.digest import sha256_hex
+from spot_client.wire.halts import Halts
 from spot_client.wire.index import Index, Release, Severity, Tombstone
 from spot_client.wire.sealed import Seal
+from spot_client.wire.trust import OfficialMirror, Trust
 from tests.ca.house import NOW, REALM, House, Party, der_of, pem_of
 
 LONG_AGO: Final = date(2020, 1, 1)
@@ -98,7 +101,23 @@ def make_index(component: str, releases: Iterable[Published], withdrawn: Iterabl
     )
 
 
-def sign_catalogue(folder: Path, indexes: Iterable[Index], number: int, signer: CryptoSigner) -> None:
+Lists = Mapping[tuple[str, str], bytes]
+"""Other targets than indexes, by role and path."""
+
+
+LISTS: Final[Lists] = {
+    ("sdk", "sdk/baselines.json.zst"): baselines.encode(Baselines(product="sdk"), level=1),
+    ("science", "science/baselines.json.zst"): baselines.encode(Baselines(product="science"), level=1),
+    ("halts", "halts/sdk.json.zst"): halts.encode(Halts(product="sdk"), level=1),
+    ("halts", "halts/science.json.zst"): halts.encode(Halts(product="science"), level=1),
+    ("house", "house/trust.json"): trust.encode(Trust(mirrors=(OfficialMirror("https://updates.example.com", "PEM"),))),
+}
+"""What the mirrors of these tests list, beside their indexes."""
+
+
+def sign_catalogue(
+    folder: Path, indexes: Iterable[Index], number: int, signer: CryptoSigner, lists: Lists | None = None
+) -> None:
     """Write a catalogue of version `number`; timestamp.json last, by a rename."""
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.now(UTC).replace(microsecond=0)
@@ -110,16 +129,19 @@ def sign_catalogue(folder: Path, indexes: Iterable[Index], number: int, signer: 
     targets, snapshot = Targets(number, expires=expires), Snapshot(number, expires=now + timedelta(days=7))
     targets.delegations = Delegations({key.keyid: key}, {})
     products: dict[str, Targets] = {}
-    for one in indexes:
-        raw, path = index.encode(one, level=1), index.target_path(one.product, one.component)
+    listed = {
+        (one.product, index.target_path(one.product, one.component)): index.encode(one, level=1) for one in indexes
+    }
+    for (product, path), raw in {**listed, **(lists or {})}.items():
         target = TargetFile.from_data(path, raw, ["sha256"])
-        products.setdefault(one.product, Targets(number, expires=expires)).targets[path] = target
+        products.setdefault(product, Targets(number, expires=expires)).targets[path] = target
         place = folder / "targets" / target.get_prefixed_paths()[0]
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(raw)
     assert targets.delegations.roles is not None
     for product in products:
-        paths = [f"{product}/*/index.json.zst"]
+        own = {"halts": ["halts/*.json.zst"], "house": ["house/trust.json"]}
+        paths = own.get(product, [f"{product}/*/index.json.zst", f"{product}/baselines.json.zst"])
         targets.delegations.roles[product] = DelegatedRole(product, [key.keyid], 1, terminating=True, paths=paths)
     snapshot.meta = {f"{role}.json": MetaFile(number) for role in ("targets", *products)}
     timestamp = Timestamp(number, expires=now + timedelta(days=3), snapshot_meta=MetaFile(number))
@@ -167,7 +189,7 @@ class Mirror:
         sdk = make_release(self.data, "sdk/botocore", "1.40.0", content)
         science = make_release(self.data, "science/numpy", "2.2.5", b"two two five")
         self.indexes = [make_index("sdk/botocore", [sdk], ["1.39.0"]), make_index("science/numpy", [science])]
-        sign_catalogue(self.data / "catalogue", self.indexes, 1, self.signer)
+        sign_catalogue(self.data / "catalogue", self.indexes, 1, self.signer, LISTS)
         return sdk
 
     @contextmanager

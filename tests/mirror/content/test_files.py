@@ -10,12 +10,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from ca.identity import Identity, Role
+from ca.profiles import MIRROR
 from mirror.blobs import MappedFile
 from mirror.content.files import _Form, _several
 from mirror.content.ranges import Part
 from spot_client.wire import index, manifest
 from spot_client.wire.digest import sha256_hex
-from tests.mirror.content.rig import Caller, Mirror, Published, make_index, make_release, sign_catalogue
+from tests.ca.house import REALM
+from tests.mirror.content.rig import LISTS, Caller, Mirror, Published, make_index, make_release, sign_catalogue
 
 PACK, MANIFEST = "/releases/sdk/botocore/1.40.0/any/pack", "/releases/sdk/botocore/1.40.0/any/manifest"
 FOREVER = "private, max-age=31536000, immutable"
@@ -54,7 +57,43 @@ def test_an_index_comes_whole_and_may_be_kept_for_ever(mirror: Mirror, acme: Cal
     assert headers["ETag"] == f'"{sha256_hex(raw)}"'
 
 
-@pytest.mark.parametrize("file", ["1.root.json", "1.targets.json", "1.snapshot.json", "1.sdk.json"])
+def list_path(role: str, path: str) -> str:
+    folder, _, name = path.rpartition("/")
+    return f"/catalogue/targets/{folder}/{sha256_hex(LISTS[role, path])}.{name}"
+
+
+@pytest.mark.parametrize(("role", "path"), [one for one in LISTS if "science" not in one[1]])
+def test_baselines_halts_and_the_list_of_mirrors_come_whole_and_may_be_kept_for_ever(
+    acme: Caller, role: str, path: str
+) -> None:
+    status, headers, raw = acme(list_path(role, path))
+    assert (status, headers["Cache-Control"], raw) == (200, FOREVER, LISTS[role, path])
+    assert headers["Content-Type"] == ("application/json" if role == "house" else "application/zstd")
+    assert headers["ETag"] == f'"{sha256_hex(raw)}"'
+
+
+@pytest.mark.parametrize(("role", "path"), [one for one in LISTS if "science" in one[1]])
+def test_baselines_and_halts_of_an_unlicensed_product_are_refused(acme: Caller, role: str, path: str) -> None:
+    assert acme.reason(list_path(role, path)) == (403, "not-licensed")
+
+
+@pytest.mark.parametrize(("role", "path"), LISTS)
+def test_whoever_holds_no_licence_gets_the_list_of_mirrors_and_nothing_else(
+    mirror: Mirror, role: str, path: str
+) -> None:
+    retired = mirror.caller(mirror.party("retired"))
+    assert retired(list_path(role, path))[0] == (200 if role == "house" else 403)
+
+
+@pytest.mark.parametrize(("role", "path"), LISTS)
+def test_a_mirror_reads_all_that_is_listed(mirror: Mirror, role: str, path: str) -> None:
+    replica = mirror.house.leaf(Identity(REALM, Role.MIRROR, "two"), MIRROR)
+    assert mirror.caller(replica)(list_path(role, path))[2] == LISTS[role, path]
+
+
+@pytest.mark.parametrize(
+    "file", ["1.root.json", "1.targets.json", "1.snapshot.json", "1.sdk.json", "1.house.json", "1.halts.json"]
+)
 def test_numbered_metadata_may_be_kept_for_ever(mirror: Mirror, acme: Caller, file: str) -> None:
     status, headers, raw = acme(f"/catalogue/{file}")
     assert (status, headers["Cache-Control"], headers["Content-Type"]) == (200, FOREVER, "application/json")
@@ -198,6 +237,10 @@ def test_a_head_has_the_headers_of_the_whole_and_no_body(acme: Caller, release: 
         "/catalogue/2.root.json",
         "/catalogue/2.snapshot.json",
         f"/catalogue/targets/sdk/botocore/{'0' * 64}.index.json.zst",
+        f"/catalogue/targets/sdk/{'0' * 64}.baselines.json.zst",
+        f"/catalogue/targets/halts/{'0' * 64}.sdk.json.zst",
+        f"/catalogue/targets/house/{'0' * 64}.trust.json",
+        "/catalogue/2.house.json",
     ],
 )
 def test_what_is_not_on_offer_is_not_found(acme: Caller, path: str) -> None:
