@@ -19,7 +19,7 @@ Address = Annotated[str, msgspec.Meta(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^\s:\[\]]+
 File = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*\Z", min_length=1, max_length=4096)]
 
 _MAX_PORT = 65535
-_OPTIONAL_FILES = ("passphrase_file", "online_keys", "online_passphrase_file")
+_OPTIONAL_FILES = ("passphrase_file", "online_keys", "online_passphrase_file", "high_water")
 
 
 class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -41,6 +41,7 @@ class Publishing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     keys: the folder that knows the keys of people. online_keys: that of the keys of snapshot and timestamp, which
     `catalogue-timer` uses; without it they are among `keys`, and the commands that change the catalogue use them.
+    high_water: a file on another disk in which it is written down how far the catalogue has gone, for a restore.
     level: of zstd.
     """
 
@@ -48,6 +49,7 @@ class Publishing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     passphrase_file: File | None = None
     online_keys: File | None = None
     online_passphrase_file: File | None = None
+    high_water: File | None = None
     level: Annotated[int, msgspec.Meta(ge=1, le=22)] = 19
 
 

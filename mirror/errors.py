@@ -13,6 +13,7 @@
     ├── SigningError   signing keys: missing, damaged, or not those of the catalogue
     ├── CatalogueFault the catalogue on disk is missing, damaged, or does not fit together
     ├── BlobFault      a blob is missing, or cannot be stored
+    ├── BackupError    a backup cannot be made, or not be used
     └── ServeError     the listener cannot start with this configuration
 
 Every error names its `reason` as a short, stable word in kebab case: tests and exit codes go by it, never by the text.
@@ -73,6 +74,10 @@ class CatalogueFault(MirrorError):
 
 class BlobFault(MirrorError):
     """A blob is missing, or cannot be stored."""
+
+
+class BackupError(MirrorError):
+    """A backup cannot be made, or not be used."""
 
 
 class ServeError(MirrorError):

@@ -29,6 +29,11 @@ class Place(msgspec.Struct, frozen=True):
         return self.folder / "staged.json"
 
     @property
+    def floors(self) -> Path:
+        """The file of versions that a restored catalogue has to be signed above."""
+        return self.folder / "floors.json"
+
+    @property
     def staging(self) -> Path:
         """The folder of files in the making."""
         return self.folder / "staging"

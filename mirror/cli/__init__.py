@@ -10,6 +10,7 @@ from ca.misplaced import Guiding
 from mirror import errors
 from mirror.cli import (
     approving,
+    backups,
     changing,
     checking,
     customers,
@@ -38,6 +39,7 @@ _EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (errors.BlobFault, 6),
     (errors.Busy, 7),
     (errors.SigningError, 8),
+    (errors.BackupError, 3),
     (errors.MirrorError, 3),
     (WireError, 3),
     (CaError, 3),
@@ -80,6 +82,7 @@ for room in (
     timer,
     mirrors,
     offline,
+    backups,
     customers,
     licences,
     serving,

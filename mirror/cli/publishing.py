@@ -17,6 +17,7 @@ from mirror.cli.progress import progress_bar, size
 from mirror.cli.releases import release, releases
 from mirror.cli.signers import online_ring, say_settled, say_waits, signer_options, signing, waits_document
 from mirror.cli.store import json_option
+from mirror.errors import SigningError
 from mirror.publishing import publish as publishing
 from mirror.publishing.order import Means, Order, Outcome
 from mirror.publishing.tree import Form, Progress
@@ -170,7 +171,9 @@ def resign(roles: tuple[str, ...], *, everything: bool, as_json: bool, config_pa
     using = signing(config_path, **signer)
     settled = holders.renew(using, roles or None) if everything else None
     if settled is None or (using.online is not None and settled.shown is None):
-        timer.turn(using, online_ring(config.load(config_path), signer["passphrase_file"]), force=True)
+        online = using.online or online_ring(config.load(config_path), signer["passphrase_file"])
+        if timer.turn(using, online, force=True) is None:
+            raise SigningError("behind", "What was restored waits for signatures: 'spot-mirror staged' says whose.")
     version, expires = _now_on(using)
     if as_json:
         waiting = waits_document(using.ring, settled.waits) if settled else []

@@ -55,6 +55,7 @@ def signing(
         clock=lambda: datetime.now(UTC),
         signer=who,
         terms=terms(loaded.lifetimes),
+        high_water=Path(loaded.publishing.high_water) if loaded.publishing.high_water else None,
     )
 
 

@@ -17,6 +17,8 @@ data = {data}
 keys = {keys}
 {online}# The passphrase of the keys, if it is to be read from a file (mode 0600) and not asked for:
 # passphrase_file = "passphrase"
+# A file on another disk in which it is written down how far the catalogue has gone: 'restore' needs it.
+# high_water = "/mnt/elsewhere/high-water.json"
 # Level of zstd, 1 to 22: releases are compressed once and fetched often.
 level = 19
 

@@ -15,7 +15,7 @@ from mirror import catalogue
 from mirror.catalogue import Chain
 from mirror.errors import CatalogueFault, Conflict
 from mirror.place import Place
-from mirror.signing import review, roles
+from mirror.signing import marks, review, roles
 from mirror.signing import staged as staging
 from mirror.signing.review import Difference, Holders
 from mirror.signing.ring import Ring
@@ -29,7 +29,7 @@ def chain(place: Place) -> Chain | None:
     """The catalogue that clients see, or None before there is one. Raises CatalogueFault."""
     if not (place.catalogue / "timestamp.json").exists():
         return None
-    return catalogue.read_chain(place.catalogue)
+    return marks.newest_root(catalogue.read_chain(place.catalogue), marks.floors(place))
 
 
 def read_staged(place: Place) -> Staged:

@@ -64,10 +64,10 @@ def first(holders: Mapping[str, Keyholders], terms: Terms, now: datetime) -> dic
     return made
 
 
-def successor(signed: S, role: str, terms: Terms, now: datetime) -> S:
-    """The next version of a statement."""
+def successor(signed: S, role: str, terms: Terms, now: datetime, floor: int = 0) -> S:
+    """The next version of a statement, above `floor`."""
     newer = copy.deepcopy(signed)
-    newer.version += 1
+    newer.version = max(signed.version, floor) + 1
     newer.expires = terms.expiry(role, now)
     return newer
 
@@ -108,19 +108,23 @@ def delegated(targets: Targets) -> dict[str, DelegatedRole]:
     return targets.delegations.roles
 
 
-def next_snapshot(snapshot: Snapshot | None, changed: Iterable[tuple[str, int, bytes]], until: datetime) -> Snapshot:
-    """The snapshot after `snapshot`, with these roles, versions and bytes in it."""
+def next_snapshot(
+    snapshot: Snapshot | None, changed: Iterable[tuple[str, int, bytes]], until: datetime, floor: int = 0
+) -> Snapshot:
+    """The snapshot after `snapshot` and above `floor`, with these roles, versions and bytes in it."""
     newer = Snapshot(version=1, meta={}) if snapshot is None else copy.deepcopy(snapshot)
-    newer.version += 0 if snapshot is None else 1
+    newer.version = max(snapshot.version if snapshot else 0, floor) + 1
     newer.expires = until
     for role, version, raw in changed:
         newer.meta[f"{role}.json"] = MetaFile.from_data(version, raw, ["sha256"])
     return newer
 
 
-def next_timestamp(timestamp: Timestamp | None, snapshot: tuple[int, bytes], until: datetime) -> Timestamp:
-    """The timestamp after `timestamp`, which leads to the snapshot of that version and these bytes."""
-    version = timestamp.version + 1 if timestamp is not None else 1
+def next_timestamp(
+    timestamp: Timestamp | None, snapshot: tuple[int, bytes], until: datetime, floor: int = 0
+) -> Timestamp:
+    """The timestamp after `timestamp` and above `floor`; it leads to the snapshot of that version and these bytes."""
+    version = max(timestamp.version if timestamp else 0, floor) + 1
     return Timestamp(version=version, expires=until, snapshot_meta=MetaFile.from_data(*snapshot, ["sha256"]))
 
 

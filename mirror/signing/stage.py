@@ -13,7 +13,7 @@ from tuf.api.metadata import Root, TargetFile, Targets
 
 from mirror.catalogue import Chain
 from mirror.errors import SigningError
-from mirror.signing import people, proposal, roles
+from mirror.signing import marks, people, proposal, roles
 from mirror.signing.candidate import Wait, waits
 from mirror.signing.means import Signing
 from mirror.signing.roles import Keyholders
@@ -44,12 +44,12 @@ def put_file(signing: Signing, known: Chain, staged: Staged, target: tuple[str, 
 
     A role that is new is delegated, to those who speak for targets.
     """
-    now, role = signing.clock(), change.role
+    role = change.role
     if staged.targets(role, known) is None:
         targets = next_targets(signing, known, staged, "targets")
         roles.delegate(targets, role, roles.holders_of(cast("Root", staged.root(known)), "targets"))
         staged.put("targets", targets, msgspec.structs.replace(change, role="targets", what=f"new: {role}", blobs=()))
-        newer = Targets(version=1, expires=signing.terms.expiry(role, now))
+        newer = first_targets(signing, role)
     else:
         newer = next_targets(signing, known, staged, role)
     path, raw = target
@@ -57,6 +57,12 @@ def put_file(signing: Signing, known: Chain, staged: Staged, target: tuple[str, 
     newer.targets[path] = file
     staged.files[f"targets/{file.get_prefixed_paths()[0]}"] = raw
     staged.put(role, newer, change)
+
+
+def first_targets(signing: Signing, role: str) -> Targets:
+    """The first version of a delegated role, above what a restore knows of it."""
+    number = marks.floors(signing.place).versions.get(role, 0) + 1
+    return Targets(version=number, expires=signing.terms.expiry(role, signing.clock()))
 
 
 def next_targets(signing: Signing, known: Chain | None, staged: Staged, role: str) -> Targets:
@@ -67,7 +73,7 @@ def next_targets(signing: Signing, known: Chain | None, staged: Staged, role: st
         newer = copy.deepcopy(last)
         newer.expires = signing.terms.expiry(role, now)
         return newer
-    return roles.successor(last, role, signing.terms, now)
+    return roles.successor(last, role, signing.terms, now, marks.floors(signing.place).versions.get(role, 0))
 
 
 def next_root(signing: Signing, known: Chain | None, staged: Staged) -> Root:

@@ -98,7 +98,7 @@ class Staged:
     def follow(self, chain: Chain | None) -> tuple[Change, ...]:
         """Forget what is visible by now, or does not follow on what is; what it was."""
         known = {role: signed.version for role, signed in chain.roles.items()} if chain else {}
-        stale = {role for role, one in self.statements.items() if one.signed.version != known.get(role, 0) + 1}
+        stale = {role for role, one in self.statements.items() if one.signed.version <= known.get(role, 0)}
         return self.drop(frozenset(stale))
 
     def save(self, path: Path) -> None:
@@ -147,7 +147,7 @@ def decode(raw: bytes, what: str) -> Staged:
         document_ = document.decode(raw, _File, max_bytes=MAX_BYTES, what=what)
         staged.changes = list(document_.changes)
         for role, text in document_.statements.items():
-            staged.statements[role] = _statement(role, text.encode())
+            staged.statements[role] = parse(role, text.encode())
         staged.files = {name: base64.b64decode(text, validate=True) for name, text in document_.files.items()}
     except (FormatError, DeserializationError, RepositoryError, ValueError, binascii.Error) as error:
         hint = "Move it away, and stage again: what is published is not touched by it."
@@ -158,7 +158,12 @@ def decode(raw: bytes, what: str) -> Staged:
     return staged
 
 
-def _statement(role: str, raw: bytes) -> Statement:
+def parse(role: str, raw: bytes) -> Statement:
+    """A statement with its signatures, which are not checked here.
+
+    Raises:
+        DeserializationError, RepositoryError, ValueError: it is none, or too long.
+    """
     kind = Root if role == "root" else Targets
     if len(raw) > MAX_METADATA_BYTES[kind.type]:
         raise ValueError(f"the {role} metadata is too long")

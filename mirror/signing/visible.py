@@ -17,7 +17,7 @@ from mirror import catalogue
 from mirror.catalogue import MAX_METADATA_BYTES, Chain
 from mirror.errors import SigningError
 from mirror.place import Place
-from mirror.signing import proposal, roles
+from mirror.signing import marks, proposal, roles
 from mirror.signing.candidate import Candidate, candidate
 from mirror.signing.means import Signing
 from mirror.signing.ring import Ring
@@ -37,7 +37,8 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 def show(signing: Signing, online: Ring, staged: Staged, *, renew: bool = False) -> Shown | None:
-    """Make visible what can be; the lock is held. None if there is nothing to do.
+    """Make visible what can be; the lock is held. None if there is nothing to do, or if what was restored
+    waits to be signed above its high-water mark.
 
     Args:
         renew: sign snapshot and timestamp anew in any case.
@@ -53,14 +54,21 @@ def show(signing: Signing, online: Ring, staged: Staged, *, renew: bool = False)
         return None
     if found is not None:
         proposal.check(place, chain, staged, found.changed)
-    signed = _files(signing, online, staged, found, chain)
-    changed = frozenset(found.changed if found else ())
-    changes = tuple(change for change in staged.changes if change.role in changed)
+    changed = found.changed if found else {}
+    versions = {role: one.version for role, one in chain.roles.items()} if chain else {}
+    versions |= {role: one.signed.version for role, one in changed.items()}
+    if marks.behind(versions, marks.floors(place)):
+        return None
+    signed, online_versions = _files(signing, online, staged, found, chain)
+    if signing.high_water is not None:
+        marks.raise_mark(signing.high_water, place, signed, versions | online_versions)
     put_up(place, signed)
+    place.floors.unlink(missing_ok=True)
+    changes = tuple(change for change in staged.changes if change.role in changed)
     if changed:
-        staged.drop(changed)
+        staged.drop(frozenset(changed))
         staged.save(place.staged)
-    return Shown(chain.timestamp.version + 1 if chain else 1, changes)
+    return Shown(online_versions["timestamp"], changes)
 
 
 def published(place: Place, chain: Chain | None, role: str) -> Metadata[Targets]:
@@ -69,8 +77,13 @@ def published(place: Place, chain: Chain | None, role: str) -> Metadata[Targets]
     return catalogue.read_statement(place.catalogue, role, version)
 
 
-def _files(signing: Signing, online: Ring, staged: Staged, found: Candidate | None, chain: Chain | None) -> Files:
-    """All that is to be written: what the statements lead to, the statements, snapshot, root, timestamp."""
+def _files(
+    signing: Signing, online: Ring, staged: Staged, found: Candidate | None, chain: Chain | None
+) -> tuple[Files, dict[str, int]]:
+    """All that is to be written: what the statements lead to, the statements, snapshot, root, timestamp.
+
+    And the versions of snapshot and timestamp.
+    """
     terms, now = signing.terms, signing.clock()
     changed: dict[str, Statement] = dict(found.changed) if found else {}
     root = found.root if found else chain.root if chain else None
@@ -83,16 +96,19 @@ def _files(signing: Signing, online: Ring, staged: Staged, found: Candidate | No
         if role != "root":
             written[f"{one.signed.version}.{role}.json"] = one.to_bytes()
     lines = [(role, one.signed.version, one.to_bytes()) for role, one in changed.items() if role != "root"]
-    snapshot = roles.next_snapshot(chain.snapshot if chain else None, lines, terms.expiry("snapshot", now))
+    floor = marks.floors(signing.place)
+    last = floor.versions.get("snapshot", 0), floor.versions.get("timestamp", 0)
+    snapshot = roles.next_snapshot(chain.snapshot if chain else None, lines, terms.expiry("snapshot", now), last[0])
     raw = sign(snapshot, root, online)
     written[f"{snapshot.version}.snapshot.json"] = raw
+    # Clients look for the next root before all else: it comes last before the timestamp that belongs to it.
+    written |= {f"{number}.root.json": text.encode() for number, text in floor.roots.items()}
     if "root" in changed:
-        # Clients look for the next root before all else: it comes last before the timestamp that belongs to it.
         written[f"{root.version}.root.json"] = changed["root"].to_bytes()
-    last = chain.timestamp if chain else None
-    timestamp = roles.next_timestamp(last, (snapshot.version, raw), terms.expiry("timestamp", now))
+    before = chain.timestamp if chain else None
+    timestamp = roles.next_timestamp(before, (snapshot.version, raw), terms.expiry("timestamp", now), last[1])
     written[TIMESTAMP] = sign(timestamp, root, online)
-    return written
+    return written, {"snapshot": snapshot.version, "timestamp": timestamp.version}
 
 
 def sign(signed: S, root: Root, online: Ring) -> bytes:

@@ -1,0 +1,118 @@
+"""How far the catalogue has gone, written down elsewhere: what a restored one has to be signed above.
+
+    HIGH-WATER FILE             on another disk (`high_water` in mirror.toml); written before anything becomes visible
+    publishing/floors.json      the same, brought by a restore, until the catalogue is above it
+
+Clients refuse a catalogue that went back. After a restore every role that had moved on since the backup is signed anew,
+with a version above the mark. The roots and the targets that clients may know by now come from the mark: none could be
+made again, and older ones might name a key that was stolen. A withdrawal is put back, since clients refuse an index
+that lost one.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from tuf.api.exceptions import RepositoryError
+from tuf.api.metadata import Metadata, Root
+from tuf.api.serialization import DeserializationError
+
+from ca import files
+from mirror import catalogue
+from mirror.catalogue import Chain
+from mirror.errors import SigningError
+from mirror.place import Place
+from spot_client.wire import document, index
+from spot_client.wire.errors import FormatError
+from spot_client.wire.index import Tombstone
+
+MAX_BYTES: Final = 64 * 2**20
+
+
+class HighWater(document.Document, frozen=True):
+    """`versions` by role; `roots` by number and `targets`, as JSON; `tombstones` by `PRODUCT/COMPONENT`."""
+
+    versions: dict[str, int] = msgspec.field(default_factory=dict)
+    roots: dict[str, str] = msgspec.field(default_factory=dict)
+    targets: str = ""
+    tombstones: dict[str, tuple[Tombstone, ...]] = msgspec.field(default_factory=dict)
+
+
+def read(path: Path) -> HighWater | None:
+    """The mark in a file; None where there is no such file. Raises SigningError: reason `bad-mark`."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+        return document.decode(raw, HighWater, max_bytes=MAX_BYTES, what=str(path))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SigningError("bad-mark", f"The high-water mark {path} cannot be read: {error.strerror}.") from error
+    except FormatError as error:
+        raise SigningError("bad-mark", f"{error} Restore it, or move it away for a new one.") from error
+
+
+def write(path: Path, mark: HighWater) -> None:
+    """Write a mark; durable on return. Raises SigningError: reason `bad-mark`."""
+    try:
+        files.replace(path, document.encode(mark), files.PRIVATE)
+    except OSError as error:
+        hint = "Nothing becomes visible before it is written: mount its disk, or change high_water."
+        what = f"The high-water mark {path} cannot be written: {error.strerror}. {hint}"
+        raise SigningError("bad-mark", what) from error
+
+
+def raise_mark(path: Path, place: Place, written: Mapping[str, bytes], versions: Mapping[str, int]) -> None:
+    """Write down how far the catalogue is about to go: `written`, its new files by name; `versions` of all roles.
+
+    Raises:
+        SigningError: reason `bad-mark`: nothing may become visible.
+        CatalogueFault: as `catalogue.load`.
+    """
+    last = read(path)
+    there = catalogue.load(place.catalogue) if last is None and (place.catalogue / "timestamp.json").exists() else None
+    indexes = [*there.indexes.values()] if there else []
+    indexes += [index.decode(raw) for name, raw in written.items() if name.endswith(".index.json.zst")]
+    last = last or HighWater()
+    stones = {ref: {(one.version, one.platform): one for one in found} for ref, found in last.tombstones.items()}
+    for offered in indexes:
+        known = stones.setdefault(f"{offered.product}/{offered.component}", {})
+        known.update({(one.version, one.platform): one for one in offered.tombstones})
+    roots = {path.name.split(".")[0]: path.read_text(encoding="utf-8") for path in place.catalogue.glob("*.root.json")}
+    roots |= {name.split(".")[0]: raw.decode() for name, raw in written.items() if name.endswith(".root.json")}
+    name = f"{versions['targets']}.targets.json"
+    mark = HighWater(
+        targets=(written[name] if name in written else (place.catalogue / name).read_bytes()).decode(),
+        versions={**last.versions, **{role: max(n, last.versions.get(role, 0)) for role, n in versions.items()}},
+        roots=roots,
+        tombstones={ref: tuple(found.values()) for ref, found in stones.items() if found},
+    )
+    write(path, mark)
+
+
+def floors(place: Place) -> HighWater:
+    """What a restore brought, and the catalogue is not above yet; empty in ordinary times."""
+    return read(place.floors) or HighWater()
+
+
+def newest_root(chain: Chain, mark: HighWater) -> Chain:
+    """The catalogue under the newest root of a mark. Raises SigningError: reason `bad-mark`."""
+    root = chain.root
+    try:
+        while (text := mark.roots.get(str(root.version + 1))) is not None:
+            newer = Metadata[Root].from_bytes(text.encode())
+            root.verify_delegate("root", newer.signed_bytes, newer.signatures)
+            newer.signed.verify_delegate("root", newer.signed_bytes, newer.signatures)
+            if newer.signed.version != root.version + 1:
+                break
+            root = newer.signed
+    except (RepositoryError, DeserializationError, ValueError) as error:
+        raise SigningError("bad-mark", f"A root in the high-water mark does not follow on ours: {error}.") from error
+    return msgspec.structs.replace(chain, root=root)
+
+
+def behind(versions: Mapping[str, int], mark: HighWater) -> list[str]:
+    """The roles of people that clients may know in a newer version than these."""
+    unmoved = {"root", "snapshot", "timestamp"}
+    return [role for role, n in mark.versions.items() if role not in unmoved and versions.get(role, 0) < n]
