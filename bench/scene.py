@@ -93,7 +93,7 @@ class Scene:
         trust = ("--issuing-ca", "ca/issuing.crt", "--crl", "ca/crl/issuing.crl")
         self._run("spot-ca", "init", "--realm", _REALM)
         self._run("spot-ca", "issue", "server", "mirror", *names)
-        self._run("spot-mirror", "init", "--realm", _REALM, "--listen", "127.0.0.1:0", *files, *trust)
+        self._run("spot-mirror", "init", "--development", "--realm", _REALM, "--listen", "127.0.0.1:0", *files, *trust)
 
         self._run("spot-mirror", "customer", "add", "acme")
         product = self._job.component.partition("/")[0]

@@ -77,7 +77,7 @@ def publisher(stage: Stage, first: dict[str, Path], second: dict[str, Path]) -> 
     mirror = (*config, "--realm", "build.example.com", "--listen", f"127.0.0.1:{PORT}")
     files = ("--certificate", "certs/mirror1.crt", "--key", "certs/mirror1.key")
     trust = ("--issuing-ca", "ca/issuing.crt", "--crl", "ca/crl/issuing.crl")
-    stage.run("spot-mirror", "init", *mirror, *files, *trust, "--passphrase-file", "mirror.pass")
+    stage.run("spot-mirror", "init", "--development", *mirror, *files, *trust, "--passphrase-file", "mirror.pass")
     for found, severity in ((first, "feature"), (second, "bug")):
         for component, platform_name in wheels.COMPONENTS.items():
             wheel = found[component.split("/")[1]]

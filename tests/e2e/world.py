@@ -209,7 +209,7 @@ def make_world(folder: Path) -> World:
     world.succeed("spot-ca", "issue", "server", "mirror1", *names)
     files = ("--certificate", "certs/mirror1.crt", "--key", "certs/mirror1.key")
     trust = ("--issuing-ca", "ca/issuing.crt", "--crl", "ca/crl/issuing.crl")
-    world.succeed("spot-mirror", "init", "--realm", REALM, "--listen", "127.0.0.1:0", *files, *trust)
+    world.succeed("spot-mirror", "init", "--development", "--realm", REALM, "--listen", "127.0.0.1:0", *files, *trust)
     for version in (OLD, NEW):
         world.publish(TOOL, version, write_tool(folder / f"tool-{version}", version))
     maths = folder / "maths"

@@ -17,5 +17,5 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 @pytest.fixture
 def made(shell: Shell) -> Shell:
     """After init."""
-    shell.done("init", "--realm", "build.example.com")
+    shell.done("init", "--development", "--realm", "build.example.com")
     return shell

@@ -128,7 +128,7 @@ def test_a_product_without_a_release_is_licensed_with_a_note_beside_it(tmp_path:
     (source / "tool").write_bytes(b"1")
     secret = ("--passphrase-file", str(tmp_path / "passphrase"))
     desk.folder.mkdir()
-    desk.says("init", "--realm", "build.example.com", *secret)
+    desk.says("init", "--development", "--realm", "build.example.com", *secret)
     desk.says("customer", "add", "acme")
     before = desk.run("licence", "grant", "acme", "sdk")
     assert (before.exit_code, len(licences(desk))) == (0, 1)

@@ -18,7 +18,7 @@ from tests.mirror.publishing.rig import folder_of
 
 
 def test_init_makes_configuration_keys_store_and_catalogue(shell: Shell) -> None:
-    result = shell.done("init", "--realm", "build.example.com")
+    result = shell.done("init", "--development", "--realm", "build.example.com")
     loaded = config.load(shell.folder / "mirror.toml")
     assert loaded.realm == "build.example.com"
     assert loaded.content is not None
@@ -38,7 +38,7 @@ def test_init_makes_configuration_keys_store_and_catalogue(shell: Shell) -> None
 def test_init_writes_what_it_was_told(shell: Shell) -> None:
     places = ("--data", "d", "--keys", "k/k", "--config", 'e/x "y".toml', "--listen", "[::1]:1", "--listen", "h:2")
     files = ("--certificate", "a.crt", "--key", "a.key", "--issuing-ca", "i.crt", "--crl", "1.crl", "--crl", "2.crl")
-    shell.done("init", "--realm", "build.example.com", *places, *files)
+    shell.done("init", "--development", "--realm", "build.example.com", *places, *files)
     loaded = config.load(shell.folder / 'e/x "y".toml')
     assert loaded.content is not None
     assert loaded.content.listen == ("[::1]:1", "h:2")
@@ -50,7 +50,7 @@ def test_init_writes_what_it_was_told(shell: Shell) -> None:
 @pytest.mark.parametrize("name", ["mirror.toml", "data", "keys"])
 def test_init_replaces_nothing(shell: Shell, name: str) -> None:
     (shell.folder / name).write_bytes(b"")
-    result = shell("init", "--realm", "build.example.com")
+    result = shell("init", "--development", "--realm", "build.example.com")
     assert result.code == 5
     assert name in result.err
     assert {path.name for path in shell.folder.iterdir()} == {"source", name}
@@ -73,7 +73,7 @@ def test_init_that_is_refused_leaves_nothing(
         monkeypatch.delenv("SPOT_MIRROR_PASSPHRASE")
     else:
         monkeypatch.setenv("SPOT_MIRROR_PASSPHRASE", passphrase)
-    assert shell("init", *arguments).code == code
+    assert shell("init", "--development", *arguments).code == code
     assert {path.name for path in shell.folder.iterdir()} == {"source"}
 
 
@@ -82,14 +82,14 @@ def test_init_that_fails_at_its_last_step_leaves_nothing(shell: Shell, monkeypat
         raise OSError("the disk is gone")
 
     monkeypatch.setattr(init_module, "sync_folder", fail)
-    result = shell("init", "--realm", "build.example.com")
+    result = shell("init", "--development", "--realm", "build.example.com")
     assert (result.code, result.err) == (1, "spot-mirror: the disk is gone\n")
     assert {path.name for path in shell.folder.iterdir()} == {"source"}
 
 
 def test_what_a_killed_init_left_does_not_hinder_the_next(shell: Shell) -> None:
     folder_of(shell.folder, {".data.init/x": b"1", ".keys.init/x": b"1", ".mirror.toml.init": b"1"})
-    shell.done("init", "--realm", "build.example.com")
+    shell.done("init", "--development", "--realm", "build.example.com")
     assert {path.name for path in shell.folder.iterdir()} == {"source", "mirror.toml", "data", "keys"}
 
 

@@ -156,7 +156,7 @@ def test_what_the_other_commands_write_is_what_it_serves(tmp_path: Path) -> None
         "--crl",
         "issuing.crl",
     )
-    run("init", "--realm", REALM, *files, "--listen", "127.0.0.1:0")
+    run("init", "--development", "--realm", REALM, *files, "--listen", "127.0.0.1:0")
     run("customer", "add", "acme")
     run("licence", "grant", "acme", "sdk")
     run("publish", "sdk/core", "1.0", "tree")
