@@ -13,7 +13,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import msgspec
-from tuf.api.metadata import Targets
 
 from ca import files
 from mirror import catalogue
@@ -21,7 +20,7 @@ from mirror.blobs import make_folder
 from mirror.catalogue import Catalogue, Chain
 from mirror.errors import PublishError
 from mirror.publishing.tree import Progress
-from mirror.signing import roles
+from mirror.signing import roles, statements
 from mirror.signing.means import Signing
 from mirror.signing.ring import Ring
 from mirror.signing.visible import sign
@@ -113,22 +112,22 @@ def _metadata(signing: Signing, online: Ring, chain: Chain, scope: Scope) -> Ite
         if role in included:
             yield f"{signed.version}.{role}.json", (place.catalogue / f"{signed.version}.{role}.json").read_bytes()
     for role in included & chain.products.keys():
-        yield from _targets(signing, role, chain.products[role], scope.channels)
-    snapshot = roles.next_snapshot(chain.snapshot, (), until)
+        yield from _targets(signing, chain, role, scope.channels)
+    snapshot = statements.next_snapshot(chain.snapshot, (), until)
     snapshot.version = chain.snapshot.version
     raw = sign(snapshot, chain.root, online)
     yield f"{snapshot.version}.snapshot.json", raw
-    timestamp = roles.next_timestamp(chain.timestamp, (snapshot.version, raw), until)
+    timestamp = statements.next_timestamp(chain.timestamp, (snapshot.version, raw), until)
     timestamp.version = chain.timestamp.version
     timestamp.unrecognized_fields[roles.OFFLINE] = True
     yield "timestamp.json", sign(timestamp, chain.root, online)
 
 
 def _targets(
-    signing: Signing, role: str, signed: Targets, channels: Mapping[str, Collection[str]]
+    signing: Signing, chain: Chain, role: str, channels: Mapping[str, Collection[str]]
 ) -> Iterator[tuple[str, bytes]]:
     halted = {halts.target_path(product) for product in channels}
-    for path, target in signed.targets.items():
+    for path, target in chain.products[role].targets.items():
         if role != halts.ROLE or path in halted:
             name = f"targets/{target.get_prefixed_paths()[0]}"
             yield name, (signing.place.catalogue / name).read_bytes()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from mirror.blobs import make_folder
 from mirror.errors import SigningError
-from mirror.signing import people, roles, stage
+from mirror.signing import people, stage, statements
 from mirror.signing.means import Signing
 from mirror.signing.ring import Ring
 from mirror.signing.roles import Keyholders
@@ -43,7 +43,7 @@ def found(signing: Signing, who: Mapping[str, Keyholders]) -> Settled:
             raise SigningError("catalogue-exists", f"{signing.place.catalogue} has a catalogue: init replaces nothing.")
         staged = Staged()
         now = signing.clock()
-        for role, signed in roles.first(who, signing.terms, now).items():
+        for role, signed in statements.first(who, signing.terms, now).items():
             staged.put(role, signed, Change(role, f"{role}: the first", f"{now:%Y-%m-%dT%H:%M:%SZ}"))
         for name in signing.ring.held():
             people.sign(signing.ring, name, None, staged)

@@ -5,7 +5,8 @@ keys for snapshot and timestamp undo that: a client then forgets what it had of 
 with it the versions of all roles. So these two are exchanged with any key of people.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
 
 import msgspec
 
@@ -17,6 +18,7 @@ from mirror.signing.means import Signing
 from mirror.signing.ring import Ring
 from mirror.signing.roles import Keyholders
 from mirror.signing.stage import Settled
+from mirror.signing.staged import Change
 from mirror.signing.switch import changing
 from mirror.signing.terms import ONLINE
 
@@ -63,7 +65,7 @@ def replace(signing: Signing, old: str, new: str, online: Callable[[], Mapping[s
         if not affected.keys() <= {"root", *ONLINE}:
             changes |= {role: holders(signing.ring, 1, (name,)) for role, name in online().items()}
         change = draft.change("", f"{new} in place of {old}")
-        stage.reassign(signing, draft.known, draft.staged, changes, change)
+        _reassign(signing, draft, changes, change)
         return stage.settle(signing, draft.known, draft.staged, None)
 
 
@@ -80,7 +82,7 @@ def assign(signing: Signing, role: str, threshold: int, names: tuple[str, ...]) 
             raise SigningError("no-role", f"There is no role {role!r}: 'spot-mirror keys list' tells which there are.")
         change = draft.change("", f"{role}: {threshold} of {', '.join(names)}")
         wanted = {role: holders(signing.ring, threshold, names)}
-        stage.reassign(signing, draft.known, draft.staged, wanted, change)
+        _reassign(signing, draft, wanted, change)
         return stage.settle(signing, draft.known, draft.staged, None)
 
 
@@ -100,7 +102,7 @@ def renew(signing: Signing, only: Collection[str] | None) -> Settled:
         now = signing.clock()
         due = {role for role, one in known.items() if signing.terms.is_due(role, one.expires, now)}
         wanted = (set(only) if only is not None else due) - draft.staged.statements.keys()
-        stage.renew(signing, draft.known, draft.staged, sorted(wanted))
+        _renew(signing, draft, sorted(wanted))
         return draft.settle({*wanted, *(draft.staged.statements if only is None else ())})
 
 
@@ -113,3 +115,28 @@ def next_names(ring: Ring) -> dict[str, str]:
             number += 1
         found[role] = f"{role}-{number}"
     return found
+
+
+def _reassign(signing: Signing, draft: Draft, changes: Mapping[str, Keyholders], change: Change) -> None:
+    """Let other keys speak for roles. What the old ones signed, the new ones are to sign anew: that is staged, too."""
+    known, staged = draft.known, draft.staged
+    root, targets = stage.next_root(signing, known, staged), stage.next_targets(signing, known, staged, "targets")
+    top = {role: who for role, who in changes.items() if role in roles.TOP_ROLES}
+    below = {role: who for role, who in changes.items() if role not in roles.TOP_ROLES}
+    for role, who in top.items():
+        roles.assign(root, role, who)
+    for role, who in below.items():
+        roles.assign(targets, role, who)
+    if top:
+        staged.put("root", root, msgspec.structs.replace(change, role="root"))
+    if below or "targets" in top:
+        staged.put("targets", targets, msgspec.structs.replace(change, role="targets"))
+    _renew(signing, draft, below)
+
+
+def _renew(signing: Signing, draft: Draft, which: Iterable[str]) -> None:
+    """Stage the next version of these roles, with nothing changed but how long they hold."""
+    for role in which:
+        following = stage.next_root if role == "root" else partial(stage.next_targets, role=role)
+        newer = following(signing, draft.known, draft.staged)
+        draft.staged.put(role, newer, draft.change(role, f"{role}: signed anew"))

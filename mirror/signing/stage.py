@@ -5,7 +5,7 @@ enough people have signed, if the online keys are at hand.
 """
 
 import copy
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import cast
 
 import msgspec
@@ -13,10 +13,9 @@ from tuf.api.metadata import Root, TargetFile, Targets
 
 from mirror.catalogue import Chain
 from mirror.errors import SigningError
-from mirror.signing import marks, people, proposal, roles
+from mirror.signing import marks, people, proposal, roles, statements
 from mirror.signing.candidate import Wait, waits
 from mirror.signing.means import Signing
-from mirror.signing.roles import Keyholders
 from mirror.signing.staged import Change, Staged
 from mirror.signing.visible import Shown, show
 
@@ -73,7 +72,7 @@ def next_targets(signing: Signing, known: Chain | None, staged: Staged, role: st
         newer = copy.deepcopy(last)
         newer.expires = signing.terms.expiry(role, now)
         return newer
-    return roles.successor(last, role, signing.terms, now, marks.floors(signing.place).versions.get(role, 0))
+    return statements.successor(last, role, signing.terms, now, marks.floors(signing.place).versions.get(role, 0))
 
 
 def next_root(signing: Signing, known: Chain | None, staged: Staged) -> Root:
@@ -82,36 +81,10 @@ def next_root(signing: Signing, known: Chain | None, staged: Staged) -> Root:
     if last is None:
         raise SigningError("no-catalogue", "There is no catalogue yet: make one with 'spot-mirror init'.")
     if "root" not in staged.statements:
-        return roles.successor(last, "root", signing.terms, signing.clock())
+        return statements.successor(last, "root", signing.terms, signing.clock())
     newer = copy.deepcopy(last)
     newer.expires = signing.terms.expiry("root", signing.clock())
     return newer
-
-
-def reassign(signing: Signing, known: Chain, staged: Staged, changes: Mapping[str, Keyholders], change: Change) -> None:
-    """Let other keys speak for roles. What the old ones signed, the new ones are to sign anew: that is staged, too."""
-    root, targets = next_root(signing, known, staged), next_targets(signing, known, staged, "targets")
-    top = {role: holders for role, holders in changes.items() if role in roles.TOP_ROLES}
-    below = {role: holders for role, holders in changes.items() if role not in roles.TOP_ROLES}
-    for role, holders in top.items():
-        roles.assign(root, role, holders)
-    for role, holders in below.items():
-        roles.assign(targets, role, holders)
-    if top:
-        staged.put("root", root, msgspec.structs.replace(change, role="root"))
-    if below or "targets" in top:
-        staged.put("targets", targets, msgspec.structs.replace(change, role="targets"))
-    for role in below:
-        newer = next_targets(signing, known, staged, role)
-        staged.put(role, newer, msgspec.structs.replace(change, role=role, what=f"{role}: signed anew"))
-
-
-def renew(signing: Signing, known: Chain, staged: Staged, which: Collection[str]) -> None:
-    """Stage the next version of these roles, with nothing changed but how long they hold."""
-    at = f"{signing.clock():%Y-%m-%dT%H:%M:%SZ}"
-    for role in which:
-        newer = next_root(signing, known, staged) if role == "root" else next_targets(signing, known, staged, role)
-        staged.put(role, newer, Change(role, f"{role}: signed anew", at))
 
 
 def settle(

@@ -17,7 +17,7 @@ from mirror import catalogue
 from mirror.catalogue import MAX_METADATA_BYTES, Chain
 from mirror.errors import SigningError
 from mirror.place import Place
-from mirror.signing import marks, proposal, roles
+from mirror.signing import marks, proposal, statements
 from mirror.signing.candidate import Candidate, candidate
 from mirror.signing.means import Signing
 from mirror.signing.ring import Ring
@@ -98,7 +98,9 @@ def _files(
     lines = [(role, one.signed.version, one.to_bytes()) for role, one in changed.items() if role != "root"]
     floor = marks.floors(signing.place)
     last = floor.versions.get("snapshot", 0), floor.versions.get("timestamp", 0)
-    snapshot = roles.next_snapshot(chain.snapshot if chain else None, lines, terms.expiry("snapshot", now), last[0])
+    snapshot = statements.next_snapshot(
+        chain.snapshot if chain else None, lines, terms.expiry("snapshot", now), last[0]
+    )
     raw = sign(snapshot, root, online)
     written[f"{snapshot.version}.snapshot.json"] = raw
     # Clients look for the next root before all else: it comes last before the timestamp that belongs to it.
@@ -106,7 +108,7 @@ def _files(
     if "root" in changed:
         written[f"{root.version}.root.json"] = changed["root"].to_bytes()
     before = chain.timestamp if chain else None
-    timestamp = roles.next_timestamp(before, (snapshot.version, raw), terms.expiry("timestamp", now), last[1])
+    timestamp = statements.next_timestamp(before, (snapshot.version, raw), terms.expiry("timestamp", now), last[1])
     written[TIMESTAMP] = sign(timestamp, root, online)
     return written, {"snapshot": snapshot.version, "timestamp": timestamp.version}
 

@@ -141,7 +141,7 @@ def test_only_commands_know_commands_and_composition() -> None:
 
 
 def test_signed_metadata_is_verified_in_one_module_of_the_client_and_signed_in_one_room_of_the_mirror() -> None:
-    client, reader, signers = "spot_client.fetch.catalogue", "mirror.catalogue", set(modules_in("mirror.publishing"))
+    client, reader, signers = "spot_client.fetch.catalogue", "mirror.catalogue", set(modules_in("mirror.signing"))
     assert importers("tuf.ngclient") == {client}
     assert importers("tuf") <= {client, reader, *signers}
     assert importers("securesystemslib") <= signers

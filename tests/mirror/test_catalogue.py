@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from securesystemslib.signer import CryptoSigner
-from tuf.api.metadata import Metadata, Root
+from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from mirror import catalogue
 from mirror.catalogue import Catalogue
 from mirror.errors import CatalogueFault
-from mirror.publishing import keys, signing
+from mirror.signing import ring, statements
+from mirror.signing.ring import Ring
 from spot_client.wire import baselines, halts, index, trust
 from spot_client.wire.baselines import Baseline, Baselines
 from spot_client.wire.halts import Halt, Halts
@@ -69,18 +70,17 @@ def root_of(folder: Path) -> Metadata[Root]:
     return Metadata[Root].from_bytes((folder / "1.root.json").read_bytes())
 
 
-def write_root(folder: Path, root: Root, *rings: keys.Ring) -> None:
+def write_root(folder: Path, root: Root, *rings: Ring) -> None:
     metadata = Metadata(root)
-    for ring in rings:
-        for signer in ring.signers("root"):
-            metadata.sign(signer, append=True)
+    for one in rings:
+        metadata.sign(one.signer("root"), append=True)
     (folder / f"{root.version}.root.json").write_bytes(metadata.to_bytes())
 
 
 def test_a_catalogue_says_what_is_on_offer_and_until_when(published: rig.Mirror) -> None:
     found = catalogue.load(published.catalogue)
     assert found.version == 2
-    assert found.current == {"root": 1, "timestamp": 2, "snapshot": 2, "targets": 2, "sdk": 1}
+    assert found.current == {"root": 1, "timestamp": 2, "snapshot": 2, "targets": 2, "sdk": 1, "halts": 1, "house": 1}
     assert found.expires["timestamp"] == datetime(2026, 3, 4, tzinfo=UTC)
     assert [*found.indexes] == [("sdk", "tool")]
     release = found.release("sdk", "tool", "1.0", "any")
@@ -143,12 +143,13 @@ def test_an_older_file_under_a_newer_name_is_refused(folder: Path) -> None:
 
 
 def test_signed_metadata_that_is_not_what_was_named_is_refused(published: rig.Mirror, folder: Path) -> None:
-    chain = catalogue.read_chain(folder)
-    for day in (2, 1):
-        later = NOW.replace(day=day)
-        for name, raw in signing.resign(chain, published.means().ring, later).items():
-            if day == 2 or name != "timestamp.json":
-                (folder / name).write_bytes(raw)
+    mirror = rig.Mirror(folder.parent, published.keys, folder.parent / "client")
+    before = (folder / "timestamp.json").read_bytes()
+    mirror.resign(lambda: NOW.replace(day=2))
+    named = (folder / "timestamp.json").read_bytes()
+    (folder / "timestamp.json").write_bytes(before)
+    mirror.resign(lambda: NOW)
+    (folder / "timestamp.json").write_bytes(named)
     assert reason(folder) == "damaged"
 
 
@@ -167,16 +168,16 @@ def test_a_change_that_nobody_signed_is_refused(folder: Path) -> None:
 def test_a_newer_root_counts_if_the_older_one_signed_it(published: rig.Mirror, folder: Path) -> None:
     root = root_of(folder).signed
     root.version = 2
-    write_root(folder, root, published.means().ring)
+    write_root(folder, root, published.ring())
     assert catalogue.load(folder).current["root"] == 2
 
 
 def test_a_newer_root_that_only_signed_itself_is_refused(folder: Path, tmp_path: Path) -> None:
-    thief = keys.create(tmp_path / "thief", signing.TOP_ROLES, lambda: rig.PASSPHRASE)
+    thief = ring.create(tmp_path / "thief", ("root",), lambda: rig.PASSPHRASE)
     root = root_of(folder).signed
     root.version = 2
     root.roles["root"].keyids.clear()
-    root.add_key(thief.public("root")[0], "root")
+    root.add_key(thief.key("root").verifier, "root")
     write_root(folder, root, thief)
     assert reason(folder) == "not-signed"
 
@@ -184,7 +185,7 @@ def test_a_newer_root_that_only_signed_itself_is_refused(folder: Path, tmp_path:
 def test_a_root_after_a_gap_is_not_there(published: rig.Mirror, folder: Path) -> None:
     root = root_of(folder).signed
     root.version = 3
-    write_root(folder, root, published.means().ring)
+    write_root(folder, root, published.ring())
     assert catalogue.load(folder).current["root"] == 1
 
 
@@ -193,16 +194,31 @@ def test_one_key_under_two_ids_is_refused(published: rig.Mirror, folder: Path) -
     twin = root.keys[root.roles["timestamp"].keyids[0]].to_dict()
     root.keys["f" * 64] = type(root.keys[root.roles["root"].keyids[0]]).from_dict("f" * 64, twin)
     root.roles["timestamp"].keyids.append("f" * 64)
-    write_root(folder, root, published.means().ring)
+    write_root(folder, root, published.ring())
     assert reason(folder) == "damaged"
 
 
 def test_an_index_of_another_component_is_refused(published: rig.Mirror, folder: Path) -> None:
+    mirror = rig.Mirror(folder.parent, published.keys, folder.parent / "client")
     packed = index.encode(Index(product="sdk", component="other"), level=1)
-    chain = catalogue.read_chain(folder)
-    for name, raw in signing.offer(chain, published.means().ring, ("sdk", "tool"), packed, NOW).items():
-        (folder / name).write_bytes(raw)
-    assert reason(folder) == "damaged"
+    signed = Metadata[Targets].from_bytes((folder / "1.sdk.json").read_bytes()).signed
+    path = index.target_path("sdk", "tool")
+    signed.targets[path] = file = TargetFile.from_data(path, packed, ["sha256"])
+    (folder / "targets" / file.get_prefixed_paths()[0]).write_bytes(packed)
+    metadata = Metadata(signed)
+    metadata.sign(mirror.ring().signer("publisher"))
+    (folder / "1.sdk.json").write_bytes(metadata.to_bytes())
+    chain = catalogue.read_chain(published.catalogue)
+    until = NOW.replace(year=2027)
+    snapshot = Metadata(statements.next_snapshot(chain.snapshot, [("sdk", 1, metadata.to_bytes())], until))
+    snapshot.sign(mirror.ring().signer("snapshot"))
+    (folder / "3.snapshot.json").write_bytes(snapshot.to_bytes())
+    timestamp = Metadata(statements.next_timestamp(chain.timestamp, (3, snapshot.to_bytes()), until))
+    timestamp.sign(mirror.ring().signer("timestamp"))
+    (folder / "timestamp.json").write_bytes(timestamp.to_bytes())
+    with pytest.raises(CatalogueFault, match="is one of sdk/other") as error:
+        catalogue.load(folder)
+    assert error.value.reason == "damaged"
 
 
 def test_an_empty_folder_has_no_catalogue(tmp_path: Path) -> None:

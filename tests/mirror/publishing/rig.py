@@ -17,16 +17,22 @@ from tuf.api.exceptions import DownloadHTTPError
 from tuf.ngclient import FetcherInterface, Updater
 
 from mirror.blobs import LocalBlobs
-from mirror.publishing import keys, publish, signing, source
-from mirror.publishing.journal import Place
+from mirror.place import Place
+from mirror.publishing import publish, source
 from mirror.publishing.limits import Limits
 from mirror.publishing.order import Means, Order, Outcome
 from mirror.publishing.tree import Tree
+from mirror.signing import ring, timer
+from mirror.signing.founding import found, holders
+from mirror.signing.means import Signing
+from mirror.signing.ring import Ring
+from mirror.signing.terms import Terms
 from spot_client.wire import index, manifest, pack
 from spot_client.wire.index import Index
 from spot_client.wire.manifest import File
 
 PASSPHRASE = "correct horse battery"
+PEOPLE = ("root-1", "root-2", "root-3", "root-4", "alice", "bob", "carol", "dave")
 
 
 def real_time() -> datetime:
@@ -49,35 +55,67 @@ class Mirror(msgspec.Struct, frozen=True):
     def catalogue(self) -> Path:
         return self.data / "catalogue"
 
-    def means(self, clock: Callable[[], datetime] = real_time) -> Means:
-        ring = keys.read(self.keys, lambda: PASSPHRASE)
-        return Means(place=self.place, ring=ring, clock=clock, level=1, workers=2)
+    def ring(self, passphrase: str = PASSPHRASE) -> Ring:
+        return ring.read(self.keys, lambda: passphrase)
+
+    def signing(self, clock: Callable[[], datetime] = real_time, passphrase: str = PASSPHRASE) -> Signing:
+        """Everything is signed here and at once, as on a machine for development."""
+        known = self.ring(passphrase)
+        return Signing(place=self.place, ring=known, online=known, clock=clock)
+
+    def means(self, clock: Callable[[], datetime] = real_time, passphrase: str = PASSPHRASE) -> Means:
+        return Means(signing=self.signing(clock, passphrase), level=1, workers=2)
 
     def publish(
         self, source: Path, version: str = "1.0", *, clock: Callable[[], datetime] = real_time, dry_run: bool = False
     ) -> Outcome:
         return publish.publish(self.means(clock), order(version), source, dry_run=dry_run)
 
+    def resign(self, clock: Callable[[], datetime] = real_time) -> int:
+        """Sign snapshot and timestamp anew; the catalogue's version."""
+        shown = timer.turn(self.signing(clock), self.ring(), force=True)
+        assert shown is not None
+        return shown.version
+
     def files(self) -> set[str]:
         """Every file below the data folder."""
         return {str(path.relative_to(self.data)) for path in self.data.rglob("*") if path.is_file()}
 
 
-def new_mirror(folder: Path, clock: Callable[[], datetime] = real_time) -> Mirror:
+def new_mirror(folder: Path, clock: Callable[[], datetime] = real_time, terms: Terms | None = None) -> Mirror:
     """A mirror in `folder` that offers nothing yet, with the keys that the others of this run have, too."""
     mirror = Mirror(folder / "data", folder / "keys", folder.with_name(f"{folder.name}-client"))
-    shutil.copytree(_made_keys(), mirror.keys)
-    publish.start(mirror.place, mirror.means().ring, clock())
+    shutil.copytree(made_keys() / "development", mirror.keys)
+    signing = mirror.signing(clock)
+    names = {"root": "root", "targets": "publisher", "halts": "publisher", "house": "publisher"}
+    names |= {role: role for role in ("snapshot", "timestamp")}
+    who = {role: holders(signing.ring, 1, (name,)) for role, name in names.items()}
+    found(msgspec.structs.replace(signing, terms=terms or Terms()), who)
     return mirror
 
 
 @cache
-def _made_keys() -> Path:
-    """Keys of the real kind, made once: each takes 0.4 s of stretching."""
-    folder = Path(tempfile.mkdtemp(prefix="keys-"))
-    atexit.register(shutil.rmtree, folder)
-    keys.create(folder / "keys", signing.TOP_ROLES, lambda: PASSPHRASE)
-    return folder / "keys"
+def made_keys() -> Path:
+    """Folders of keys of the real kind, made once: each salt takes 0.4 s of stretching, so all share one.
+
+    `development` has one key for each use, `online` those of snapshot and timestamp, and each of `PEOPLE` has a folder.
+    """
+    top = Path(tempfile.mkdtemp(prefix="keys-"))
+    atexit.register(shutil.rmtree, top)
+    every = ring.create(top / "every", ("root", "publisher", "snapshot", "timestamp", *PEOPLE), lambda: PASSPHRASE)
+    _part_of(every, top / "development", "root", "publisher", "snapshot", "timestamp")
+    _part_of(every, top / "online", "snapshot", "timestamp")
+    for name in PEOPLE:
+        _part_of(every, top / name, name)
+    return top
+
+
+def _part_of(every: Ring, folder: Path, *names: str) -> None:
+    folder.mkdir(mode=0o700)
+    part = Ring(folder, {}, lambda: PASSPHRASE)
+    for name in names:
+        shutil.copy(every.folder / f"{name}.pem", folder / f"{name}.pem")
+        part._add(name, every.key(name))
 
 
 def order(version: str = "1.0", component: str = "sdk/tool", channels: tuple[str, ...] = ("stable",)) -> Order:
@@ -116,18 +154,24 @@ def contents(mirror: Mirror, order: Order) -> dict[str, bytes]:
 
 def client_view(mirror: Mirror, product: str = "sdk", component: str = "tool") -> Index:
     """The index of a component as python-tuf's own client verifies it, beginning with the first root."""
-    mirror.client.mkdir(exist_ok=True)
+    found = client_target(mirror.catalogue, mirror.client, index.target_path(product, component))
+    assert found is not None
+    return index.decode(found)
+
+
+def client_target(catalogue: Path, client: Path, path: str) -> bytes | None:
+    """A target as python-tuf's own client verifies it; `client` is where it keeps what it has seen."""
+    client.mkdir(exist_ok=True)
     updater = Updater(
-        str(mirror.client),
+        str(client),
         "http://mirror.invalid/",
-        str(mirror.client),
+        str(client),
         "http://mirror.invalid/targets/",
-        _FolderFetcher(mirror.catalogue),
-        bootstrap=(mirror.catalogue / "1.root.json").read_bytes(),
+        _FolderFetcher(catalogue),
+        bootstrap=(catalogue / "1.root.json").read_bytes(),
     )
-    target = updater.get_targetinfo(index.target_path(product, component))
-    assert target is not None
-    return index.decode(Path(updater.download_target(target)).read_bytes())
+    target = updater.get_targetinfo(path)
+    return Path(updater.download_target(target)).read_bytes() if target is not None else None
 
 
 class _FolderFetcher(FetcherInterface):

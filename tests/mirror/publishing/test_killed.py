@@ -19,6 +19,7 @@ from mirror.publishing.order import Outcome, State
 from tests.mirror.publishing import rig
 from tests.mirror.publishing.rig import Mirror, order
 
+LOCKS = {"publishing/catalogue.lock", "publishing/publish.lock"}
 CONTENT = {"a": b"1" * 100, "b/c": b"2"}
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "shutil.rmtree"}
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
@@ -62,8 +63,7 @@ def promotion(mirror: Mirror, source: Path) -> Outcome:
 
 
 def new_signing(mirror: Mirror, _source: Path) -> int:
-    version, _ = publish.resign(mirror.means())
-    return version
+    return mirror.resign()
 
 
 def lines(mirror: Mirror) -> set[tuple[str, tuple[str, ...]]]:
@@ -132,7 +132,7 @@ def assert_whole(mirror: Mirror) -> None:
     files = mirror.files()
     releases = {f"releases/sdk/tool/{version}/any/{name}" for version in versions for name in ("manifest", "pack")}
     assert {name for name in files if name.startswith("releases/")} == releases
-    assert {name for name in files if name.startswith("publishing/")} == {"publishing/publish.lock"}
+    assert {name for name in files if name.startswith("publishing/")} == LOCKS
     assert not [name for name in files if name.endswith(".part")]
     current = catalogue.load(mirror.catalogue).current
     for name in files:

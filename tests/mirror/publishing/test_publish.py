@@ -14,12 +14,13 @@ import pytest
 from ca.errors import PassphraseError
 from mirror import catalogue
 from mirror.errors import BlobFault, Busy, CatalogueFault, Conflict, MirrorError, PublishError, SourceError
-from mirror.publishing import journal, keys, publish, stored
+from mirror.publishing import changes, journal, publish, stored
 from mirror.publishing.journal import Journal
 from mirror.publishing.order import Order, Outcome, State
 from mirror.publishing.tree import Form
+from mirror.signing import holders, timer
 from spot_client.wire.errors import WireError
-from spot_client.wire.index import Index, Severity, Tombstone
+from spot_client.wire.index import Severity
 from spot_client.wire.manifest import Kind
 from tests.mirror.publishing import rig, tarring
 from tests.mirror.publishing.rig import Mirror, order
@@ -141,13 +142,10 @@ def test_another_spelling_of_a_published_version_is_a_conflict(mirror: Mirror, s
     assert refused(mirror, source, other_platform) == "other-spelling"
 
 
-def test_a_withdrawn_version_never_comes_back(source: Path) -> None:
-    gone = Tombstone("1.0", "any", "2026-01-01T00:00:00Z", "broken")
-    offered = Index(product="sdk", component="tool", tombstones=(gone,))
-    known = catalogue.Catalogue(1, {("sdk", "tool"): offered}, {}, {})
-    with pytest.raises(Conflict) as error:
-        publish._present(known, order())
-    assert error.value.reason == "withdrawn"
+def test_a_withdrawn_version_never_comes_back(mirror: Mirror, source: Path) -> None:
+    mirror.publish(source)
+    changes.withdraw(mirror.signing(), "sdk/tool", "1.0", None, "broken")
+    assert refused(mirror, source, order()) == "withdrawn"
 
 
 @pytest.mark.parametrize(
@@ -200,8 +198,8 @@ def test_a_dry_run_reads_all_and_changes_nothing(mirror: Mirror, source: Path) -
 
 def test_a_wrong_passphrase_is_noticed_before_the_source_is_read(mirror: Mirror, source: Path) -> None:
     told: list[str] = []
-    ring = keys.read(mirror.keys, lambda: "wrong")
-    means = msgspec.structs.replace(mirror.means(), ring=ring, progress=lambda what, *_: told.append(what))
+    wrong = mirror.means(passphrase="wrong")
+    means = msgspec.structs.replace(wrong, progress=lambda what, *_: told.append(what))
     with pytest.raises(PassphraseError):
         publish.publish(means, order(), source)
     assert told == []
@@ -225,36 +223,30 @@ def test_a_damaged_catalogue_is_never_built_upon(mirror: Mirror, source: Path) -
         mirror.publish(source)
 
 
-def test_what_is_due_is_signed_anew_even_if_nothing_else_is_new(mirror: Mirror, source: Path) -> None:
-    mirror.publish(source)
-    later = datetime.now(UTC) + timedelta(days=2, hours=1)
-    outcome = mirror.publish(source, clock=lambda: later)
-    assert (outcome.state, outcome.version) == (State.ALREADY, 3)
-    assert catalogue.load(mirror.catalogue).expires["timestamp"] == (later + timedelta(days=3)).replace(microsecond=0)
+def test_people_are_reminded_of_what_lapses(mirror: Mirror, source: Path) -> None:
+    later = datetime.now(UTC) + timedelta(days=250)
+    notes = mirror.publish(source, clock=lambda: later).notes
+    assert [note.split()[2] for note in notes] == ["root", "targets", "halts", "house"]
+    assert all("resign --all" in note for note in notes)
 
 
 def test_a_clock_that_was_ahead_is_made_good(mirror: Mirror, source: Path) -> None:
     now = datetime.now(UTC)
     mirror.publish(source, clock=lambda: now + timedelta(days=1000))
     assert mirror.publish(source, clock=lambda: now).state is State.ALREADY
-    expires = catalogue.load(mirror.catalogue).expires
-    assert expires["timestamp"] == (now + timedelta(days=3)).replace(microsecond=0)
-    assert expires["sdk"] == (now + timedelta(days=365)).replace(microsecond=0)
+    assert timer.turn(mirror.signing(lambda: now), mirror.ring()) is not None
+    holders.renew(mirror.signing(lambda: now), None)
+    expires = catalogue.read_chain(mirror.catalogue).roles
+    assert expires["timestamp"].expires == (now + timedelta(days=3)).replace(microsecond=0)
+    assert expires["sdk"].expires == (now + timedelta(days=365)).replace(microsecond=0)
     assert rig.contents(mirror, order()) == CONTENT
-
-
-def test_people_are_reminded_of_what_lapses(mirror: Mirror, source: Path) -> None:
-    later = datetime.now(UTC) + timedelta(days=350)
-    (note,) = mirror.publish(source, clock=lambda: later).notes
-    assert "root" in note
 
 
 def test_resign_moves_snapshot_and_timestamp_only(mirror: Mirror, source: Path) -> None:
     mirror.publish(source)
     before = catalogue.load(mirror.catalogue)
-    version, notes = publish.resign(mirror.means())
+    assert mirror.resign() == 3
     after = catalogue.load(mirror.catalogue)
-    assert (version, notes) == (3, ())
     assert after.current == before.current | {"timestamp": 3, "snapshot": 3}
     assert after.indexes == before.indexes
     assert rig.contents(mirror, order()) == CONTENT
@@ -265,9 +257,9 @@ def holding(mirror: Mirror) -> Iterator[int]:
     """Another process that publishes; gives its id."""
     script = (
         "import sys; from pathlib import Path\n"
-        "from mirror.blobs import LocalBlobs; from mirror.publishing import journal\n"
+        "from mirror.blobs import LocalBlobs; from mirror.place import Place; from mirror.publishing import journal\n"
         "data = Path(sys.argv[1])\n"
-        "with journal.locked(journal.Place(data, LocalBlobs(data))): print('held', flush=True); sys.stdin.read()"
+        "with journal.publishing(Place(data, LocalBlobs(data))): print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", script, str(mirror.data)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -285,30 +277,24 @@ def test_two_at_once_the_second_is_told_who_is_first(mirror: Mirror, source: Pat
 
 
 def test_what_a_killed_run_left_is_told_and_cleared_up(mirror: Mirror, source: Path) -> None:
-    mirror.place.folder.mkdir()
-    journal.begin(
-        mirror.place, Journal(what="The publish of x", blobs=("releases/sdk/x/1/any/pack",), files=("9.sdk.json",))
-    )
-    left = rig.folder_of(
-        mirror.data, {"releases/sdk/x/1/any/pack": b"x", "catalogue/9.sdk.json": b"x", "publishing/staging/pack": b"x"}
-    )
+    journal.begin(mirror.place, Journal(what="The publish of x", blobs=("releases/sdk/x/1/any/pack",)))
+    left = rig.folder_of(mirror.data, {"releases/sdk/x/1/any/pack": b"x", "publishing/staging/pack": b"x"})
     outcome = mirror.publish(source)
     assert outcome.notes == ("The publish of x was interrupted: undone.",)
-    names = mirror.files()
-    assert not {"releases/sdk/x/1/any/pack", "catalogue/9.sdk.json", "publishing/staging/pack"} & names
+    assert not {"releases/sdk/x/1/any/pack", "publishing/staging/pack"} & mirror.files()
     assert not (left / "publishing/journal.json").exists()
 
 
 def test_a_journal_never_takes_what_the_catalogue_names(mirror: Mirror, source: Path) -> None:
     mirror.publish(source)
-    files = ("1.sdk.json", "2.snapshot.json", "77.sdk.json")
-    journal.begin(mirror.place, Journal(what="The publish of x", files=files))
-    mirror.publish(source)
+    blobs = ("releases/sdk/tool/1.0/any/pack", "releases/sdk/tool/1.0/any/manifest")
+    journal.begin(mirror.place, Journal(what="The publish of x", blobs=blobs))
+    assert mirror.publish(source).notes == ("The publish of x was stopped after its last step: it stands.",)
     assert rig.contents(mirror, order()) == CONTENT
 
 
 def test_a_damaged_journal_stops_everything_and_says_what_to_do(mirror: Mirror, source: Path) -> None:
-    for raw in (b"", b"{}", b'{"blobs":[],"files":[],"format":9,"min_spot":"9","what":""}', b"x" * 2_000_000):
+    for raw in (b"", b"{}", b'{"blobs":[],"format":9,"min_spot":"9","what":""}', b"x" * 2_000_000):
         (mirror.data / "publishing").mkdir(exist_ok=True)
         (mirror.data / "publishing/journal.json").write_bytes(raw)
         with pytest.raises(PublishError) as error:
@@ -443,7 +429,7 @@ def test_a_file_or_an_opaque_archive_is_a_release_of_one_file(mirror: Mirror, tm
 
 def test_a_wrong_passphrase_does_not_matter_where_nothing_is_signed(mirror: Mirror, source: Path) -> None:
     mirror.publish(source)
-    means = msgspec.structs.replace(mirror.means(), ring=keys.read(mirror.keys, lambda: "wrong"))
+    means = mirror.means(passphrase="wrong")
     assert publish.publish(means, order(), source).state is State.ALREADY
     assert publish.publish(means, order("2.0"), source, dry_run=True).state is State.DRY_RUN
     with pytest.raises(PassphraseError):
