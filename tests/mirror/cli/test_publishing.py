@@ -24,7 +24,7 @@ def test_init_makes_configuration_keys_store_and_catalogue(shell: Shell) -> None
     assert loaded.content is not None
     assert loaded.content.listen == ("127.0.0.1:8443",)
     assert catalogue.load(loaded.data_dir / "catalogue").current == dict.fromkeys(
-        ("root", "timestamp", "snapshot", "targets"), 1
+        ("root", "timestamp", "snapshot", "targets", "halts", "house"), 1
     )
     records = open_records(loaded.data_dir / FILE_NAME)
     assert records.customers() == []
@@ -95,7 +95,7 @@ def test_what_a_killed_init_left_does_not_hinder_the_next(shell: Shell) -> None:
 
 def good_until(made: Shell) -> str:
     expires = catalogue.load(made.folder / "data/catalogue").expires["timestamp"]
-    return f"catalogue good until {expires:%Y-%m-%d %H:%M:%S}Z (timestamp), then: spot-mirror resign"
+    return f"catalogue good until {expires:%Y-%m-%d %H:%M:%S}Z (timestamp), signed anew by spot-mirror catalogue-timer, or resign"
 
 
 def test_publish_says_what_is_visible_now(made: Shell) -> None:

@@ -199,13 +199,14 @@ def test_publish_and_resign_tell_programs_what_came_of_them(made: Shell) -> None
         "catalogue_version": 2,
         "good_until": until,
         "notes": ["1.0rc1 is a pre-release, and is offered in stable."],
+        "waits": [],
     }
     assert "Note: 1.0rc1 is a pre-release" in result.err
     assert json.loads(made.done(*words).out)["outcome"] == "already"
     assert json.loads(made.done(*words, "--dry-run").out)["outcome"] == "dry-run"
     assert json.loads(made.done(*words, "--channel", "beta").out)["outcome"] == "promoted"
     found = json.loads(made.done("resign", "--json").out)
-    assert found.keys() == {"catalogue_version", "good_until", "notes"}
+    assert found.keys() == {"catalogue_version", "good_until", "signed", "waits"}
     assert found["catalogue_version"] == 4
 
 
