@@ -152,6 +152,18 @@ def test_a_version_in_use_that_was_withdrawn_is_left_and_told(
     assert here.in_use() == TWO
 
 
+def test_a_version_in_use_is_left_where_it_was_withdrawn_for_its_platform_only(
+    spot: Open, here: Installation, vendor: Vendor
+) -> None:
+    vendor.publish({"run": b"four" * 50}, "4.0", platform="linux-x86_64")
+    go(spot)
+    vendor.withdraw("4.0")
+    vendor.publish({"run": b"for any" * 50}, "4.0")
+    assert go(spot)
+    assert here.in_use() == {"run": b"for any" * 50}
+    assert not go(spot)
+
+
 def test_a_version_in_use_that_was_withdrawn_is_repaired_because_it_runs(
     spot: Open, here: Installation, vendor: Vendor, report: Listener
 ) -> None:

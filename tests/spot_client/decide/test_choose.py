@@ -183,6 +183,14 @@ def test_a_halt_is_told_with_its_moment_and_its_reason() -> None:
     )
 
 
+def test_an_index_that_offers_what_it_withdrew_offers_nothing() -> None:
+    """`check` refuses such an index; nobody is to depend on that."""
+    both = msgspec.structs.replace(index(release("1.0"), release("1.1")), tombstones=(gone("1.1"),))
+    assert told(decide(both, "1.0")) == "hold: current"
+    assert told(decide(both, "1.0", "1.1")) == "hold: withdrawn"
+    assert told(decide(both)) == "upgrade to 1.0 any"
+
+
 def test_what_was_withdrawn_for_one_platform_is_left_for_the_same_version_for_another() -> None:
     offered = index(release("1.1"), gone("1.1", HERE))
     assert told(decide(offered, "1.1", built_for=HERE)) == "roll back to 1.1 any"
