@@ -1,20 +1,23 @@
-"""What is on offer to this customer altogether: licences from the mirror, components from each product's signed role.
+"""What is on offer to this customer: where a component could go, and which there are altogether.
+
+Licences come from the mirror, components from each product's signed role.
 
 A licence list only says where to look: what exists is said by the signed catalogue. A mirror that leaves something out
 of it hides it from this list, and from nothing else.
 """
 
 import logging
-from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
 
 from spot_client.believe import believing
 from spot_client.decide.choose import Decision, Situation, choose
+from spot_client.decide.stops import Stop, Stops
 from spot_client.errors import NotLicensed, NotTrusted
 from spot_client.fetch.transport import Answer
 from spot_client.offers import Offers
+from spot_client.state import State
 from spot_client.wire import document, licences, names
 from spot_client.wire.errors import BadName
 from spot_client.wire.licences import LicenceList
@@ -32,11 +35,12 @@ class Getter(Protocol):
 
 
 class Available(msgspec.Struct, frozen=True):
-    """A component on offer: the version in use here, if any, and where it could go."""
+    """A component on offer: the version in use here, if any, where it could go, and whether that in use was stopped."""
 
     component: str
     installed: str | None
     decision: Decision
+    stopped: Stop | None
 
 
 def fetch_licences(getter: Getter) -> LicenceList:
@@ -57,16 +61,29 @@ def fetch_licences(getter: Getter) -> LicenceList:
     return found
 
 
+def look(
+    offers: Offers, component: str, state: State, *, channel: str, platform: str, wanted: str | None = None
+) -> Available:
+    """Where `component` could go on this machine: to the version `wanted`, or to the newest.
+
+    Raises:
+        NotLicensed, NotTrusted, NotReachable, Refused, RefusedLocally, LocalFault: as `Offers.index`.
+    """
+    known, others = state.components.get(component), state.versions
+    here, built_for = others.pop(component, None), known.current.platform if known else "any"
+    index, halts = offers.index(component), offers.halts(component)
+    decision = choose(index, Situation(here, channel, platform, others, built_for), wanted=wanted, halts=halts)
+    stopped = Stops(index.tombstones, halts).of(here, built_for) if here else None
+    return Available(component, here, decision, stopped)
+
+
 def available(
-    offers: Offers, licensed: LicenceList, installed: Mapping[str, str], *, channel: str, platform: str
+    offers: Offers, licensed: LicenceList, state: State, *, channel: str, platform: str
 ) -> tuple[Available, ...]:
     """Every component of the licensed products, and where it could go here; sorted.
 
-    Args:
-        installed: the version in use by `PRODUCT/COMPONENT`.
-
     Raises:
-        NotTrusted, NotReachable, Refused: the catalogue could not be had.
+        NotTrusted, NotReachable, Refused, RefusedLocally, LocalFault: as `Offers.index`.
     """
     found = []
     for product in sorted({line.product for line in licensed.licences}):
@@ -75,9 +92,5 @@ def available(
         except NotLicensed as error:  # a licence that has ended, or has not begun
             _log.debug("%s: %s", product, error)
             continue
-        for component in components:
-            others = {name: version for name, version in installed.items() if name != component}
-            here = installed.get(component)
-            situation = Situation(here, channel, platform, others)
-            found.append(Available(component, here, choose(offers.index(component), situation)))
+        found += [look(offers, component, state, channel=channel, platform=platform) for component in components]
     return tuple(found)

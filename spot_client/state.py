@@ -4,6 +4,7 @@
     .spot/client.pem      client certificate and key, one file so that they are always a pair
     .spot/root.json       the catalogue's root of trust, as the bundle brought it
     .spot/state.json      versions in use and kept, whether a thin snapshot is owed
+    .spot/known/          what was believed last of catalogues: tombstones and halts that bind (`known`)
     .spot/journal.json    a change under way (`install.journal`)
     .spot/history.jsonl   changes that have ended (`history`)
     .spot/lock            held while anything is changed
@@ -153,9 +154,9 @@ class Store:
 
     def _sweep(self) -> None:
         """Remove the temporary files of a killed run: a private key may stand in one of them."""
-        own, catalogue = self.paths.own, self.paths.own / "catalogue"
+        own, catalogue, known = (self.paths.own / name for name in ("", "catalogue", "known"))
         of_tuf = (path for path in catalogue.glob("tmp*") if not path.suffix)  # python-tuf's; metadata ends in .json
-        for left in (*own.glob(".*.part"), *catalogue.rglob(".*.part"), *of_tuf):
+        for left in (*own.glob(".*.part"), *catalogue.rglob(".*.part"), *known.rglob(".*.part"), *of_tuf):
             left.unlink()
 
     def _read(self, name: str, shape: type[D]) -> D | None:

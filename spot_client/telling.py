@@ -5,6 +5,7 @@ from typing import Protocol
 import msgspec
 
 from spot_client.decide.choose import Decision
+from spot_client.decide.stops import Stop
 from spot_client.install.change import Progress
 
 
@@ -29,7 +30,10 @@ class Report(Protocol):
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """Where a component could go. `wire_bytes`: of content still to be fetched for it, None where nothing would be."""
+    """Where a component could go. `wire_bytes`: of content still to be fetched for it, None where nothing would be.
+
+    stopped: what the vendor did to the release in use, if it withdrew or halted that.
+    """
 
     component: str
     installed: str | None
@@ -37,6 +41,7 @@ class Offer(msgspec.Struct, frozen=True):
     wire_bytes: int | None = None
     insisted: bool = False
     """Whether a version was asked for, so that anything else than reaching it is a refusal."""
+    stopped: Stop | None = None
 
 
 class Uninstalled(msgspec.Struct, frozen=True):

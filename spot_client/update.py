@@ -7,7 +7,10 @@ stops an update, and is sent at the next opportunity.
 
 from packaging.version import Version
 
-from spot_client.decide.choose import Hold, Rollback, Situation, Upgrade, Why, choose
+from spot_client.available import look
+from spot_client.decide.back import way_back
+from spot_client.decide.choose import Hold, Rollback, Upgrade, Why
+from spot_client.decide.stops import Stop
 from spot_client.errors import LocalFault, NotReachable, Refused, RefusedLocally
 from spot_client.fetch.releases import Releases
 from spot_client.history import Action
@@ -19,6 +22,7 @@ from spot_client.state import ComponentState, Installed, Store
 from spot_client.telling import Offer, Report, Uninstalled, Verdict
 from spot_client.thin_snapshots import ThinSnapshots
 from spot_client.wire.index import Release
+from spot_client.wording import in_use
 
 __all__ = ["Offer", "Report", "Spot", "Uninstalled", "Verdict"]
 
@@ -57,20 +61,23 @@ class Spot:
     def offer(self, component: str, version: str | None = None) -> Offer:
         """Where `component` could go: to `version`, or to the newest; what it would cost. Changes nothing installed.
 
+        Warns if the version in use was withdrawn, or is halted.
+
         Raises:
             NotLicensed: no licence for the product, or no such component.
             NotTrusted, NotReachable, Refused: the catalogue could not be had.
             RefusedLocally: reason `bad-name`.
+            LocalFault: what was known of the catalogue cannot be read.
         """
         wanted = None if version is None else str(_version(version))
-        state = self._store.state()
-        versions = state.versions
-        installed = versions.pop(component, None)
-        situation = Situation(installed, self._channel, self._platform, versions)
-        decision = choose(self._offers.index(component), situation, wanted=wanted)
-        if isinstance(decision, Hold):
-            return Offer(component, installed, decision, insisted=version is not None or installed is None)
-        return Offer(component, installed, decision, self._cost(component, decision.release))
+        state, channel, platform = self._store.state(), self._channel, self._platform
+        found = look(self._offers, component, state, channel=channel, platform=platform, wanted=wanted)
+        installed, decision = found.installed, found.decision
+        if found.stopped:
+            self._report.warn(in_use(component, f"{installed}", found.stopped))
+        insisted = version is not None or installed is None
+        cost = None if isinstance(decision, Hold) else self._cost(component, decision.release)
+        return Offer(component, installed, decision, cost, insisted=insisted, stopped=found.stopped)
 
     def go(self, offer: Offer) -> bool:
         """Do what an offer says. False if there is nothing to do.
@@ -94,23 +101,21 @@ class Spot:
     def rollback(self, component: str, version: str | None = None) -> str:
         """Go back to the newest kept version below the one in use, or to the kept `version`; returns it. Works offline.
 
+        What was withdrawn or is halted, as far as this machine knows, is passed over.
+
         Raises:
-            RefusedLocally: reason `not-installed`, `bad-name` or `nothing-to-go-back-to`.
+            RefusedLocally: reason `not-installed`, `bad-name` or `nothing-to-go-back-to`; `withdrawn` or `halted`: what
+                is kept, or the one asked for, may not be used any more.
+            LocalFault: what is known of withdrawals cannot be read; nothing has changed.
         """
         known = self._installed(component)
-        in_use = Version(known.current.version)
-        older = [release for release in known.kept if Version(release.version) < in_use]
-        if version is not None:
-            wanted = _version(version)
-            older = [release for release in older if Version(release.version) == wanted]
-        if not older:
-            kept = ", ".join(release.version for release in known.kept) or "none"
-            raise RefusedLocally(
-                "nothing-to-go-back-to",
-                f"No such version of {component} older than {in_use} is kept here (kept: {kept}): "
-                f"'spot install {component} --version VERSION' goes to any that is on offer.",
-            )
-        target = max(older, key=lambda release: Version(release.version))
+        wanted = None if version is None else _version(version)
+        stops = self._offers.known.stops(component)
+        target, passed = way_back(known.kept, stops, below=known.current.version, wanted=wanted)
+        if target is None:
+            raise _no_way_back(component, known, passed)
+        for release, stop in passed:
+            self._report.warn(f"{component} {release.version} is passed over: it {stop.told}.")
         self._change(component, target, Action.ROLLBACK, f"Going back from {known.current.version} to {target.version}")
         return target.version
 
@@ -146,12 +151,13 @@ class Spot:
     def verify(self, component: str, *, repair: bool = False) -> Verdict:
         """Hold every file of a component to what its vendor signed. Works offline, but for what a repair has to fetch.
 
-        `repair` puts a fresh tree of the version in use into use if that is damaged, and drops damaged kept versions.
+        `repair` puts a fresh tree of the version in use into use if that is damaged, also of one that was withdrawn or
+        is halted, because that runs in any case; and drops damaged kept versions.
 
         Raises:
             RefusedLocally: reason `not-installed`.
             NotTrusted, NotReachable, Refused: what is missing here could not be had; nothing has changed.
-            LocalFault: as `Changer.change`.
+            LocalFault: as `Changer.change`; or what is known of withdrawals cannot be read.
         """
         known = self._installed(component)
         current = known.current
@@ -160,6 +166,10 @@ class Spot:
             self._drop(component, [release for release, _ in kept])
         if repair and found.damaged:
             self._repair(component, current)
+            stopped = self._offers.known.stops(component).of(current.version, current.platform)
+            if stopped:
+                told = in_use(component, current.version, stopped)
+                self._report.warn(f"{told} It was repaired because it is in use.")
         return Verdict(
             component=component,
             version=current.version,
@@ -254,6 +264,20 @@ def _version(text: str) -> Version:
         return Version(text)
     except ValueError as error:
         raise RefusedLocally("bad-name", f"{error}: write a version like 1.40.1.") from error
+
+
+def _no_way_back(component: str, known: ComponentState, passed: tuple[tuple[Installed, Stop], ...]) -> RefusedLocally:
+    step = f"'spot install {component} --version VERSION' goes to any that is on offer."
+    if passed:
+        stopped, stop = passed[0]
+        return RefusedLocally(
+            stop.kind.value, f"{component} stays as it is: {stopped.version}, which is kept here, {stop.told}. {step}"
+        )
+    kept = ", ".join(release.version for release in known.kept) or "none"
+    return RefusedLocally(
+        "nothing-to-go-back-to",
+        f"No such version of {component} older than {known.current.version} is kept here (kept: {kept}): {step}",
+    )
 
 
 def _verb(decision: Upgrade | Rollback, installed: str | None) -> tuple[Action, str]:

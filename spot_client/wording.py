@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from spot_client.decide.choose import Hold, Rollback
+from spot_client.decide.stops import Kind, Stop
 from spot_client.telling import Offer, Verdict
 from spot_client.wire.index import Release
 
@@ -39,6 +40,12 @@ def describe(offer: Offer) -> str:
     way = "go back to" if isinstance(decision, Rollback) else "update to" if offer.installed else "install"
     facts = [release.severity.value, f"{mib(offer.wire_bytes or 0)} to fetch"] + ["restart needed"] * release.restart
     return f"{offer.component} {now}: {way} {release.version} ({', '.join(facts)}){_notes(release)}"
+
+
+def in_use(component: str, version: str, stop: Stop) -> str:
+    """That the version in use was stopped, and what follows."""
+    step = "'spot update' leaves it for another." if stop.kind is Kind.WITHDRAWN else "It goes on running."
+    return f"{component} {version}, which is in use here, {stop.told}. {step}"
 
 
 def outcome(offer: Offer) -> str:

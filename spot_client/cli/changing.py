@@ -10,7 +10,6 @@ from spot_client.cli.session import Session
 from spot_client.errors import RefusedLocally
 
 if TYPE_CHECKING:
-    from spot_client.telling import Offer
     from spot_client.update import Spot
 
 NOTHING_TO_DO = 10
@@ -25,7 +24,7 @@ NOTHING_TO_DO = 10
 def install(session: Session, component: str, version: str | None, exit_code: bool) -> None:
     """Install COMPONENT (PRODUCT/COMPONENT), or go to another version of it."""
     with session.at_work() as opened:
-        done = _go(session, opened.spot, opened.spot.offer(component, version))
+        done = _go(session, opened.spot, component, version)
     session.document(done)
     _end(exit_code, done)
 
@@ -39,7 +38,7 @@ def update(session: Session, components: tuple[str, ...], exit_code: bool) -> No
     """Bring COMPONENTs, or all that are installed, to the newest release on offer."""
     with session.at_work() as opened:
         spot = opened.spot
-        done = session.each(components or opened.installed, lambda component: _go(session, spot, spot.offer(component)))
+        done = session.each(components or opened.installed, lambda component: _go(session, spot, component))
         spot.settle()
     _end(exit_code, *done)
 
@@ -50,13 +49,19 @@ def update(session: Session, components: tuple[str, ...], exit_code: bool) -> No
 @json_option
 @click.pass_obj
 def rollback(session: Session, component: str, version: str | None) -> None:
-    """Put an older version of COMPONENT that is kept here back into use. Needs no network."""
+    """Put an older version of COMPONENT that is kept here back into use. Needs no network.
+
+    One that the vendor withdrew or halted is passed over, as far as this machine was told.
+    """
+    from spot_client import shapes
+
     with session.at_work() as opened:
-        old, before = opened.versions.get(component), len(session.report.warned)
+        before, warned = opened.store.state().components.get(component), len(session.report.warned)
         reached = opened.spot.rollback(component, version)
+        stops = opened.offers.known.stops(component)
     session.answer(f"{component} is now {reached}.")
-    went = {"component": component, "action": "rollback", "old": old, "new": reached, "detail": None}
-    session.document({**went, "notices": session.report.warned[before:]})
+    if before:
+        session.document(shapes.gone_back(component, before, reached, stops, session.report.warned[warned:]))
 
 
 @click.command(cls=Command, short_help="Remove a component with all its versions.")
@@ -95,12 +100,13 @@ def _confirm(session: Session, component: str, *, purge: bool) -> None:
         raise RefusedLocally("not-confirmed", "Nothing was changed.")
 
 
-def _go(session: Session, spot: "Spot", offer: "Offer") -> dict[str, Any]:
+def _go(session: Session, spot: "Spot", component: str, version: str | None = None) -> dict[str, Any]:
     from spot_client import shapes
     from spot_client.wording import outcome
 
     warned = session.report.warned
     before = len(warned)
+    offer = spot.offer(component, version)
     say = session.answer if spot.go(offer) else session.report.say
     say(outcome(offer))
     return shapes.result(offer, warned[before:])

@@ -28,12 +28,14 @@ def list_components(session: Session, wide: bool) -> None:
 
 def _installed(session: Session) -> None:
     from spot_client import shapes
+    from spot_client.known import Known
     from spot_client.wording import table
 
     store = session.store()
     store.enrolled()
+    known = Known(store.paths)
     components = [
-        shapes.installed(component, entry, str(store.paths.component(component) / "current"))
+        shapes.installed(component, entry, str(store.paths.component(component) / "current"), known.stops(component))
         for component, entry in sorted(store.state().components.items())
     ]
     rows = [(one["component"], one["version"], one["platform"], ", ".join(one["kept"]) or "-") for one in components]
@@ -53,7 +55,7 @@ def _available(session: Session) -> None:
     _, settings = session.open()
     with session.at_work() as opened:
         licensed = fetch_licences(opened.transport)
-        found = available(opened.offers, licensed, opened.versions, channel=settings.channel, platform=here())
+        found = available(opened.offers, licensed, opened.store.state(), channel=settings.channel, platform=here())
     if found:
         session.answer(table(("COMPONENT", "INSTALLED", "ON OFFER", "SEVERITY", "PUBLISHED", "NOTE"), map(_row, found)))
     else:
@@ -65,11 +67,12 @@ def _row(found: "Available") -> tuple[str, ...]:
     from spot_client.decide.choose import Hold, Why
 
     installed, decision = found.installed or "-", found.decision
+    notes = [f"{installed} {found.stopped.told}"] if found.stopped else []
     if isinstance(decision, Hold):
         reached = installed if decision.why is Why.CURRENT else "-"
-        return found.component, installed, reached, "-", "-", decision.detail
+        return found.component, installed, reached, "-", "-", "; ".join([*notes, decision.detail])
     release = decision.release
-    return found.component, installed, release.version, release.severity.value, release.published[:10], ""
+    return found.component, installed, release.version, release.severity.value, release.published[:10], "".join(notes)
 
 
 COMMANDS = (list_components,)

@@ -106,13 +106,16 @@ def history(session: Session, component: str | None, limit: int) -> None:
 def status(session: Session) -> None:
     """Show who this installation is and what it has. Needs no network."""
     from spot_client import certificate, checked, shapes
+    from spot_client.known import Known
+    from spot_client.wording import in_use
 
     paths, settings = session.open()
     store = session.store()
     identity, state = store.enrolled(), store.state()
     validity, last = certificate.read(store.credentials), checked.last(paths)
+    stops = {component: Known(paths).stops(component) for component in state.components}
     components = [
-        shapes.installed(component, entry, str(paths.component(component) / "current"))
+        shapes.installed(component, entry, str(paths.component(component) / "current"), stops[component])
         for component, entry in sorted(state.components.items())
     ]
     found = {
@@ -132,6 +135,10 @@ def status(session: Session) -> None:
     if not components:
         session.report.say("\nNothing is installed. 'spot list --available' shows what could be.")
     session.warn_of_expiry(store)
+    for component, entry in sorted(state.components.items()):
+        stop = stops[component].of(entry.current.version, entry.current.platform)
+        if stop:
+            session.report.warn(in_use(component, entry.current.version, stop))
     session.document(found)
 
 

@@ -1,8 +1,9 @@
 """Which release to go to: index + what is installed + channel + platform → Upgrade, Hold or Rollback. Pure.
 
 A release is a candidate if it is offered in the channel, built for this platform (or `any`; the platform's own wins),
-not withdrawn, and satisfied in what it requires of other components. Versions compare by PEP 440; a channel decides
-what is a preview, so pre-releases are not filtered again here.
+neither withdrawn nor halted, and satisfied in what it requires of other components. What was withdrawn is left, for an
+older release if there is no newer; what is halted is not gone to, and where it runs it stays. Versions compare by
+PEP 440; a channel decides what is a preview, so pre-releases are not filtered again here.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,6 +13,8 @@ import msgspec
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from spot_client.decide.stops import Kind, Stops
+from spot_client.wire.halts import Halt
 from spot_client.wire.index import Index, Release
 
 
@@ -24,6 +27,8 @@ class Why(Enum):
     """The version asked for was never published."""
     WITHDRAWN = "withdrawn"
     """The version asked for was withdrawn."""
+    HALTED = "halted"
+    """The vendor has stopped it for now."""
     OTHER_CHANNEL = "other-channel"
     OTHER_PLATFORM = "other-platform"
     REQUIRES = "requires"
@@ -38,7 +43,10 @@ class Upgrade(msgspec.Struct, frozen=True):
 
 
 class Rollback(msgspec.Struct, frozen=True):
-    """Go back to this release: what is installed was withdrawn, or an older version was asked for."""
+    """Go back to this release: what is installed was withdrawn, or an older version was asked for.
+
+    It is older than what is installed, or the same version for the other of `any` and this platform.
+    """
 
     release: Release
 
@@ -54,52 +62,69 @@ Decision = Upgrade | Rollback | Hold
 
 
 class Situation(msgspec.Struct, frozen=True):
-    """What is known of this machine. `installed`: version of the component, or None; `others`: of all the others."""
+    """What is known of this machine.
+
+    installed: version of the component, or None. others: versions of all the others, by `PRODUCT/COMPONENT`.
+    built_for: platform of the release that is installed.
+    """
 
     installed: str | None
     channel: str
     platform: str
     others: Mapping[str, str] = {}
+    built_for: str = "any"
 
 
-def choose(index: Index, situation: Situation, *, wanted: str | None = None) -> Decision:
-    """Decide where a component goes: to the version `wanted`, or to the newest."""
-    ours = {"any", situation.platform}
-    withdrawn = {Version(stone.version): stone.reason for stone in index.tombstones if stone.platform in ours}
+def choose(index: Index, situation: Situation, *, wanted: str | None = None, halts: Iterable[Halt] = ()) -> Decision:
+    """Decide where a component goes: to the version `wanted`, or to the newest. `halts`: those of the component."""
+    stops = Stops(index.tombstones, halts)
     offers = [r for r in index.releases if wanted is None or Version(r.version) == Version(wanted)]
     if wanted is not None and not offers:
-        if Version(wanted) in withdrawn:
-            return Hold(Why.WITHDRAWN, f"{wanted} was withdrawn: {withdrawn[Version(wanted)]}")
-        return Hold(Why.NO_SUCH_VERSION, f"there is no version {wanted}")
-    obstacles = [(release, _obstacle(release, situation)) for release in offers]
+        return _not_there(wanted, situation.platform, Stops(index.tombstones))
+    obstacles = [(release, _obstacle(release, situation, stops)) for release in offers]
     candidates = [release for release, obstacle in obstacles if obstacle is None]
     if not candidates:
         return _nearest(obstacles)
     best = max(candidates, key=lambda release: (Version(release.version), release.platform != "any"))
-    forced = wanted is not None or (situation.installed is not None and Version(situation.installed) in withdrawn)
-    decision = _direction(best, situation.installed, forced=forced)
+    decision = _direction(best, situation, stops, asked=wanted is not None)
     newer = _nearest([line for line in obstacles if Version(line[0].version) > Version(best.version)])
-    if isinstance(decision, Hold) and newer.why is Why.REQUIRES:
+    if isinstance(decision, Hold) and newer.why in {Why.REQUIRES, Why.HALTED}:
         return Hold(decision.why, f"{decision.detail} that may be installed: {newer.detail}")
     return decision
 
 
-def _obstacle(release: Release, situation: Situation) -> Hold | None:
+def _not_there(wanted: str, platform: str, withdrawn: Stops) -> Hold:
+    stop = withdrawn.of(wanted, platform) or withdrawn.of(wanted, "any")
+    return (
+        Hold(Why.WITHDRAWN, f"{wanted} {stop.told}")
+        if stop
+        else Hold(Why.NO_SUCH_VERSION, f"there is no version {wanted}")
+    )
+
+
+def _obstacle(release: Release, situation: Situation, stops: Stops) -> Hold | None:
     """What stands in the way of a release here, if anything."""
     if release.platform not in {"any", situation.platform}:
         return Hold(Why.OTHER_PLATFORM, f"{release.version} is for {release.platform}, not for this machine")
     if situation.channel not in release.channels:
         offered = ", ".join(release.channels)
         return Hold(Why.OTHER_CHANNEL, f"{release.version} is offered in {offered}, not in {situation.channel}")
+    stop = stops.of(release.version, release.platform)
+    if stop is not None:
+        return Hold(Why(stop.kind.value), f"{release.version} {stop.told}")
     missing = _missing(release, situation.others)
     return Hold(Why.REQUIRES, f"{release.version} requires {missing}") if missing else None
 
 
 def _nearest(obstacles: Iterable[tuple[Release, Hold | None]]) -> Hold:
-    """The obstacle to tell: of the newest release; those for other machines only if there is nothing else to say."""
+    """The obstacle to tell: of the newest release that is for this machine and channel, else for this machine."""
     told = [(release, obstacle) for release, obstacle in obstacles if obstacle is not None]
-    last = max(told, key=lambda one: (one[1].why is not Why.OTHER_PLATFORM, Version(one[0].version)), default=None)
+    last = max(told, key=lambda one: (*_nearness(one[1].why), Version(one[0].version)), default=None)
     return last[1] if last else Hold(Why.NOTHING_ON_OFFER, "nothing is on offer")
+
+
+def _nearness(why: Why) -> tuple[bool, bool]:
+    return why is not Why.OTHER_PLATFORM, why is not Why.OTHER_CHANNEL
 
 
 def _missing(release: Release, others: Mapping[str, str]) -> str:
@@ -110,9 +135,13 @@ def _missing(release: Release, others: Mapping[str, str]) -> str:
     )
 
 
-def _direction(best: Release, installed: str | None, *, forced: bool) -> Decision:
+def _direction(best: Release, situation: Situation, stops: Stops, *, asked: bool) -> Decision:
+    installed = situation.installed
     if installed is None or Version(best.version) > Version(installed):
         return Upgrade(best)
-    if Version(best.version) == Version(installed) or not forced:
-        return Hold(Why.CURRENT, f"{installed} is the newest on offer" if not forced else f"{installed} is installed")
-    return Rollback(best)
+    stop = stops.of(installed, situation.built_for)
+    if stop is not None and stop.kind is Kind.WITHDRAWN:
+        return Rollback(best)
+    if asked and Version(best.version) < Version(installed):
+        return Rollback(best)
+    return Hold(Why.CURRENT, f"{installed} is {'installed' if asked else 'the newest on offer'}")

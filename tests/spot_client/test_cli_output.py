@@ -40,6 +40,7 @@ def test_every_document_has_its_shape(enrolled: Desk) -> None:
         },
         "why": None,
         "detail": None,
+        "stopped": None,
         "fetch_bytes": 0,
     }
     assert offer[0]["fetch_bytes"] > 0
@@ -49,6 +50,7 @@ def test_every_document_has_its_shape(enrolled: Desk) -> None:
         "old": None,
         "new": "1.0",
         "detail": None,
+        "stopped": None,
         "notices": [],
     }
     assert desk.reads("install", TOOL) == installed
@@ -63,7 +65,7 @@ def test_every_document_has_its_shape(enrolled: Desk) -> None:
     assert desk.reads("update") == [{**installed, "action": "update", "old": "1.0", "new": "2.0"}]
     path = str(desk.root / TOOL / "current")
     component = {"component": TOOL, "version": "2.0", "platform": "any", "kept": ["1.0"], "path": path}
-    assert desk.reads("list") == [component]
+    assert desk.reads("list") == [{**component, "stopped": None}]
     assert desk.reads("rollback", TOOL) == {**installed, "action": "rollback", "old": "2.0", "new": "1.0"}
     desk.says("update")
     assert desk.reads("install", TOOL, "--version", "1.0")["action"] == "rollback"

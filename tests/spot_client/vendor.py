@@ -25,8 +25,9 @@ from tuf.api.metadata import (
 from spot_client.errors import NotLicensed, NotReachable, Refused, SpotError
 from spot_client.fetch.releases import release_route
 from spot_client.fetch.transport import Answer
-from spot_client.wire import index, manifest, pack, routes
+from spot_client.wire import halts, index, manifest, pack, routes
 from spot_client.wire.digest import sha256_hex
+from spot_client.wire.halts import Halt, Halts
 from spot_client.wire.index import Index, Severity, Tombstone
 from spot_client.wire.manifest import Directory, Entry, File, Kind, Manifest, Symlink
 from spot_client.wire.names import check_version
@@ -108,13 +109,14 @@ class Repository:
         self.metadata: dict[str, bytes] = {}
 
     def offer(self, product: str, path: str, raw: bytes) -> TargetFile:
-        """Put a target into the product's role."""
+        """Put a target into the product's role, or into `halts`."""
         if product not in self.products:
             self.signers[product] = CryptoSigner.generate_ed25519()
             self.products[product] = Targets(1, expires=self.targets.expires)
             assert self.targets.delegations is not None
             assert self.targets.delegations.roles is not None
-            role = DelegatedRole(product, [], 1, terminating=True, paths=[f"{product}/*/index.json.zst"])
+            mask = f"{product}/*.json.zst" if product == halts.ROLE else f"{product}/*/index.json.zst"
+            role = DelegatedRole(product, [], 1, terminating=True, paths=[mask])
             self.targets.delegations.roles[product] = role
             self.targets.add_key(self.signers[product].public_key, product)
         target = TargetFile.from_data(path, raw, ["sha256"])
@@ -177,7 +179,20 @@ class Vendor:
         gone = [release for release in known.releases if release.version == version]
         stones = [Tombstone(release.version, release.platform, MOMENT, "it was broken") for release in gone]
         left = tuple(release for release in known.releases if release.version != version)
-        self._replace(component, releases=left, tombstones=(*known.tombstones, *stones))
+        stones = sorted((*known.tombstones, *stones), key=lambda one: (check_version(one.version), one.platform))
+        self._replace(component, releases=left, tombstones=tuple(stones))
+
+    def halt(self, *versions: str, component: str = "sdk/tool", platform: str = "any") -> None:
+        """Sign that exactly these versions of a component, and nothing else of its product, are halted."""
+        product, _, name = component.partition("/")
+        lines = tuple(
+            Halt(name, version, platform, MOMENT, "it burns") for version in sorted(versions, key=check_version)
+        )
+        self.put_halts(product, halts.encode(Halts(product=product, halts=lines), level=1))
+
+    def put_halts(self, product: str, packed: bytes) -> None:
+        """Sign for these bytes as the product's list of halts."""
+        self._put(halts.ROLE, halts.target_path(product), packed)
 
     def _index(self, component: str) -> Index:
         product, _, name = component.partition("/")
@@ -192,7 +207,10 @@ class Vendor:
     def put_index(self, component: str, packed: bytes) -> None:
         """Sign for these bytes as the component's index."""
         product, _, name = component.partition("/")
-        target = self.repository.offer(product, index.target_path(product, name), packed)
+        self._put(product, index.target_path(product, name), packed)
+
+    def _put(self, role: str, path: str, packed: bytes) -> None:
+        target = self.repository.offer(role, path, packed)
         self.files[f"{routes.TARGET_BASE}{target.get_prefixed_paths()[0]}"] = packed
         self.repository.sign()
         self.lay_out()

@@ -1,13 +1,15 @@
 """Which release a component goes to. First as a table to read, then as rules that hold for every index."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
 from spot_client.decide.choose import Decision, Hold, Rollback, Situation, Upgrade, Why, choose
+from spot_client.wire.halts import Halt
 from spot_client.wire.index import Index, Release, Severity, Tombstone, check
 from spot_client.wire.sealed import Seal
 
@@ -26,6 +28,10 @@ def gone(version: str, platform: str = "any") -> Tombstone:
     return Tombstone(version, platform, MOMENT, "it was broken")
 
 
+def halted(version: str, platform: str = "any") -> Halt:
+    return Halt("tool", version, platform, MOMENT, "it burns")
+
+
 def index(*lines: Release | Tombstone) -> Index:
     def key(line: Release | Tombstone) -> tuple[Version, str]:
         return Version(line.version), line.platform
@@ -41,10 +47,13 @@ def decide(
     offered: Index,
     installed: str | None = None,
     wanted: str | None = None,
+    *,
     channel: str = "stable",
     others: Mapping[str, str] | None = None,
+    built_for: str = "any",
+    halts: Sequence[Halt] = (),
 ) -> Decision:
-    return choose(offered, Situation(installed, channel, HERE, others or {}), wanted=wanted)
+    return choose(offered, Situation(installed, channel, HERE, others or {}, built_for), wanted=wanted, halts=halts)
 
 
 def told(decision: Decision) -> str:
@@ -137,6 +146,57 @@ def test_a_withdrawal_is_told_with_its_reason() -> None:
     assert decide(WITHDRAWN, None, "1.2") == Hold(Why.WITHDRAWN, "1.2 was withdrawn: it was broken")
 
 
+HALTS = [
+    # index, halts, installed, wanted → decision
+    (PLAIN, [halted("1.1")], None, None, "upgrade to 1.0 any"),
+    (PLAIN, [halted("1.1")], "1.0", None, "hold: current"),
+    (PLAIN, [halted("1.1")], "1.0", "1.1", "hold: halted"),
+    (PLAIN, [halted("1.1")], "1.0", "1.1.0", "hold: halted"),
+    (PLAIN, [halted("1.1")], "1.1", None, "hold: current"),  # what runs stays
+    (PLAIN, [halted("1.1")], "1.1", "1.0", "roll back to 1.0 any"),
+    (PLAIN, [halted("1.0"), halted("1.1")], None, None, "hold: halted"),
+    (PLAIN, [halted("1.0")], "1.1", "1.0", "hold: halted"),
+    (PLAIN, [halted("7.0"), halted("1.1", ELSEWHERE)], "1.0", None, "upgrade to 1.1 any"),  # of what does not exist
+    (PLAIN, [halted("7.0")], None, "7.0", "hold: no-such-version"),
+    (PLATFORMS, [halted("1.1", HERE), halted("2.0rc1")], None, None, "upgrade to 1.1 any"),
+    (WITHDRAWN, [halted("1.2")], "1.2", None, "roll back to 1.1 any"),  # both: withdrawn
+    (WITHDRAWN, [halted("1.1")], "1.2", None, "roll back to 1.0 any"),
+    (WITHDRAWN, [halted("1.0"), halted("1.1")], "1.2", None, "hold: halted"),
+]
+
+
+@pytest.mark.parametrize(("offered", "halts", "installed", "wanted", "expected"), HALTS)
+def test_a_halt_is_an_obstacle_and_what_runs_stays(
+    offered: Index, halts: Sequence[Halt], installed: str | None, wanted: str | None, expected: str
+) -> None:
+    assert told(decide(offered, installed, wanted, halts=halts)) == expected
+
+
+def test_a_halt_is_told_with_its_moment_and_its_reason() -> None:
+    halts = [halted("1.1")]
+    assert decide(PLAIN, None, "1.1", halts=halts) == Hold(
+        Why.HALTED, "1.1 is halted since 2026-01-01T00:00:00Z: it burns"
+    )
+    assert decide(PLAIN, "1.0", halts=halts) == Hold(
+        Why.CURRENT,
+        "1.0 is the newest on offer that may be installed: 1.1 is halted since 2026-01-01T00:00:00Z: it burns",
+    )
+
+
+def test_an_index_that_offers_what_it_withdrew_offers_nothing() -> None:
+    """`check` refuses such an index; nobody is to depend on that."""
+    both = msgspec.structs.replace(index(release("1.0"), release("1.1")), tombstones=(gone("1.1"),))
+    assert told(decide(both, "1.0")) == "hold: current"
+    assert told(decide(both, "1.0", "1.1")) == "hold: withdrawn"
+    assert told(decide(both)) == "upgrade to 1.0 any"
+
+
+def test_what_was_withdrawn_for_one_platform_is_left_for_the_same_version_for_another() -> None:
+    offered = index(release("1.1"), gone("1.1", HERE))
+    assert told(decide(offered, "1.1", built_for=HERE)) == "roll back to 1.1 any"
+    assert told(decide(offered, "1.1", built_for="any")) == "hold: current"
+
+
 VERSIONS = st.sampled_from(["1.0", "1.0.1", "1.1rc1", "1.1", "1.1.post1", "2.0a1", "2.0", "10.0", "1!0.1"])
 CHANNELS = st.sampled_from(["stable", "beta", "beta stable"])
 PLATFORMS_ = st.sampled_from(["any", HERE, ELSEWHERE])
@@ -153,8 +213,19 @@ def indexes(draw: st.DrawFn) -> Index:
     return index(*lines)
 
 
+@st.composite
+def overlapping(draw: st.DrawFn) -> Index:
+    """With tombstones beside an offer of the same release, too, which a checked index never has."""
+    drawn = draw(indexes())
+    more = draw(st.lists(st.builds(gone, VERSIONS, PLATFORMS_)))
+    return msgspec.structs.replace(drawn, tombstones=(*drawn.tombstones, *more))
+
+
+OURS = st.sampled_from(["any", HERE])
+HALTED = st.lists(st.builds(halted, VERSIONS, PLATFORMS_), max_size=12)
 LIBS = st.sampled_from([{}, {"sdk/lib": "1.0"}, {"sdk/lib": "2.0"}])
 INSTALLED = st.one_of(st.none(), VERSIONS)
+WANTED = st.one_of(st.none(), VERSIONS)
 
 
 def fits(line: Release, others: Mapping[str, str]) -> bool:
@@ -165,7 +236,7 @@ def fits(line: Release, others: Mapping[str, str]) -> bool:
     return line.platform in {"any", HERE} and "stable" in line.channels and satisfied
 
 
-@given(indexes(), INSTALLED, st.one_of(st.none(), VERSIONS), LIBS)
+@given(indexes(), INSTALLED, WANTED, LIBS)
 def test_it_goes_to_the_newest_that_fits_and_nowhere_else(
     offered: Index, installed: str | None, wanted: str | None, others: Mapping[str, str]
 ) -> None:
@@ -182,25 +253,29 @@ def test_it_goes_to_the_newest_that_fits_and_nowhere_else(
     assert decision.release in (own or fitting)
 
 
-@given(indexes(), INSTALLED, st.one_of(st.none(), VERSIONS), LIBS)
+@given(indexes(), INSTALLED, OURS, WANTED, LIBS)
 def test_it_never_goes_down_unless_asked_to_or_away_from_what_was_withdrawn(
-    offered: Index, installed: str | None, wanted: str | None, others: Mapping[str, str]
+    offered: Index, installed: str | None, built_for: str, wanted: str | None, others: Mapping[str, str]
 ) -> None:
-    decision = decide(offered, installed, wanted, others=others)
+    decision = decide(offered, installed, wanted, others=others, built_for=built_for)
     if isinstance(decision, Upgrade):
         assert installed is None or Version(decision.release.version) > Version(installed)
     elif isinstance(decision, Rollback):
         assert installed is not None
-        assert Version(decision.release.version) < Version(installed)
-        withdrawn = {stone.version for stone in offered.tombstones if stone.platform in {"any", HERE}}
-        assert wanted is not None or installed in withdrawn
+        withdrawn = (installed, built_for) in {(stone.version, stone.platform) for stone in offered.tombstones}
+        assert Version(decision.release.version) < Version(installed) or withdrawn
+        assert Version(decision.release.version) <= Version(installed)
+        assert wanted is not None or withdrawn
 
 
-@given(indexes(), VERSIONS, LIBS)
-def test_it_comes_to_rest_where_it_went(offered: Index, installed: str, others: Mapping[str, str]) -> None:
-    decision = decide(offered, installed, others=others)
+@given(indexes(), VERSIONS, OURS, LIBS, HALTED)
+def test_it_comes_to_rest_where_it_went(
+    offered: Index, installed: str, built_for: str, others: Mapping[str, str], halts: Sequence[Halt]
+) -> None:
+    decision = decide(offered, installed, others=others, built_for=built_for, halts=halts)
     if not isinstance(decision, Hold):
-        again = decide(offered, decision.release.version, others=others)
+        went = decision.release
+        again = decide(offered, went.version, others=others, built_for=went.platform, halts=halts)
         assert isinstance(again, Hold)
 
 
@@ -227,13 +302,18 @@ def test_a_version_asked_for_is_reached_or_the_obstacle_is_named(
     assert wanted in decision.detail
 
 
-@given(indexes(), INSTALLED, st.one_of(st.none(), VERSIONS), LIBS)
-def test_it_never_goes_to_what_was_withdrawn_or_is_for_others(
-    offered: Index, installed: str | None, wanted: str | None, others: Mapping[str, str]
+@given(overlapping(), HALTED, st.tuples(INSTALLED, OURS), WANTED, LIBS)
+def test_it_never_goes_to_what_was_withdrawn_or_halted_or_is_for_others(
+    offered: Index,
+    halts: Sequence[Halt],
+    installed: tuple[str | None, str],
+    wanted: str | None,
+    others: Mapping[str, str],
 ) -> None:
-    decision = decide(offered, installed, wanted, others=others)
+    decision = decide(offered, installed[0], wanted, others=others, built_for=installed[1], halts=halts)
     if not isinstance(decision, Hold):
         chosen = decision.release
         assert (chosen.version, chosen.platform) not in {(s.version, s.platform) for s in offered.tombstones}
+        assert (chosen.version, chosen.platform) not in {(halt.version, halt.platform) for halt in halts}
         assert chosen.platform in {"any", HERE}
         assert "stable" in chosen.channels
