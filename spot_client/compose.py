@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ca import tls
+from spot_client import mirrors
 from spot_client.config import Paths, Settings
 from spot_client.errors import NotEnrolled
 from spot_client.fetch.cache import Cache
@@ -29,10 +30,11 @@ def open_transport(paths: Paths, settings: Settings, identity: Identity) -> Tran
     Raises:
         ca.errors.TlsError: the credentials or pins cannot be used.
     """
-    credentials = Store(paths).credentials
+    store = Store(paths)
+    credentials = store.credentials
     headers = {"Spot-Installation": identity.installation} if identity.installation else {}
-    mirrors = []
-    for mirror in identity.mirrors:
+    opened = []
+    for mirror in mirrors.in_force(store, identity):
         pins = tuple(der for pem in mirror.pins for der in tls.read_pins(pem.encode()))
         context = tls.client_context(certificate=credentials, key=credentials, pins=pins, tls12=settings.tls12)
         url = urlsplit(mirror.url)
@@ -44,8 +46,8 @@ def open_transport(paths: Paths, settings: Settings, identity: Identity) -> Tran
             timeout=float(settings.timeout),
             connections=settings.downloads,
         )
-        mirrors.append(Mirror(mirror.url, pool, headers))
-    return Transport(mirrors, sleep=time.sleep)
+        opened.append(Mirror(mirror.url, pool, headers))
+    return Transport(opened, sleep=time.sleep)
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -88,7 +90,13 @@ def open_spot(paths: Paths, settings: Settings, report: Report) -> Opened:
             paths.own / "catalogue", transport, root=root, metadata_base=METADATA_BASE, target_base=TARGET_BASE
         )
 
-    offers = Offers(store, open_catalogue, now=_now, mirror_time=lambda: transport.mirror_time)
+    offers = Offers(
+        store,
+        open_catalogue,
+        now=_now,
+        mirror_time=lambda: transport.mirror_time,
+        refreshed=lambda catalogue: mirrors.take_over(store, catalogue, report),
+    )
     spot = Spot(
         store=store,
         offers=offers,

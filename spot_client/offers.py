@@ -22,7 +22,10 @@ _INDEX = "/index.json.zst"
 
 
 class Offers:
-    """The catalogue of one installation, opened and refreshed when it is first asked."""
+    """The catalogue of one installation, opened and refreshed when it is first asked.
+
+    `refreshed` is called once with the refreshed catalogue, for what else is to be read from it.
+    """
 
     def __init__(
         self,
@@ -31,12 +34,14 @@ class Offers:
         *,
         now: Callable[[], datetime],
         mirror_time: Callable[[], datetime | None],
+        refreshed: Callable[[Catalogue], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._open = catalogue
         self._catalogue: Catalogue | None = None
         self._now = now
         self._mirror_time = mirror_time
+        self._tell = refreshed
 
     def index(self, component: str) -> Index:
         """The index of `PRODUCT/COMPONENT`.
@@ -85,6 +90,7 @@ class Offers:
             self._catalogue = catalogue
             with contextlib.suppress(OSError):  # only people read it
                 checked.remember(self._store.paths, self._now())
+            self._tell(catalogue)
         return self._catalogue
 
     def _doubt(self, error: OutOfDate) -> OutOfDate:
