@@ -6,12 +6,14 @@ of it hides it from this list, and from nothing else.
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Protocol
 
 import msgspec
 
 from spot_client.believe import believing
 from spot_client.decide.choose import Decision, Situation, choose
+from spot_client.decide.site import Rule
 from spot_client.errors import NotLicensed, NotTrusted
 from spot_client.fetch.transport import Answer
 from spot_client.offers import Offers
@@ -58,12 +60,13 @@ def fetch_licences(getter: Getter) -> LicenceList:
 
 
 def available(
-    offers: Offers, licensed: LicenceList, installed: Mapping[str, str], *, channel: str, platform: str
+    offers: Offers, licensed: LicenceList, installed: Mapping[str, str], *, channel: str, platform: str, rule: Rule
 ) -> tuple[Available, ...]:
     """Every component of the licensed products, and where it could go here; sorted.
 
     Args:
         installed: the version in use by `PRODUCT/COMPONENT`.
+        rule: the site's own.
 
     Raises:
         NotTrusted, NotReachable, Refused: the catalogue could not be had.
@@ -78,6 +81,6 @@ def available(
         for component in components:
             others = {name: version for name, version in installed.items() if name != component}
             here = installed.get(component)
-            situation = Situation(here, channel, platform, others)
+            situation = Situation(here, channel, platform, others, partial(rule.objection, component))
             found.append(Available(component, here, choose(offers.index(component), situation)))
     return tuple(found)

@@ -18,6 +18,7 @@ from spot_client.fetch.transport import Mirror, Transport
 from spot_client.install.change import Changer
 from spot_client.offers import Offers
 from spot_client.platforms import here
+from spot_client.site import Site
 from spot_client.state import Identity, Store
 from spot_client.thin_snapshots import ThinSnapshots
 from spot_client.update import Report, Spot
@@ -57,6 +58,7 @@ class Opened(msgspec.Struct, frozen=True):
     offers: Offers
     transport: Transport
     store: Store
+    site: Site
 
     @property
     def versions(self) -> dict[str, str]:
@@ -97,17 +99,19 @@ def open_spot(paths: Paths, settings: Settings, report: Report) -> Opened:
         mirror_time=lambda: transport.mirror_time,
         refreshed=lambda catalogue: mirrors.take_over(store, catalogue, report),
     )
+    site = Site(paths, settings)
     spot = Spot(
         store=store,
         offers=offers,
         releases=releases,
         changer=Changer(store, releases, cache, keep=settings.keep, now=_now),
+        site=site,
         thin_snapshots=ThinSnapshots(store, transport, identity.installation),
         channel=settings.channel,
         platform=here(),
         report=report,
     )
-    return Opened(spot, offers, transport, store)
+    return Opened(spot, offers, transport, store, site)
 
 
 def _now() -> datetime:

@@ -8,7 +8,7 @@ configuration and state, and a thin snapshot that could not be sent. What failed
     offer       check                    result      install, update, rollback
     release     changes                  installed   list, status
     on_offer    list --available         verdict     verify
-    usage       cache show
+    usage       cache show                  site_list   site-approve
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from typing import Any
 
 from spot_client.available import Available
 from spot_client.decide.choose import Decision, Hold, Upgrade
+from spot_client.decide.site import SiteList
 from spot_client.fetch.cache import Usage
 from spot_client.state import ComponentState
 from spot_client.telling import Offer, Verdict
@@ -26,7 +27,11 @@ Shape = dict[str, Any]
 
 def offer(found: Offer) -> Shape:
     """Where a component could go, and what that would cost."""
-    return {**_where_to(found.component, found.installed, found.decision), "fetch_bytes": found.wire_bytes or 0}
+    return {
+        **_where_to(found.component, found.installed, found.decision),
+        "fetch_bytes": found.wire_bytes or 0,
+        "waiting": list(found.waiting),
+    }
 
 
 def on_offer(found: Available) -> Shape:
@@ -95,6 +100,19 @@ def usage(found: Usage, path: str) -> Shape:
         "content_bytes": found.content_bytes,
         "blocks": found.blocks,
         "block_bytes": found.block_bytes,
+    }
+
+
+def site_list(found: SiteList, path: str) -> Shape:
+    """The site's own list."""
+    return {
+        "path": path,
+        "version": found.version,
+        "signed": found.signature is not None,
+        "approved": [
+            {"component": one.component, "version": one.version, "platform": one.platform, "manifest": one.manifest}
+            for one in found.approved
+        ],
     }
 
 

@@ -5,6 +5,8 @@ interrupted run left (`begin`). A thin snapshot goes out before and after every 
 stops an update, and is sent at the next opportunity.
 """
 
+from functools import partial
+
 from packaging.version import Version
 
 from spot_client.decide.choose import Hold, Rollback, Situation, Upgrade, Why, choose
@@ -15,6 +17,7 @@ from spot_client.install.change import Changer
 from spot_client.install.remove import left_of
 from spot_client.install.verify import Verifier
 from spot_client.offers import Offers
+from spot_client.site import Site
 from spot_client.state import ComponentState, Installed, Store
 from spot_client.telling import Offer, Report, Uninstalled, Verdict
 from spot_client.thin_snapshots import ThinSnapshots
@@ -34,6 +37,7 @@ class Spot:
         releases: Releases,
         changer: Changer,
         thin_snapshots: ThinSnapshots,
+        site: Site,
         channel: str,
         platform: str,
         report: Report,
@@ -43,6 +47,7 @@ class Spot:
         self._releases = releases
         self._changer = changer
         self._thin_snapshots = thin_snapshots
+        self._site = site
         self._channel = channel
         self._platform = platform
         self._report = report
@@ -60,17 +65,22 @@ class Spot:
         Raises:
             NotLicensed: no licence for the product, or no such component.
             NotTrusted, NotReachable, Refused: the catalogue could not be had.
+            NotTrusted, RefusedLocally: the site's list could not be had.
             RefusedLocally: reason `bad-name`.
         """
         wanted = None if version is None else str(_version(version))
         state = self._store.state()
         versions = state.versions
         installed = versions.pop(component, None)
-        situation = Situation(installed, self._channel, self._platform, versions)
-        decision = choose(self._offers.index(component), situation, wanted=wanted)
+        rule, index = self._site.rule(), self._offers.index(component)
+        objection = partial(rule.objection, component)
+        situation = Situation(installed, self._channel, self._platform, versions, objection)
+        decision = choose(index, situation, wanted=wanted)
+        waiting = rule.waiting(index, channel=self._channel, platform=self._platform, after=installed)
         if isinstance(decision, Hold):
-            return Offer(component, installed, decision, insisted=version is not None or installed is None)
-        return Offer(component, installed, decision, self._cost(component, decision.release))
+            insisted = version is not None or installed is None
+            return Offer(component, installed, decision, insisted=insisted, waiting=waiting)
+        return Offer(component, installed, decision, self._cost(component, decision.release), waiting=waiting)
 
     def go(self, offer: Offer) -> bool:
         """Do what an offer says. False if there is nothing to do.
@@ -95,7 +105,8 @@ class Spot:
         """Go back to the newest kept version below the one in use, or to the kept `version`; returns it. Works offline.
 
         Raises:
-            RefusedLocally: reason `not-installed`, `bad-name` or `nothing-to-go-back-to`.
+            RefusedLocally: reason `not-installed`, `bad-name`, `nothing-to-go-back-to` or `not-approved-here`.
+            NotTrusted, RefusedLocally: the site's list could not be had.
         """
         known = self._installed(component)
         in_use = Version(known.current.version)
@@ -110,7 +121,7 @@ class Spot:
                 f"No such version of {component} older than {in_use} is kept here (kept: {kept}): "
                 f"'spot install {component} --version VERSION' goes to any that is on offer.",
             )
-        target = max(older, key=lambda release: Version(release.version))
+        target = self._site.newest_allowed(component, older)
         self._change(component, target, Action.ROLLBACK, f"Going back from {known.current.version} to {target.version}")
         return target.version
 

@@ -53,7 +53,14 @@ def _available(session: Session) -> None:
     _, settings = session.open()
     with session.at_work() as opened:
         licensed = fetch_licences(opened.transport)
-        found = available(opened.offers, licensed, opened.versions, channel=settings.channel, platform=here())
+        found = available(
+            opened.offers,
+            licensed,
+            opened.versions,
+            channel=settings.channel,
+            platform=here(),
+            rule=opened.site.rule(),
+        )
     if found:
         session.answer(table(("COMPONENT", "INSTALLED", "ON OFFER", "SEVERITY", "PUBLISHED", "NOTE"), map(_row, found)))
     else:

@@ -1,11 +1,11 @@
 """Which release to go to: index + what is installed + channel + platform → Upgrade, Hold or Rollback. Pure.
 
 A release is a candidate if it is offered in the channel, built for this platform (or `any`; the platform's own wins),
-not withdrawn, and satisfied in what it requires of other components. Versions compare by PEP 440; a channel decides
-what is a preview, so pre-releases are not filtered again here.
+not withdrawn, satisfied in what it requires of other components, and allowed by the site. Versions compare by PEP 440;
+a channel decides what is a preview, so pre-releases are not filtered again here.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 
 import msgspec
@@ -28,6 +28,8 @@ class Why(Enum):
     OTHER_PLATFORM = "other-platform"
     REQUIRES = "requires"
     """Other components are missing or too old for it."""
+    NOT_APPROVED_HERE = "not-approved-here"
+    """It is not on the site's own list."""
     NOTHING_ON_OFFER = "nothing-on-offer"
 
 
@@ -54,12 +56,16 @@ Decision = Upgrade | Rollback | Hold
 
 
 class Situation(msgspec.Struct, frozen=True):
-    """What is known of this machine. `installed`: version of the component, or None; `others`: of all the others."""
+    """What is known of this machine. `installed`: version of the component, or None; `others`: of all the others.
+
+    objection: why the site does not allow a release, or None (`decide.site.Rule.objection`).
+    """
 
     installed: str | None
     channel: str
     platform: str
     others: Mapping[str, str] = {}
+    objection: Callable[[Release], str | None] = lambda _: None
 
 
 def choose(index: Index, situation: Situation, *, wanted: str | None = None) -> Decision:
@@ -78,8 +84,9 @@ def choose(index: Index, situation: Situation, *, wanted: str | None = None) -> 
     best = max(candidates, key=lambda release: (Version(release.version), release.platform != "any"))
     forced = wanted is not None or (situation.installed is not None and Version(situation.installed) in withdrawn)
     decision = _direction(best, situation.installed, forced=forced)
-    newer = _nearest([line for line in obstacles if Version(line[0].version) > Version(best.version)])
-    if isinstance(decision, Hold) and newer.why is Why.REQUIRES:
+    reached = max(Version(best.version), Version(situation.installed or best.version))
+    newer = _nearest([line for line in obstacles if Version(line[0].version) > reached])
+    if isinstance(decision, Hold) and newer.why in {Why.REQUIRES, Why.NOT_APPROVED_HERE}:
         return Hold(decision.why, f"{decision.detail} that may be installed: {newer.detail}")
     return decision
 
@@ -92,7 +99,10 @@ def _obstacle(release: Release, situation: Situation) -> Hold | None:
         offered = ", ".join(release.channels)
         return Hold(Why.OTHER_CHANNEL, f"{release.version} is offered in {offered}, not in {situation.channel}")
     missing = _missing(release, situation.others)
-    return Hold(Why.REQUIRES, f"{release.version} requires {missing}") if missing else None
+    if missing:
+        return Hold(Why.REQUIRES, f"{release.version} requires {missing}")
+    objection = situation.objection(release)
+    return Hold(Why.NOT_APPROVED_HERE, objection) if objection else None
 
 
 def _nearest(obstacles: Iterable[tuple[Release, Hold | None]]) -> Hold:

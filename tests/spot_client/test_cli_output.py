@@ -41,6 +41,7 @@ def test_every_document_has_its_shape(enrolled: Desk) -> None:
         "why": None,
         "detail": None,
         "fetch_bytes": 0,
+        "waiting": [],
     }
     assert offer[0]["fetch_bytes"] > 0
     installed: dict[str, Any] = {

@@ -1,8 +1,5 @@
 """The mirrors that SPOT asks, and the pins that it believes: from the bundle, and then from the signed list alone."""
 
-import os
-import traceback
-from collections.abc import Callable
 from datetime import timedelta
 from itertools import count as steps
 from pathlib import Path
@@ -27,10 +24,10 @@ from spot_client.state import Pinned, Store
 from spot_client.wire import trust
 from spot_client.wire.routes import METADATA_BASE, TARGET_BASE
 from tests.ca.house import HOSTS, NOW, House, client, key_pem, pem_of, sign
-from tests.e2e.warm import count
 from tests.spot_client.desk import TWO, Desk
 from tests.spot_client.fetch.server import Asked, problem, reply
 from tests.spot_client.installation import IDENTITY, TOOL
+from tests.spot_client.killing import killed
 from tests.spot_client.running import Listener
 from tests.spot_client.trusting import listed, mirror, new_server, publish, show
 from tests.spot_client.vendor import Line, Vendor
@@ -379,22 +376,6 @@ def test_no_bytes_are_taken_over_that_are_no_list(raw: bytes, tmp_path_factory: 
     mirrors.take_over(store, One(), heard)
     assert store.signed_mirrors() is None
     assert len(heard.warned) == 1
-
-
-def killed(work: Callable[[], object], root: Path, step: int) -> bool:
-    """Do the work in a child that ends just before its `step`-th change to a file below `root`."""
-    child = os.fork()
-    if child == 0:
-        try:
-            count(str(root), step)
-            work()
-        except BaseException:  # noqa: BLE001  the child ends here, whatever happened
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert code in {0, -9}
-    return code == -9
 
 
 @pytest.mark.slow
