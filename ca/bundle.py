@@ -86,7 +86,7 @@ def check(bundle: Bundle) -> None:
     Raises:
         BundleError: reason `bundle-mismatch`.
     """
-    _refuse([*_client_problems(bundle), *_mirror_problems(bundle.mirrors), *_root_problems(bundle.catalogue_root)])
+    _refuse([*_client_problems(bundle), *mirror_problems(bundle.mirrors), *_root_problems(bundle.catalogue_root)])
 
 
 def check_vendor_side(mirrors: Sequence[MirrorPins], catalogue_root: str) -> None:
@@ -95,7 +95,27 @@ def check_vendor_side(mirrors: Sequence[MirrorPins], catalogue_root: str) -> Non
     Raises:
         BundleError: reason `bundle-mismatch`.
     """
-    _refuse([*_mirror_problems(mirrors), *_root_problems(catalogue_root)])
+    _refuse([*mirror_problems(mirrors), *_root_problems(catalogue_root)])
+
+
+def mirror_problems(mirrors: Sequence[MirrorPins]) -> Iterator[str]:
+    """What forbids to use these mirrors, as halves of sentences; nothing, if they are good.
+
+    At least one, no URL twice, each spelled `https://HOST` or `https://HOST:PORT`; each pin one certificate of a server
+    for that host, as `read_pins` takes it.
+    """
+    if not mirrors:
+        yield "no mirror is named"
+    if len({mirror.url for mirror in mirrors}) < len(mirrors):
+        yield "a mirror is named twice"
+    for mirror in mirrors:
+        host = _host(mirror.url)
+        if host is None:
+            yield f"{mirror.url!r} is not of the form https://HOST or https://HOST:PORT"
+        if not mirror.pins:
+            yield f"the mirror {mirror.url!r} has no pin"
+        for pem in mirror.pins:
+            yield from (f"a pin of {mirror.url!r} {problem}" for problem in _pin_problems(pem, host))
 
 
 def _refuse(problems: list[str]) -> None:
@@ -138,21 +158,6 @@ def _key_problems(pem: str, certificate: x509.Certificate) -> Iterator[str]:
             yield "the client key is too weak"
     except UNREADABLE:  # not `error`: whatever the library says about a key stays out of messages
         yield "the client key is not an unencrypted PKCS#8 key"
-
-
-def _mirror_problems(mirrors: Sequence[MirrorPins]) -> Iterator[str]:
-    if not mirrors:
-        yield "no mirror is named"
-    if len({mirror.url for mirror in mirrors}) < len(mirrors):
-        yield "a mirror is named twice"
-    for mirror in mirrors:
-        host = _host(mirror.url)
-        if host is None:
-            yield f"{mirror.url!r} is not of the form https://HOST or https://HOST:PORT"
-        if not mirror.pins:
-            yield f"the mirror {mirror.url!r} has no pin"
-        for pem in mirror.pins:
-            yield from (f"a pin of {mirror.url!r} {problem}" for problem in _pin_problems(pem, host))
 
 
 def _pin_problems(pem: str, host: str | None) -> Iterator[str]:

@@ -7,12 +7,14 @@ of it hides it from this list, and from nothing else.
 """
 
 import logging
+from functools import partial
 from typing import Protocol
 
 import msgspec
 
 from spot_client.believe import believing
 from spot_client.decide.choose import Decision, Situation, choose
+from spot_client.decide.site import Rule
 from spot_client.decide.stops import Stop, Stops
 from spot_client.errors import NotLicensed, NotTrusted
 from spot_client.fetch.transport import Answer
@@ -34,13 +36,25 @@ class Getter(Protocol):
         ...
 
 
+class Place(msgspec.Struct, frozen=True):
+    """What this machine takes: releases of a channel, for a platform, that the site's own `rule` allows."""
+
+    channel: str
+    platform: str
+    rule: Rule
+
+
 class Available(msgspec.Struct, frozen=True):
-    """A component on offer: the version in use here, if any, where it could go, and whether that in use was stopped."""
+    """A component on offer: the version in use here, if any, where it could go, and whether that in use was stopped.
+
+    waiting: newer versions that are not on the site's list, oldest first.
+    """
 
     component: str
     installed: str | None
     decision: Decision
     stopped: Stop | None
+    waiting: tuple[str, ...] = ()
 
 
 def fetch_licences(getter: Getter) -> LicenceList:
@@ -61,9 +75,7 @@ def fetch_licences(getter: Getter) -> LicenceList:
     return found
 
 
-def look(
-    offers: Offers, component: str, state: State, *, channel: str, platform: str, wanted: str | None = None
-) -> Available:
+def look(offers: Offers, component: str, state: State, place: Place, *, wanted: str | None = None) -> Available:
     """Where `component` could go on this machine: to the version `wanted`, or to the newest.
 
     Raises:
@@ -72,14 +84,15 @@ def look(
     known, others = state.components.get(component), state.versions
     here, built_for = others.pop(component, None), known.current.platform if known else "any"
     index, halts = offers.index(component), offers.halts(component)
-    decision = choose(index, Situation(here, channel, platform, others, built_for), wanted=wanted, halts=halts)
+    objection = partial(place.rule.objection, component)
+    situation = Situation(here, place.channel, place.platform, others, built_for, objection)
+    decision = choose(index, situation, wanted=wanted, halts=halts)
     stopped = Stops(index.tombstones, halts).of(here, built_for) if here else None
-    return Available(component, here, decision, stopped)
+    waiting = place.rule.waiting(index, channel=place.channel, platform=place.platform, after=here)
+    return Available(component, here, decision, stopped, waiting)
 
 
-def available(
-    offers: Offers, licensed: LicenceList, state: State, *, channel: str, platform: str
-) -> tuple[Available, ...]:
+def available(offers: Offers, licensed: LicenceList, state: State, place: Place) -> tuple[Available, ...]:
     """Every component of the licensed products, and where it could go here; sorted.
 
     Raises:
@@ -92,5 +105,5 @@ def available(
         except NotLicensed as error:  # a licence that has ended, or has not begun
             _log.debug("%s: %s", product, error)
             continue
-        found += [look(offers, component, state, channel=channel, platform=platform) for component in components]
+        found += [look(offers, component, state, place) for component in components]
     return tuple(found)

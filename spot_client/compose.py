@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ca import tls
+from spot_client import mirrors
 from spot_client.config import Paths, Settings
 from spot_client.errors import NotEnrolled
 from spot_client.fetch.cache import Cache
@@ -17,6 +18,7 @@ from spot_client.fetch.transport import Mirror, Transport
 from spot_client.install.change import Changer
 from spot_client.offers import Offers
 from spot_client.platforms import here
+from spot_client.site import Site
 from spot_client.state import Identity, Store
 from spot_client.thin_snapshots import ThinSnapshots
 from spot_client.update import Report, Spot
@@ -29,10 +31,11 @@ def open_transport(paths: Paths, settings: Settings, identity: Identity) -> Tran
     Raises:
         ca.errors.TlsError: the credentials or pins cannot be used.
     """
-    credentials = Store(paths).credentials
+    store = Store(paths)
+    credentials = store.credentials
     headers = {"Spot-Installation": identity.installation} if identity.installation else {}
-    mirrors = []
-    for mirror in identity.mirrors:
+    opened = []
+    for mirror in mirrors.in_force(store, identity):
         pins = tuple(der for pem in mirror.pins for der in tls.read_pins(pem.encode()))
         context = tls.client_context(certificate=credentials, key=credentials, pins=pins, tls12=settings.tls12)
         url = urlsplit(mirror.url)
@@ -44,8 +47,8 @@ def open_transport(paths: Paths, settings: Settings, identity: Identity) -> Tran
             timeout=float(settings.timeout),
             connections=settings.downloads,
         )
-        mirrors.append(Mirror(mirror.url, pool, headers))
-    return Transport(mirrors, sleep=time.sleep)
+        opened.append(Mirror(mirror.url, pool, headers))
+    return Transport(opened, sleep=time.sleep)
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -55,6 +58,7 @@ class Opened(msgspec.Struct, frozen=True):
     offers: Offers
     transport: Transport
     store: Store
+    site: Site
 
     @property
     def versions(self) -> dict[str, str]:
@@ -88,18 +92,26 @@ def open_spot(paths: Paths, settings: Settings, report: Report) -> Opened:
             paths.own / "catalogue", transport, root=root, metadata_base=METADATA_BASE, target_base=TARGET_BASE
         )
 
-    offers = Offers(store, open_catalogue, now=_now, mirror_time=lambda: transport.mirror_time)
+    offers = Offers(
+        store,
+        open_catalogue,
+        now=_now,
+        mirror_time=lambda: transport.mirror_time,
+        refreshed=lambda catalogue: mirrors.take_over(store, catalogue, report),
+    )
+    site = Site(paths, settings)
     spot = Spot(
         store=store,
         offers=offers,
         releases=releases,
         changer=Changer(store, releases, cache, keep=settings.keep, now=_now),
+        site=site,
         thin_snapshots=ThinSnapshots(store, transport, identity.installation),
         channel=settings.channel,
         platform=here(),
         report=report,
     )
-    return Opened(spot, offers, transport, store)
+    return Opened(spot, offers, transport, store, site)
 
 
 def _now() -> datetime:

@@ -22,6 +22,10 @@ from spot_client.wire.names import check_id
 MAX_BYTES = 64 * 2**10
 
 
+_Path = Annotated[str, msgspec.Meta(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f]*\Z")]
+_A_PATH = "a path of 1 to 4096 characters in quotes, without control characters"
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """spot.toml.
 
@@ -31,6 +35,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     timeout: seconds without a byte after which a mirror counts as out of reach.
     downloads: blocks fetched at once.
     log_file: where SPOT also writes what it says and does; relative to the installation root.
+    site_list: the site's own list of the releases that it allows; relative likewise.
+    site_key: the public key that has to have signed it, PEM; relative likewise.
     """
 
     channel: str = "stable"
@@ -38,7 +44,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     keep: Annotated[int, msgspec.Meta(ge=2, le=20)] = 2
     timeout: Annotated[int, msgspec.Meta(ge=1, le=600)] = 30
     downloads: Annotated[int, msgspec.Meta(ge=1, le=16)] = 4
-    log_file: Annotated[str, msgspec.Meta(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f]*\Z")] | None = None
+    log_file: _Path | None = None
+    site_list: _Path | None = None
+    site_key: _Path | None = None
 
 
 _MUST_BE = {
@@ -47,7 +55,9 @@ _MUST_BE = {
     "keep": "a whole number from 2 to 20",
     "timeout": "a whole number of seconds from 1 to 600",
     "downloads": "a whole number from 1 to 16",
-    "log_file": "a path of 1 to 4096 characters in quotes, without control characters",
+    "log_file": _A_PATH,
+    "site_list": _A_PATH,
+    "site_key": _A_PATH,
 }
 
 

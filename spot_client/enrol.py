@@ -3,7 +3,8 @@
 First the bundle's parts are held against one another (`ca.bundle.check`), then written, then the mirror is asked for an
 id. The request carries a random key that is written before it is sent: whenever it is repeated, after a power cut too,
 the mirror answers with the same id. A second bundle of the same customer replaces the credentials and keeps the id and
-everything the catalogue has taught so far; one of another realm or customer is refused.
+everything the catalogue has taught so far, the signed list of mirrors included: an old bundle is not to bring back a
+mirror that was retired. One of another realm or customer is refused.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from pathlib import Path
 from ca import bundle as bundles
 from ca.bundle import Bundle
 from ca.errors import BundleError
-from spot_client import certificate, durable
+from spot_client import certificate, durable, mirrors
 from spot_client.believe import believing
 from spot_client.errors import RefusedLocally
 from spot_client.fetch.transport import Transport
@@ -47,13 +48,20 @@ def read_bundle(path: Path) -> Bundle:
 
 
 def enrol(
-    store: Store, bundle: Bundle, *, request: str, connect: Callable[[Identity], Transport], force: bool = False
+    store: Store,
+    bundle: Bundle,
+    *,
+    request: str,
+    connect: Callable[[Identity], Transport],
+    force: bool = False,
+    bundle_mirrors: bool = False,
 ) -> Identity:
     """Give the installation its identity, and an id if it has none. The installation's lock is held.
 
     Args:
         request: 32 random letters and digits, used if no earlier enrolment left its own.
         force: take a bundle that is older than the credentials here.
+        bundle_mirrors: pass over the signed list of mirrors that holds here, until there is another.
         connect: opens the transport of an identity whose files are written.
 
     Raises:
@@ -79,7 +87,11 @@ def enrol(
     durable.write(store.credentials, f"{bundle.client_key.rstrip()}\n{bundle.client_certificate}".encode())
     if known is None or not store.root.exists():
         durable.write(store.root, bundle.catalogue_root.encode())
+    if known is None:
+        store.write_signed_mirrors(None)  # whoever signed it, it was under another root
     store.write_identity(identity)
+    if bundle_mirrors:
+        mirrors.pass_over(store)
     return identity if identity.installation else _mint(store, identity, connect(identity))
 
 

@@ -28,7 +28,10 @@ _INDEX = "/index.json.zst"
 
 
 class Offers:
-    """The catalogue of one installation, opened and refreshed when it is first asked."""
+    """The catalogue of one installation, opened and refreshed when it is first asked.
+
+    `refreshed` is called once with the refreshed catalogue, for what else is to be read from it.
+    """
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class Offers:
         *,
         now: Callable[[], datetime],
         mirror_time: Callable[[], datetime | None],
+        refreshed: Callable[[Catalogue], None] = lambda _: None,
     ) -> None:
         self.known = Known(store.paths)
         """What was believed last, for those who cannot ask the mirror."""
@@ -46,6 +50,7 @@ class Offers:
         self._now = now
         self._mirror_time = mirror_time
         self._halts: dict[str, tuple[Halt, ...]] = {}
+        self._tell = refreshed
 
     def index(self, component: str) -> Index:
         """The index of `PRODUCT/COMPONENT`.
@@ -120,6 +125,7 @@ class Offers:
             self._catalogue = catalogue
             with contextlib.suppress(OSError):  # only people read it
                 checked.remember(self._store.paths, self._now())
+            self._tell(catalogue)
         return self._catalogue
 
     def _doubt(self, error: OutOfDate) -> OutOfDate:

@@ -10,6 +10,7 @@ configuration and state, and a thin snapshot that could not be sent. What failed
     release     changes                  gone_back   rollback
     on_offer    list --available         installed   list, status
     usage       cache show               verdict     verify
+                                         site_list   site-approve
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from typing import Any
 
 from spot_client.available import Available
 from spot_client.decide.choose import Decision, Hold, Upgrade
+from spot_client.decide.site import SiteList
 from spot_client.decide.stops import Stop, Stops
 from spot_client.fetch.cache import Usage
 from spot_client.state import ComponentState
@@ -29,7 +31,7 @@ Shape = dict[str, Any]
 def offer(found: Offer) -> Shape:
     """Where a component could go, and what that would cost."""
     where = _where_to(found.component, found.installed, found.decision, found.stopped)
-    return {**where, "fetch_bytes": found.wire_bytes or 0}
+    return {**where, "fetch_bytes": found.wire_bytes or 0, "waiting": list(found.waiting)}
 
 
 def on_offer(found: Available) -> Shape:
@@ -120,6 +122,19 @@ def usage(found: Usage, path: str) -> Shape:
         "content_bytes": found.content_bytes,
         "blocks": found.blocks,
         "block_bytes": found.block_bytes,
+    }
+
+
+def site_list(found: SiteList, path: str) -> Shape:
+    """The site's own list."""
+    return {
+        "path": path,
+        "version": found.version,
+        "signed": found.signature is not None,
+        "approved": [
+            {"component": one.component, "version": one.version, "platform": one.platform, "manifest": one.manifest}
+            for one in found.approved
+        ],
     }
 
 

@@ -1,6 +1,7 @@
 """What SPOT remembers of an installation, and the lock that one SPOT at a time holds.
 
     .spot/identity.json   realm, customer, mirrors with their pins, installation id
+    .spot/mirrors.json    the mirrors that the signed catalogue named, if it did (`mirrors`)
     .spot/client.pem      client certificate and key, one file so that they are always a pair
     .spot/root.json       the catalogue's root of trust, as the bundle brought it
     .spot/state.json      versions in use and kept, whether a thin snapshot is owed
@@ -25,6 +26,7 @@ from spot_client import durable
 from spot_client.config import Paths
 from spot_client.errors import Busy, LocalFault, NotEnrolled
 from spot_client.wire import document
+from spot_client.wire.digest import Sha256
 from spot_client.wire.errors import FormatError
 from spot_client.wire.sealed import Seal
 
@@ -84,6 +86,16 @@ class Identity(document.Document, frozen=True):
     installation: str = ""
 
 
+class SignedMirrors(document.Document, frozen=True):
+    """What came of the signed list of mirrors whose bytes have the SHA-256 `taken`.
+
+    mirrors: they hold in place of the bundle's. Empty: that list was passed over, because a person said so.
+    """
+
+    taken: Sha256
+    mirrors: tuple[Pinned, ...]
+
+
 D = TypeVar("D", bound=document.Document)
 
 
@@ -116,6 +128,10 @@ class Store:
             )
         return identity
 
+    def signed_mirrors(self) -> SignedMirrors | None:
+        """What the signed catalogue said of mirrors, or None before it did. Raises `LocalFault`."""
+        return self._read("mirrors.json", SignedMirrors)
+
     def state(self) -> State:
         """What is installed. Raises `LocalFault`."""
         return self._read("state.json", State) or State()
@@ -123,6 +139,14 @@ class Store:
     def write_identity(self, identity: Identity) -> None:
         """Replace the identity; durable on return."""
         durable.write(self.paths.own / "identity.json", document.encode(identity))
+
+    def write_signed_mirrors(self, signed: SignedMirrors | None) -> None:
+        """Replace what the signed catalogue said of mirrors, or forget it; durable on return."""
+        path = self.paths.own / "mirrors.json"
+        if signed is None:
+            durable.remove(path)
+        else:
+            durable.write(path, document.encode(signed))
 
     def write_state(self, state: State) -> None:
         """Replace the state; durable on return."""

@@ -42,6 +42,8 @@ class Offer(msgspec.Struct, frozen=True):
     insisted: bool = False
     """Whether a version was asked for, so that anything else than reaching it is a refusal."""
     stopped: Stop | None = None
+    waiting: tuple[str, ...] = ()
+    """Newer versions that are not on the site's list, oldest first."""
 
 
 class Uninstalled(msgspec.Struct, frozen=True):

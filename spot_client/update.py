@@ -7,7 +7,7 @@ stops an update, and is sent at the next opportunity.
 
 from packaging.version import Version
 
-from spot_client.available import look
+from spot_client.available import Place, look
 from spot_client.decide.back import way_back
 from spot_client.decide.choose import Hold, Rollback, Upgrade, Why
 from spot_client.decide.stops import Stop
@@ -18,6 +18,7 @@ from spot_client.install.change import Changer
 from spot_client.install.remove import left_of
 from spot_client.install.verify import Verifier
 from spot_client.offers import Offers
+from spot_client.site import Site
 from spot_client.state import ComponentState, Installed, Store
 from spot_client.telling import Offer, Report, Uninstalled, Verdict
 from spot_client.thin_snapshots import ThinSnapshots
@@ -38,6 +39,7 @@ class Spot:
         releases: Releases,
         changer: Changer,
         thin_snapshots: ThinSnapshots,
+        site: Site,
         channel: str,
         platform: str,
         report: Report,
@@ -47,6 +49,7 @@ class Spot:
         self._releases = releases
         self._changer = changer
         self._thin_snapshots = thin_snapshots
+        self._site = site
         self._channel = channel
         self._platform = platform
         self._report = report
@@ -66,18 +69,25 @@ class Spot:
         Raises:
             NotLicensed: no licence for the product, or no such component.
             NotTrusted, NotReachable, Refused: the catalogue could not be had.
+            NotTrusted, RefusedLocally: the site's list could not be had.
             RefusedLocally: reason `bad-name`.
             LocalFault: what was known of the catalogue cannot be read.
         """
         wanted = None if version is None else str(_version(version))
-        state, channel, platform = self._store.state(), self._channel, self._platform
-        found = look(self._offers, component, state, channel=channel, platform=platform, wanted=wanted)
+        state, place = self._store.state(), Place(self._channel, self._platform, self._site.rule())
+        found = look(self._offers, component, state, place, wanted=wanted)
         installed, decision = found.installed, found.decision
         if found.stopped:
             self._report.warn(in_use(component, f"{installed}", found.stopped))
-        insisted = version is not None or installed is None
-        cost = None if isinstance(decision, Hold) else self._cost(component, decision.release)
-        return Offer(component, installed, decision, cost, insisted=insisted, stopped=found.stopped)
+        return Offer(
+            component,
+            installed,
+            decision,
+            None if isinstance(decision, Hold) else self._cost(component, decision.release),
+            insisted=version is not None or installed is None,
+            stopped=found.stopped,
+            waiting=found.waiting,
+        )
 
     def go(self, offer: Offer) -> bool:
         """Do what an offer says. False if there is nothing to do.
@@ -105,14 +115,20 @@ class Spot:
 
         Raises:
             RefusedLocally: reason `not-installed`, `bad-name` or `nothing-to-go-back-to`; `withdrawn` or `halted`: what
-                is kept, or the one asked for, may not be used any more.
+                is kept, or the one asked for, may not be used any more; `not-approved-here`.
+            NotTrusted, RefusedLocally: the site's list could not be had.
             LocalFault: what is known of withdrawals cannot be read; nothing has changed.
         """
         known = self._installed(component)
         wanted = None if version is None else _version(version)
-        stops = self._offers.known.stops(component)
-        target, passed = way_back(known.kept, stops, below=known.current.version, wanted=wanted)
+        stops, rule = self._offers.known.stops(component), self._site.rule()
+        allowed = [release for release in known.kept if rule.objection(component, release) is None]
+        target, passed = way_back(allowed, stops, below=known.current.version, wanted=wanted)
         if target is None:
+            barred, _ = way_back(known.kept, stops, below=known.current.version, wanted=wanted)
+            if barred is not None:
+                objection = rule.objection(component, barred)
+                raise RefusedLocally(Why.NOT_APPROVED_HERE.value, f"{component} stays as it is: {objection}.")
             raise _no_way_back(component, known, passed)
         for release, stop in passed:
             self._report.warn(f"{component} {release.version} is passed over: it {stop.told}.")

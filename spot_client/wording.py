@@ -35,11 +35,11 @@ def describe(offer: Offer) -> str:
     decision = offer.decision
     now = offer.installed or "not installed"
     if isinstance(decision, Hold):
-        return f"{offer.component} {now}: {decision.detail}"
+        return f"{offer.component} {now}: {decision.detail}{_waiting(offer)}"
     release = decision.release
     way = "go back to" if isinstance(decision, Rollback) else "update to" if offer.installed else "install"
     facts = [release.severity.value, f"{mib(offer.wire_bytes or 0)} to fetch"] + ["restart needed"] * release.restart
-    return f"{offer.component} {now}: {way} {release.version} ({', '.join(facts)}){_notes(release)}"
+    return f"{offer.component} {now}: {way} {release.version} ({', '.join(facts)}){_notes(release)}{_waiting(offer)}"
 
 
 def in_use(component: str, version: str, stop: Stop) -> str:
@@ -78,6 +78,10 @@ def _paths(what: str, paths: Sequence[str]) -> list[str]:
     more = len(paths) - _SHOWN
     shown = (printable(path).replace("\n", " ") for path in paths[:_SHOWN])  # a name may have line ends of its own
     return [f"  {what}: {path}" for path in shown] + [f"  {what}: {more} more"] * (more > 0)
+
+
+def _waiting(offer: Offer) -> str:
+    return f"\n  waits for this site's approval: {', '.join(offer.waiting)}" if offer.waiting else ""
 
 
 def _notes(release: Release) -> str:

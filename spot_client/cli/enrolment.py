@@ -13,14 +13,17 @@ from spot_client.cli.session import Session
 @click.command(cls=Command, short_help="Give this installation its identity.")
 @click.argument("bundle", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--force", is_flag=True, help="Even if it is older than the credentials here.")
+@click.option("--bundle-mirrors", is_flag=True, help="Ask its mirrors, in place of those that the catalogue named.")
 @click.pass_obj
-def enrol(session: Session, bundle: Path, force: bool) -> None:
+def enrol(session: Session, bundle: Path, force: bool, bundle_mirrors: bool) -> None:
     """Give this installation its identity, from the vendor's BUNDLE.
 
     Asks the mirror for an installation id. Safe to repeat; a newer bundle of the same customer replaces the
-    credentials and changes nothing else.
+    credentials and changes nothing else. The mirrors that the signed catalogue named stay, too: --bundle-mirrors is for
+    the day when none of them can be reached any more, and holds until your vendor signs another list.
     """
     from spot_client import enrol as enrolment
+    from spot_client import mirrors
     from spot_client.compose import open_transport
     from spot_client.state import Store
     from spot_client.wire.installation import short_form
@@ -34,9 +37,12 @@ def enrol(session: Session, bundle: Path, force: bool) -> None:
             contents,
             request=secrets.token_hex(16),
             force=force,
+            bundle_mirrors=bundle_mirrors,
             connect=lambda identity: open_transport(paths, settings, identity),
         )
     session.report.say(f"Enrolled for {identity.customer} ({identity.realm}) in {paths.root}.")
+    if mirrors.source(store) is mirrors.Source.CATALOGUE:
+        session.report.say("The mirrors stay those of the signed catalogue: 'spot status' names them.")
     session.report.say(f"Installation {short_form(identity.installation)} — tell this to support when they ask.")
 
 

@@ -48,14 +48,15 @@ def _installed(session: Session) -> None:
 
 def _available(session: Session) -> None:
     from spot_client import shapes
-    from spot_client.available import available, fetch_licences
+    from spot_client.available import Place, available, fetch_licences
     from spot_client.platforms import here
     from spot_client.wording import table
 
     _, settings = session.open()
     with session.at_work() as opened:
         licensed = fetch_licences(opened.transport)
-        found = available(opened.offers, licensed, opened.store.state(), channel=settings.channel, platform=here())
+        place = Place(settings.channel, here(), opened.site.rule())
+        found = available(opened.offers, licensed, opened.store.state(), place)
     if found:
         session.answer(table(("COMPONENT", "INSTALLED", "ON OFFER", "SEVERITY", "PUBLISHED", "NOTE"), map(_row, found)))
     else:

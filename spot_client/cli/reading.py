@@ -15,6 +15,10 @@ from spot_client.wire.installation import short_form
 if TYPE_CHECKING:
     from packaging.version import Version
 
+    from spot_client.state import Pinned
+
+_SOURCES = {"bundle": "the bundle", "catalogue": "the signed catalogue"}
+
 
 @click.command(cls=Command, short_help="Say what an update would do and cost.")
 @click.argument("components", metavar="[COMPONENT]...", nargs=-1)
@@ -105,7 +109,7 @@ def history(session: Session, component: str | None, limit: int) -> None:
 @click.pass_obj
 def status(session: Session) -> None:
     """Show who this installation is and what it has. Needs no network."""
-    from spot_client import certificate, checked, shapes
+    from spot_client import certificate, checked, mirrors, shapes
     from spot_client.known import Known
     from spot_client.wording import in_use
 
@@ -124,7 +128,8 @@ def status(session: Session) -> None:
         "customer": identity.customer,
         "installation": identity.installation,
         "short_form": short_form(identity.installation),
-        "mirrors": [mirror.url for mirror in identity.mirrors],
+        "mirrors": [_mirror(mirror) for mirror in mirrors.in_force(store, identity)],
+        "mirrors_from": mirrors.source(store).value,
         "channel": settings.channel,
         "certificate_until": _utc(validity.end) if validity else None,
         "last_check": _utc(last) if last else None,
@@ -139,6 +144,7 @@ def status(session: Session) -> None:
         stop = stops[component].of(entry.current.version, entry.current.platform)
         if stop:
             session.report.warn(in_use(component, entry.current.version, stop))
+    session.warn_of_pins(store)
     session.document(found)
 
 
@@ -148,13 +154,25 @@ def _rows(found: dict[str, Any]) -> list[str]:
         ("Root", found["root"]),
         ("Customer", f"{found['customer']} ({found['realm']})"),
         ("Installation", f"{found['short_form']} ({found['installation']})"),
-        *(("Mirror", url) for url in found["mirrors"]),
+        *(("Mirror", f"{mirror['url']} ({_pins(mirror)})") for mirror in found["mirrors"]),
+        ("Mirrors from", _SOURCES[found["mirrors_from"]]),
         ("Channel", found["channel"]),
         ("Certificate", f"good until {until}" if until else "cannot be read: enrol again"),
         ("Last check", found["last_check"] or "never"),
         ("Thin snapshot", _owed(**found["thin_snapshot"])),
     ]
     return [f"{name + ':':15}{value}" for name, value in rows]
+
+
+def _mirror(mirror: "Pinned") -> dict[str, Any]:
+    from spot_client.mirrors import ends
+
+    return {"url": mirror.url, "pins_until": [_utc(end) for end in ends(mirror)]}
+
+
+def _pins(mirror: dict[str, Any]) -> str:
+    until = ", ".join(end[:10] for end in mirror["pins_until"])
+    return f"pins good until {until}" if until else "pins cannot be read: enrol again"
 
 
 def _installed(component: dict[str, Any]) -> str:

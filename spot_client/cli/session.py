@@ -137,6 +137,7 @@ class Session:
             opened = open_spot(paths, settings, self.report)
             try:
                 self.warn_of_expiry(store)
+                self.warn_of_pins(store)
                 opened.spot.begin()
                 yield opened
             finally:
@@ -153,6 +154,13 @@ class Session:
                 f"The certificate of this installation {how} {validity.end:%Y-%m-%d}: "
                 "ask your vendor for a new bundle, and run 'spot enrol BUNDLE' with it."
             )
+
+    def warn_of_pins(self, store: "Store") -> None:
+        """Say in time that a mirror will have no certificate left that SPOT believes."""
+        from spot_client import mirrors
+
+        for sentence in mirrors.warnings(mirrors.in_force(store, store.enrolled()), self.now()):
+            self.report.warn(sentence)
 
     def each(self, components: Sequence[str], work: Callable[[str], dict[str, Any]]) -> list[dict[str, Any]]:
         """Do the work for each component and print the document: what stops one does not stop the others.

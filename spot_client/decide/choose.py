@@ -1,12 +1,12 @@
 """Which release to go to: index + what is installed + channel + platform → Upgrade, Hold or Rollback. Pure.
 
 A release is a candidate if it is offered in the channel, built for this platform (or `any`; the platform's own wins),
-neither withdrawn nor halted, and satisfied in what it requires of other components. What was withdrawn is left, for an
-older release if there is no newer; what is halted is not gone to, and where it runs it stays. Versions compare by
-PEP 440; a channel decides what is a preview, so pre-releases are not filtered again here.
+neither withdrawn nor halted, satisfied in what it requires of other components, and allowed by the site. What was
+withdrawn is left, for an older release if there is no newer; what is halted is not gone to, and where it runs it stays.
+Versions compare by PEP 440; a channel decides what is a preview, so pre-releases are not filtered again here.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 
 import msgspec
@@ -33,6 +33,8 @@ class Why(Enum):
     OTHER_PLATFORM = "other-platform"
     REQUIRES = "requires"
     """Other components are missing or too old for it."""
+    NOT_APPROVED_HERE = "not-approved-here"
+    """It is not on the site's own list."""
     NOTHING_ON_OFFER = "nothing-on-offer"
 
 
@@ -65,7 +67,8 @@ class Situation(msgspec.Struct, frozen=True):
     """What is known of this machine.
 
     installed: version of the component, or None. others: versions of all the others, by `PRODUCT/COMPONENT`.
-    built_for: platform of the release that is installed.
+    built_for: platform of the release that is installed. objection: why the site does not allow a release, or None
+    (`decide.site.Rule.objection`).
     """
 
     installed: str | None
@@ -73,6 +76,7 @@ class Situation(msgspec.Struct, frozen=True):
     platform: str
     others: Mapping[str, str] = {}
     built_for: str = "any"
+    objection: Callable[[Release], str | None] = lambda _: None
 
 
 def choose(index: Index, situation: Situation, *, wanted: str | None = None, halts: Iterable[Halt] = ()) -> Decision:
@@ -87,8 +91,9 @@ def choose(index: Index, situation: Situation, *, wanted: str | None = None, hal
         return _nearest(obstacles)
     best = max(candidates, key=lambda release: (Version(release.version), release.platform != "any"))
     decision = _direction(best, situation, stops, asked=wanted is not None)
-    newer = _nearest([line for line in obstacles if Version(line[0].version) > Version(best.version)])
-    if isinstance(decision, Hold) and newer.why in {Why.REQUIRES, Why.HALTED}:
+    reached = max(Version(best.version), Version(situation.installed or best.version))
+    newer = _nearest([line for line in obstacles if Version(line[0].version) > reached])
+    if isinstance(decision, Hold) and newer.why in {Why.REQUIRES, Why.HALTED, Why.NOT_APPROVED_HERE}:
         return Hold(decision.why, f"{decision.detail} that may be installed: {newer.detail}")
     return decision
 
@@ -113,7 +118,10 @@ def _obstacle(release: Release, situation: Situation, stops: Stops) -> Hold | No
     if stop is not None:
         return Hold(Why(stop.kind.value), f"{release.version} {stop.told}")
     missing = _missing(release, situation.others)
-    return Hold(Why.REQUIRES, f"{release.version} requires {missing}") if missing else None
+    if missing:
+        return Hold(Why.REQUIRES, f"{release.version} requires {missing}")
+    objection = situation.objection(release)
+    return Hold(Why.NOT_APPROVED_HERE, objection) if objection else None
 
 
 def _nearest(obstacles: Iterable[tuple[Release, Hold | None]]) -> Hold:

@@ -15,6 +15,7 @@ PORT_IN_DOCS: Final = "8443"
 PASSPHRASES: Final = {
     "SPOT_CA_PASSPHRASE": "a passphrase for the CA",
     "SPOT_MIRROR_PASSPHRASE": "another for the catalogue",
+    "SPOT_SITE_PASSPHRASE": "a third for the customer's site",
 }
 
 

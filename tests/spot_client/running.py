@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from spot_client.config import Settings
 from spot_client.fetch.catalogue import Catalogue
 from spot_client.install.change import Progress
 from spot_client.offers import Offers
+from spot_client.site import Site
 from spot_client.thin_snapshots import ThinSnapshots
 from spot_client.update import Spot
 from spot_client.wire.routes import METADATA_BASE, TARGET_BASE
@@ -44,6 +46,7 @@ def open_spot(
     *,
     now: Callable[[], datetime | None] = lambda: None,
     mirror_time: Callable[[], datetime | None] = lambda: None,
+    settings: Settings = Settings(),  # noqa: B008  it is frozen
 ) -> Spot:
     """A new run, begun. `now` and `mirror_time`: this machine's clock, by default the right one, and the mirror's."""
 
@@ -56,6 +59,7 @@ def open_spot(
         offers=Offers(here.store, catalogue, now=lambda: now() or datetime.now(UTC), mirror_time=mirror_time),
         releases=here.releases,
         changer=here.changer,
+        site=Site(here.store.paths, settings),
         thin_snapshots=ThinSnapshots(here.store, here.line, MINTED),
         channel="stable",
         platform="linux-x86_64",

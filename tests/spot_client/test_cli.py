@@ -93,10 +93,12 @@ def test_status_needs_no_network_and_says_all(enrolled: Desk) -> None:
     desk.says("install", TOOL)
     desk.server.close()
     told = desk.says("status")
+    pinned = desk.house.server.certificate.not_valid_after_utc
     for line in (
         f"Root:          {desk.root}",
         f"Customer:      acme ({REALM})",
-        f"Mirror:        https://127.0.0.1:{desk.server.port}",
+        f"Mirror:        https://127.0.0.1:{desk.server.port} (pins good until {pinned:%Y-%m-%d})",
+        "Mirrors from:  the bundle",
         "Channel:       stable",
         "Thin snapshot: the mirror has the newest",
         f"{TOOL} 1.0 (any), kept: none",

@@ -42,6 +42,7 @@ def test_every_document_has_its_shape(enrolled: Desk) -> None:
         "detail": None,
         "stopped": None,
         "fetch_bytes": 0,
+        "waiting": [],
     }
     assert offer[0]["fetch_bytes"] > 0
     installed: dict[str, Any] = {

@@ -32,11 +32,13 @@ def test_everything_can_be_chosen(file: Path) -> None:
     [
         (
             "chanel = 'beta'",
-            "no setting 'chanel'; there are channel, tls12, keep, timeout, downloads, log_file",
+            "no setting 'chanel'; there are channel, tls12, keep, timeout, downloads, log_file, site_list, site_key",
         ),
         ("[channel]", "channel must be the name of a channel, in quotes"),
         ("downloads = 0", "downloads must be a whole number from 1 to 16"),
         ("downloads = 17", "downloads must be a whole number from 1 to 16"),
+        ("site_list = ''", "site_list must be a path of 1 to 4096 characters in quotes"),
+        ("site_key = 1", "site_key must be a path of 1 to 4096 characters in quotes"),
         ("log_file = ''", "log_file must be a path of 1 to 4096 characters in quotes"),
         ('log_file = "a\\u0000b"', "log_file"),
         ("log_file = '" + "x" * 4097 + "'", "log_file"),

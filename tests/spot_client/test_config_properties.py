@@ -16,17 +16,18 @@ from tests.spot_client.wire.strategies import ids, mutated
 here = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)  # files are written
 
 paths = st.text(st.characters(exclude_categories=["Cs"], min_codepoint=0x20), min_size=1, max_size=30)
+PATHS = ("log_file", "site_list", "site_key")
 WHOLE = {"keep": (2, 20), "timeout": (1, 600), "downloads": (1, 16)}
 GOOD: dict[str, st.SearchStrategy[Any]] = {
     "channel": ids,
     "tls12": st.booleans(),
-    "log_file": paths | st.sampled_from(["x" * 4096, "ü" * 4096]),
+    **dict.fromkeys(PATHS, paths | st.sampled_from(["x" * 4096, "ü" * 4096])),
     **{name: st.integers(*limits) for name, limits in WHOLE.items()},
 }
 NEAR: dict[str, list[Any]] = {
     "channel": ["", "Beta", "a b", "-a", "a\n", "é", "a" * 63, "a" * 64],
     "tls12": [0, 1, "true", "", 1.0, []],
-    "log_file": ["", "x" * 4097, "a\nb", "a\0", "\x1f", "log\n", 0, False],
+    **{name: ["", "x" * 4097, "a\nb", "a\0", "\x1f", "log\n", 0, False] for name in PATHS},
     **{name: [a - 1, a, b, b + 1, -b, float(a), str(a), True] for name, (a, b) in WHOLE.items()},
 }
 good_tables = st.fixed_dictionaries({}, optional=GOOD)
@@ -48,7 +49,7 @@ def is_kept(name: str, value: object) -> bool:
         return False
     if name == "channel":
         return re.fullmatch("[a-z0-9][a-z0-9-]{0,62}", value) is not None
-    return name == "log_file" and 1 <= len(value) <= 4096 and not any(char < " " for char in value)
+    return name in PATHS and 1 <= len(value) <= 4096 and not any(char < " " for char in value)
 
 
 def load(folder: Path, raw: bytes) -> Settings | None:
@@ -61,7 +62,7 @@ def load(folder: Path, raw: bytes) -> Settings | None:
         refused = error
     else:
         chosen = msgspec.structs.asdict(found)
-        assert all(is_kept(name, value) for name, value in chosen.items() if (name, value) != ("log_file", None))
+        assert all(is_kept(name, value) for name, value in chosen.items() if name not in PATHS or value is not None)
         return found
     assert refused.reason == "bad-config"
     assert str(path) in str(refused)

@@ -95,7 +95,8 @@ def test_what_a_killed_init_left_does_not_hinder_the_next(shell: Shell) -> None:
 
 def good_until(made: Shell) -> str:
     expires = catalogue.load(made.folder / "data/catalogue").expires["timestamp"]
-    return f"catalogue good until {expires:%Y-%m-%d %H:%M:%S}Z (timestamp), signed anew by spot-mirror catalogue-timer, or resign"
+    until = f"{expires:%Y-%m-%d %H:%M:%S}Z"
+    return f"catalogue good until {until} (timestamp), signed anew by spot-mirror catalogue-timer, or resign"
 
 
 def test_publish_says_what_is_visible_now(made: Shell) -> None:

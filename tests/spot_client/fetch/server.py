@@ -67,6 +67,10 @@ class Server:
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
+    def show(self, context: ssl.SSLContext) -> None:
+        """Show another certificate, from the next connection on."""
+        self._context = context
+
     def close(self) -> None:
         """Stop, and wait until all threads have ended."""
         with suppress(OSError):
