@@ -10,7 +10,6 @@ configuration and state, and a thin snapshot that could not be sent. What failed
     release     changes                  gone_back   rollback
     on_offer    list --available         installed   list, status
     usage       cache show               verdict     verify
-                                         site_list   site-approve
 """
 
 from collections.abc import Sequence
@@ -18,7 +17,6 @@ from typing import Any
 
 from spot_client.available import Available
 from spot_client.decide.choose import Decision, Hold, Upgrade
-from spot_client.decide.site import SiteList
 from spot_client.decide.stops import Stop, Stops
 from spot_client.fetch.cache import Usage
 from spot_client.state import ComponentState
@@ -122,19 +120,6 @@ def usage(found: Usage, path: str) -> Shape:
         "content_bytes": found.content_bytes,
         "blocks": found.blocks,
         "block_bytes": found.block_bytes,
-    }
-
-
-def site_list(found: SiteList, path: str) -> Shape:
-    """The site's own list."""
-    return {
-        "path": path,
-        "version": found.version,
-        "signed": found.signature is not None,
-        "approved": [
-            {"component": one.component, "version": one.version, "platform": one.platform, "manifest": one.manifest}
-            for one in found.approved
-        ],
     }
 
 

@@ -7,10 +7,9 @@ stops an update, and is sent at the next opportunity.
 
 from packaging.version import Version
 
+from spot_client import going_back
 from spot_client.available import Place, look
-from spot_client.decide.back import way_back
 from spot_client.decide.choose import Hold, Rollback, Upgrade, Why
-from spot_client.decide.stops import Stop
 from spot_client.errors import LocalFault, NotReachable, Refused, RefusedLocally
 from spot_client.fetch.releases import Releases
 from spot_client.history import Action
@@ -122,14 +121,7 @@ class Spot:
         known = self._installed(component)
         wanted = None if version is None else _version(version)
         stops, rule = self._offers.known.stops(component), self._site.rule()
-        allowed = [release for release in known.kept if rule.objection(component, release) is None]
-        target, passed = way_back(allowed, stops, below=known.current.version, wanted=wanted)
-        if target is None:
-            barred, _ = way_back(known.kept, stops, below=known.current.version, wanted=wanted)
-            if barred is not None:
-                objection = rule.objection(component, barred)
-                raise RefusedLocally(Why.NOT_APPROVED_HERE.value, f"{component} stays as it is: {objection}.")
-            raise _no_way_back(component, known, passed)
+        target, passed = going_back.choose(component, known, stops, rule, wanted)
         for release, stop in passed:
             self._report.warn(f"{component} {release.version} is passed over: it {stop.told}.")
         self._change(component, target, Action.ROLLBACK, f"Going back from {known.current.version} to {target.version}")
@@ -280,20 +272,6 @@ def _version(text: str) -> Version:
         return Version(text)
     except ValueError as error:
         raise RefusedLocally("bad-name", f"{error}: write a version like 1.40.1.") from error
-
-
-def _no_way_back(component: str, known: ComponentState, passed: tuple[tuple[Installed, Stop], ...]) -> RefusedLocally:
-    step = f"'spot install {component} --version VERSION' goes to any that is on offer."
-    if passed:
-        stopped, stop = passed[0]
-        return RefusedLocally(
-            stop.kind.value, f"{component} stays as it is: {stopped.version}, which is kept here, {stop.told}. {step}"
-        )
-    kept = ", ".join(release.version for release in known.kept) or "none"
-    return RefusedLocally(
-        "nothing-to-go-back-to",
-        f"No such version of {component} older than {known.current.version} is kept here (kept: {kept}): {step}",
-    )
 
 
 def _verb(decision: Upgrade | Rollback, installed: str | None) -> tuple[Action, str]:

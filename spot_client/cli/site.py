@@ -5,7 +5,7 @@ import secrets
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -135,7 +135,6 @@ def _offered(index: "Index", wanted: set[str], *, channel: str, platform: str) -
 
 
 def _change(session: Session, pen: "Pen", edit: "Callable[[Sequence[Approved]], Sequence[Approved]]") -> None:
-    from spot_client import shapes
 
     listed, changed = pen.change(edit)
     signed, number = "signed" if listed.signature else "not signed", len(listed.approved)
@@ -144,11 +143,10 @@ def _change(session: Session, pen: "Pen", edit: "Callable[[Sequence[Approved]], 
         if changed
         else f"Nothing to do: {pen.path} is version {listed.version}, and says so already."
     )
-    session.document(shapes.site_list(listed, str(pen.path)))
+    session.document(_shape(listed, str(pen.path)))
 
 
 def _show(session: Session, listed: "SiteList", path: Path) -> None:
-    from spot_client import shapes
     from spot_client.wording import table
 
     rows = [(one.component, one.version, one.platform, one.manifest[:16]) for one in listed.approved]
@@ -156,7 +154,7 @@ def _show(session: Session, listed: "SiteList", path: Path) -> None:
         session.answer(table(("COMPONENT", "VERSION", "PLATFORM", "MANIFEST"), rows))
     else:
         session.report.say("Nothing is on the list: 'spot site-approve COMPONENT VERSION' puts a release there.")
-    session.document(shapes.site_list(listed, str(path)))
+    session.document(_shape(listed, str(path)))
 
 
 def _version(text: str) -> str:
@@ -192,3 +190,16 @@ def _passphrase(file: Path | None, *, new: bool) -> str:
 
 
 COMMANDS = (site_approve, site_key)
+
+
+def _shape(found: "SiteList", path: str) -> dict[str, Any]:
+    """The site's own list."""
+    return {
+        "path": path,
+        "version": found.version,
+        "signed": found.signature is not None,
+        "approved": [
+            {"component": one.component, "version": one.version, "platform": one.platform, "manifest": one.manifest}
+            for one in found.approved
+        ],
+    }
