@@ -117,6 +117,10 @@ class Draft:
         signer = people.choose(self._signing.ring, waiting, self._signing.signer)
         return stage.settle(self._signing, self.known, self.staged, signer, only)
 
+    def show(self) -> Settled:
+        """Make visible what can be; nobody signs. Raises as `settle`."""
+        return stage.settle(self._signing, self.known, self.staged, None)
+
     def reminders(self) -> Iterator[str]:
         """A sentence for each statement that people must sign soon (all but snapshot and timestamp)."""
         for role, signed in self.known.roles.items():
