@@ -1,13 +1,9 @@
 """kill -9 at every change that a publish makes to the disk: the catalogue stays valid, and the next run ends well.
 
-A child process kills itself at its n-th change, for every n until it gets through. Changes are counted by an audit hook
-(PEP 578), which sees each one before it happens, whichever library makes it.
+A child process kills itself at its n-th change (`tests.mirror.killing`), for every n until it gets through.
 """
 
-import os
 import shutil
-import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,38 +13,12 @@ from mirror import catalogue
 from mirror.publishing import publish
 from mirror.publishing.order import Outcome, State
 from mirror.signing import proposal
+from tests.mirror.killing import killed_at
 from tests.mirror.publishing import rig
 from tests.mirror.publishing.rig import Mirror, order
 
 LOCKS = {"publishing/catalogue.lock", "publishing/publish.lock"}
 CONTENT = {"a": b"1" * 100, "b/c": b"2"}
-CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "shutil.rmtree"}
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
-
-
-def killed_at(number: int, work: Callable[[], object]) -> bool:
-    """Run `work` in a child that kills itself at its change `number`; False if it got through before."""
-    child = os.fork()
-    if child == 0:
-        left = number
-
-        def hook(event: str, arguments: tuple[object, ...]) -> None:
-            nonlocal left
-            writing = event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING
-            if writing or event in CHANGES:
-                left -= 1
-                if not left:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        try:
-            sys.addaudithook(hook)
-            work()
-        except BaseException:  # noqa: BLE001  the child must never come back into pytest
-            os._exit(1)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    assert status in {0, signal.SIGKILL}, f"the child failed by itself: {status}"
-    return status != 0
 
 
 def first(mirror: Mirror, source: Path) -> Outcome:
