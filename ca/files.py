@@ -82,8 +82,13 @@ def _at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)  # a FIFO that nobody writes to would be waited for without end
 
 
+def part_of(path: Path) -> Path:
+    """The temporary name under which `path` is written."""
+    return path.with_name(f".{path.name}.part")
+
+
 def _write_part(path: Path, content: bytes, mode: int) -> Path:
-    part = path.with_name(f".{path.name}.part")
+    part = part_of(path)
     part.unlink(missing_ok=True)  # of a killed run
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     try:

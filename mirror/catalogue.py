@@ -33,6 +33,7 @@ from spot_client.wire.trust import Trust
 MAX_METADATA_BYTES: Final = {"root": 512_000, "timestamp": 16_384, "snapshot": 2_000_000, "targets": 5_000_000}
 """Longest metadata file of each kind, in bytes: what python-tuf's client accepts."""
 _FIRST_ROOT = "1.root.json"
+_TIMESTAMP = "timestamp.json"
 _MAKE = "Make a catalogue with 'spot-mirror init', or restore it from a backup."
 
 S = TypeVar("S", Root, Timestamp, Snapshot, Targets)
@@ -121,10 +122,8 @@ def read_chain(folder: Path) -> Chain:
     Raises:
         CatalogueFault: as `load`.
     """
-    root = _newest_root(folder)
-    stamp = _parsed(folder / "timestamp.json", Timestamp)
-    _verify(folder / "timestamp.json", stamp, "timestamp", root)
-    timestamp = stamp.signed
+    stamp = _parsed(folder / _TIMESTAMP, Timestamp)
+    root, timestamp = _root_of(folder, stamp), stamp.signed
     snapshot = _named(folder, Snapshot, "snapshot", root, timestamp.snapshot_meta)
     targets = _named(folder, Targets, "targets", root, _meta(snapshot, "targets"))
     roles = (targets.delegations.roles or {}) if targets.delegations else {}
@@ -151,18 +150,31 @@ def _check_name(role: str) -> None:
         raise CatalogueFault("damaged", f"The catalogue has a role that is none of ours. {error} {RESTORE}") from error
 
 
-def _newest_root(folder: Path) -> Root:
-    """The highest root that follows from the first without a gap (TUF §5.3)."""
+def _root_of(folder: Path, stamp: Metadata[Timestamp]) -> Root:
+    """The root that a timestamp belongs to: the newest, or the one before, where the next is just being put up."""
+    before, newest = _newest_roots(folder)
+    try:
+        _verify(folder / _TIMESTAMP, stamp, "timestamp", newest)
+    except CatalogueFault as error:
+        if error.reason != "not-signed" or before is newest:
+            raise
+        _verify(folder / _TIMESTAMP, stamp, "timestamp", before)
+        return before
+    return newest
+
+
+def _newest_roots(folder: Path) -> tuple[Root, Root]:
+    """The highest root that follows from the first without a gap (TUF §5.3), after the one before it."""
     first = _parsed(folder / _FIRST_ROOT, Root)
     _verify(folder / _FIRST_ROOT, first, "root", first.signed)
-    root = first.signed
+    before = root = first.signed
     while (path := folder / f"{root.version + 1}.root.json").exists():
         newer = _parsed(path, Root)
         _check_version(path, newer.signed, root.version + 1)
         for witness in (root, newer.signed):
             _verify(path, newer, "root", witness)
-        root = newer.signed
-    return root
+        before, root = root, newer.signed
+    return before, root
 
 
 def _named(folder: Path, kind: type[S], role: str, delegator: Root | Targets, meta: MetaFile) -> S:

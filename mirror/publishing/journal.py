@@ -66,7 +66,8 @@ def end(place: Place) -> None:
     """Remove the files in the making, and then the journal; durable on return."""
     if place.staging.exists():
         shutil.rmtree(place.staging)
-    _path(place).unlink(missing_ok=True)
+    for left in (files.part_of(_path(place)), _path(place)):
+        left.unlink(missing_ok=True)
     files.sync_folder(place.folder)
 
 

@@ -153,8 +153,10 @@ def _again(means: Means, draft: Draft, order: Order, layout: Layout, present: Re
     if dry_run:
         return msgspec.structs.replace(outcome, state=State.DRY_RUN)
     if channels == present.channels:
-        waiting = order.product in draft.staged.statements
-        return msgspec.structs.replace(outcome, state=State.STAGED) if waiting else outcome
+        if order.product not in draft.staged.statements:
+            return outcome
+        settled = _show(means)  # a run before this one may have been stopped before its last step
+        return _settled(msgspec.structs.replace(outcome, state=State.PUBLISHED), order, settled)
     change = draft.change(order.product, f"{order.name}: also in {', '.join({*channels} - {*present.channels})}")
     settled = _offer(means, order, msgspec.structs.replace(present, channels=channels), change)
     return _settled(msgspec.structs.replace(outcome, state=State.PROMOTED), order, settled)
@@ -183,6 +185,13 @@ def _offer(means: Means, order: Order, release: Release, change: Change) -> Sett
         index.decode(packed)
         draft.put(index.target_path(order.product, order.component), packed, change)
         return draft.settle(only={order.product, "targets"})
+
+
+def _show(means: Means) -> Settled:
+    """Make visible what waits and is signed by enough people; nothing is signed for."""
+    with changing(means.place):
+        draft = Draft(means.signing)
+        return draft.show()
 
 
 def _outcome(state: State, channels: tuple[str, ...], layout: Layout, length: int, version: int) -> Outcome:

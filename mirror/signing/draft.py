@@ -62,6 +62,7 @@ class Draft:
         self._signing = signing
         self.known: Chain = known
         self.staged: Staged = staged
+        self._signed = {line.role: line.signed for line in waits(known, staged)}
 
     @property
     def version(self) -> int:
@@ -107,15 +108,26 @@ class Draft:
             if name is not None:
                 self._signing.ring.signer(name)
 
-    def settle(self, only: Collection[str]) -> Settled:
+    def settle(self, only: set[str]) -> Settled:
         """Sign these roles for whoever is here, write down what waits, and make visible what can be.
+
+        What others staged before, and the signer has not signed, is not signed along with it: that is for `approve`,
+        which shows it. Where one signature is enough there is no second person, and it is signed.
 
         Raises:
             SigningError, PassphraseError, Conflict, CatalogueFault: as `people.choose` and `stage.settle`.
         """
         waiting = [line for line in waits(self.known, self.staged) if line.role in only]
         signer = people.choose(self._signing.ring, waiting, self._signing.signer)
-        return stage.settle(self._signing, self.known, self.staged, signer, only)
+        keyid = self._signing.ring.key(signer).verifier.keyid if signer is not None else ""
+        seen = {role for role, signed in self._signed.items() if keyid in signed}
+        alone = {line.role for line in waiting if line.missing == 1 and not line.signed}
+        new = only - self._signed.keys()
+        return stage.settle(self._signing, self.known, self.staged, signer, (seen | alone | new) & only)
+
+    def show(self) -> Settled:
+        """Make visible what can be; nobody signs. Raises as `settle`."""
+        return stage.settle(self._signing, self.known, self.staged, None)
 
     def reminders(self) -> Iterator[str]:
         """A sentence for each statement that people must sign soon (all but snapshot and timestamp)."""

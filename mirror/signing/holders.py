@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 
 import msgspec
+from tuf.api.metadata import Root, Targets
 
 from mirror.errors import SigningError
 from mirror.signing import roles, stage
@@ -33,10 +34,7 @@ class Role(msgspec.Struct, frozen=True):
 
 def listing(draft: Draft) -> Iterator[Role]:
     """Every role of the catalogue that clients see."""
-    for role, line in draft.known.root.roles.items():
-        yield Role(role, line.threshold, tuple(line.keyids))
-    for role, below in sorted(roles.delegated(draft.known.targets).items()):
-        yield Role(role, below.threshold, tuple(below.keyids))
+    yield from _listed(draft.known.root, draft.known.targets)
 
 
 def replace(signing: Signing, old: str, new: str, online: Callable[[], Mapping[str, str]]) -> Settled:
@@ -47,22 +45,24 @@ def replace(signing: Signing, old: str, new: str, online: Callable[[], Mapping[s
             people other than root's is replaced.
 
     Raises:
-        SigningError: reason `no-key` or `not-in-use`.
+        SigningError: reason `no-key`, `not-in-use`, or `bad-threshold`: fewer keys would be left than have to sign.
         Busy, CatalogueFault: as they say.
     """
     with changing(signing.place):
         draft = Draft(signing)
         gone, fresh = signing.ring.key(old).verifier, signing.ring.key(new).verifier
-        affected = {one.name: one for one in listing(draft) if gone.keyid in one.keyids}
+        affected = [one.name for one in _next(draft) if gone.keyid in one.keyids]
         if not affected:
             raise SigningError("not-in-use", f"{old} signs for no role: 'spot-mirror keys list' tells who does.")
         changes = {}
         for role in affected:
-            delegator = draft.known.root if role in roles.TOP_ROLES else draft.known.targets
-            last = roles.holders_of(delegator, role)
+            root, targets = _delegators(draft)
+            last = roles.holders_of(root if role in roles.TOP_ROLES else targets, role)
             kept = tuple(key for key in last.keys if key.keyid not in {gone.keyid, fresh.keyid})
+            if last.threshold > len(kept) + 1:
+                raise SigningError("bad-threshold", f"{new} signs for {role} already, and too few keys would be left.")
             changes[role] = Keyholders(last.threshold, (*kept, fresh))
-        if not affected.keys() <= {"root", *ONLINE}:
+        if not set(affected) <= {"root", *ONLINE}:
             changes |= {role: holders(signing.ring, 1, (name,)) for role, name in online().items()}
         change = draft.change("", f"{new} in place of {old}")
         _reassign(signing, draft, changes, change)
@@ -78,7 +78,7 @@ def assign(signing: Signing, role: str, threshold: int, names: tuple[str, ...]) 
     """
     with changing(signing.place):
         draft = Draft(signing)
-        if role not in {one.name for one in listing(draft)}:
+        if role not in {one.name for one in _next(draft)}:
             raise SigningError("no-role", f"There is no role {role!r}: 'spot-mirror keys list' tells which there are.")
         change = draft.change("", f"{role}: {threshold} of {', '.join(names)}")
         wanted = {role: holders(signing.ring, threshold, names)}
@@ -88,6 +88,8 @@ def assign(signing: Signing, role: str, threshold: int, names: tuple[str, ...]) 
 
 def renew(signing: Signing, only: Collection[str] | None) -> Settled:
     """Stage every statement of people anew that is due, or of these roles in any case, and sign for whoever is here.
+
+    What waits already holds changes to look at: that is for `approve`.
 
     Raises:
         SigningError: reason `no-role`, or as `people.choose`.
@@ -103,7 +105,24 @@ def renew(signing: Signing, only: Collection[str] | None) -> Settled:
         due = {role for role, one in known.items() if signing.terms.is_due(role, one.expires, now)}
         wanted = (set(only) if only is not None else due) - draft.staged.statements.keys()
         _renew(signing, draft, sorted(wanted))
-        return draft.settle({*wanted, *(draft.staged.statements if only is None else ())})
+        return draft.settle(wanted)
+
+
+def _next(draft: Draft) -> Iterator[Role]:
+    """Every role as it is to become: what was replaced already, and waits, stays replaced."""
+    return _listed(*_delegators(draft))
+
+
+def _delegators(draft: Draft) -> tuple[Root, Targets]:
+    staged, known = draft.staged, draft.known
+    return staged.root(known) or known.root, staged.targets("targets", known) or known.targets
+
+
+def _listed(root: Root, targets: Targets) -> Iterator[Role]:
+    for role, line in root.roles.items():
+        yield Role(role, line.threshold, tuple(line.keyids))
+    for role, below in sorted(roles.delegated(targets).items()):
+        yield Role(role, below.threshold, tuple(below.keyids))
 
 
 def next_names(ring: Ring) -> dict[str, str]:

@@ -27,7 +27,7 @@ from spot_client.wire.errors import WireError
 
 def chain(place: Place) -> Chain | None:
     """The catalogue that clients see, or None before there is one. Raises CatalogueFault."""
-    if not (place.catalogue / "timestamp.json").exists():
+    if not any((place.catalogue / name).exists() for name in ("timestamp.json", "1.root.json")):
         return None
     return marks.newest_root(catalogue.read_chain(place.catalogue), marks.floors(place))
 

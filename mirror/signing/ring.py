@@ -38,6 +38,7 @@ class Ring:
         self._unlock = Unlock(passphrase)
         self._signers: dict[str, Signer] = {}
         self._joined: dict[str, Ring] = {}
+        self._heard: set[str] = set()
 
     def name(self, keyid: str) -> str | None:
         """The name of the key with this TUF key id, if it is known here."""
@@ -50,10 +51,11 @@ class Ring:
     def join(self, other: "Ring") -> None:
         """Sign with the private keys of another ring, too, under the names that they have here, if they have one."""
         for name in other.held():
-            key = other.key(name)
-            if key.public not in {known.public for known in self.keys.values()}:
-                self.keys[name] = Key(key.public)
-            self._joined[key.public] = other
+            public = other.key(name).public
+            if name not in self.keys:
+                self._hear(name, public)
+            self.hear({name: public})
+            self._joined[public] = other
 
     def key(self, name: str) -> Key:
         """The key of that name. Raises SigningError: reason `no-key`."""
@@ -81,12 +83,12 @@ class Ring:
         return self._signers[name]
 
     def hear(self, names: Mapping[str, str]) -> None:
-        """Take names of public keys that are not known here, for people to read: with the key's id beside each."""
-        known = {key.public for key in self.keys.values()}
+        """Take names of public keys that are not known here, for people to read: with the key's id beside each.
+
+        They are said by somebody else, and so never written down.
+        """
         for name, public in names.items():
-            if public not in known:
-                key = Key(public)
-                self.keys[f"{name[:63]} ({key.verifier.keyid[:12]})"] = key
+            self._hear(f"{name[:63]} ({Key(public).verifier.keyid[:12]})", public)
 
     def unlock_all(self) -> None:
         """Open every private key that is here: what is wrong with one shows now. Raises as `signer`."""
@@ -133,9 +135,15 @@ class Ring:
         if name in self.keys:
             raise SigningError("key-exists", f"{self.folder} has a key {name} already: choose another name.")
 
+    def _hear(self, name: str, public: str) -> None:
+        if public not in {key.public for key in self.keys.values()}:
+            self.keys[name] = Key(public)
+            self._heard.add(name)
+
     def _add(self, name: str, key: Key) -> None:
         self.keys[name] = key
-        files.replace(self.folder / "keys.json", document.encode(_Table(keys=self.keys)), files.PRIVATE)
+        own = {known: one for known, one in self.keys.items() if known not in self._heard}
+        files.replace(self.folder / "keys.json", document.encode(_Table(keys=own)), files.PRIVATE)
 
 
 def create(folder: Path, names: tuple[str, ...], passphrase: Callable[[], str]) -> Ring:

@@ -96,10 +96,13 @@ class Staged:
         return gone
 
     def follow(self, chain: Chain | None) -> tuple[Change, ...]:
-        """Forget what is visible by now, or does not follow on what is; what it was."""
+        """Forget what is visible by now, does not follow on what is, or is of a role that nobody delegates any more."""
         known = {role: signed.version for role, signed in chain.roles.items()} if chain else {}
         stale = {role for role, one in self.statements.items() if one.signed.version <= known.get(role, 0)}
-        return self.drop(frozenset(stale))
+        gone = self.drop(frozenset(stale))
+        targets = self.targets("targets", chain)
+        delegated = (targets.delegations.roles or {}) if targets and targets.delegations else {}
+        return gone + self.drop(frozenset(self.statements.keys() - {"root", "targets"} - delegated.keys()))
 
     def save(self, path: Path) -> None:
         """Write it down; durable on return. What no statement leads to any more is left out."""

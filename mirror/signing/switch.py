@@ -7,8 +7,8 @@ A killed run before the step left files that nothing names: they go. After it, t
 under new names; what a timestamp named is never changed.
 """
 
+import contextlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -34,7 +34,7 @@ class _Switch(document.Document, frozen=True):
     timestamp: str
 
 
-@contextmanager
+@contextlib.contextmanager
 def changing(place: Place) -> Iterator[None]:
     """Hold the one right to change the catalogue and what waits; what a killed run left is cleared up first.
 
@@ -42,7 +42,7 @@ def changing(place: Place) -> Iterator[None]:
         Busy: another process holds it still after half a minute.
         PublishError: reason `bad-journal`, or as `mirror.disk`.
     """
-    with locked(place.folder / "catalogue.lock", "changing the catalogue", seconds=_PATIENCE), in_words(place):
+    with in_words(place), locked(place.folder / "catalogue.lock", "changing the catalogue", seconds=_PATIENCE):
         _recover(place)
         try:
             yield
@@ -64,12 +64,15 @@ def put_up(place: Place, written: Mapping[str, bytes]) -> None:
 
 
 def _recover(place: Place) -> None:
+    for written in (place.staged, _path(place)):
+        files.part_of(written).unlink(missing_ok=True)
     switch = _read(place)
     if switch is None:
         return
     if sha256_hex(_content(place.catalogue / TIMESTAMP) or b"") != switch.timestamp:
         for name in switch.files:
-            (place.catalogue / name).unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                (place.catalogue / name).unlink()
     for part in place.catalogue.rglob(".*.part"):  # what `ca.files` writes before it renames
         part.unlink()
     _path(place).unlink()
@@ -83,7 +86,7 @@ def _path(place: Place) -> Path:
 def _content(path: Path) -> bytes | None:
     try:
         return path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 

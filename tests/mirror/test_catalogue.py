@@ -18,8 +18,9 @@ from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 from mirror import catalogue
 from mirror.catalogue import Catalogue
 from mirror.errors import CatalogueFault
-from mirror.signing import ring, statements
+from mirror.signing import ring, roles, statements
 from mirror.signing.ring import Ring
+from mirror.signing.roles import Keyholders
 from spot_client.wire import baselines, halts, index, trust
 from spot_client.wire.baselines import Baseline, Baselines
 from spot_client.wire.halts import Halt, Halts
@@ -179,6 +180,21 @@ def test_a_newer_root_that_only_signed_itself_is_refused(folder: Path, tmp_path:
     root.roles["root"].keyids.clear()
     root.add_key(thief.key("root").verifier, "root")
     write_root(folder, root, thief)
+    assert reason(folder) == "not-signed"
+
+
+def test_a_newer_root_beside_the_timestamp_of_the_older_one_is_not_there_yet(
+    published: rig.Mirror, folder: Path, tmp_path: Path
+) -> None:
+    """What a rotation leaves that was killed before its last step: `serve` may start in that moment."""
+    other = ring.create(tmp_path / "other", ("timestamp",), lambda: rig.PASSPHRASE)
+    root = root_of(folder).signed
+    root.version = 2
+    roles.assign(root, "timestamp", Keyholders(1, (other.key("timestamp").verifier,)))
+    write_root(folder, root, published.ring())
+    assert catalogue.load(folder).current["root"] == 1
+    root.version = 3
+    write_root(folder, root, published.ring())
     assert reason(folder) == "not-signed"
 
 

@@ -1,12 +1,12 @@
 """Notes on what a publisher may have overlooked; each only where there is something to note."""
 
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from mirror.catalogue import Catalogue
 from mirror.publishing import hints, kinds, native, pack
 from mirror.publishing import publish as publishing
 from mirror.publishing.order import Order
@@ -14,12 +14,15 @@ from spot_client.wire.index import Index, Release, Severity
 from spot_client.wire.sealed import Seal
 from tests.mirror.publishing.rig import Mirror, folder_of, opened, order
 
-EMPTY = Catalogue(1, {}, {}, {})
 ELF = b"\x7fELF\2\1\1" + bytes(60)
 PE = b"MZ" + bytes(58) + struct.pack("<I", 128) + bytes(64) + b"PE\0\0" + bytes(20)
 
 
-def said(wanted: Order, source: Path, known: Catalogue = EMPTY) -> list[str]:
+def nothing(product: str, component: str) -> Index:
+    return Index(product=product, component=component)
+
+
+def said(wanted: Order, source: Path, known: Callable[[str, str], Index] = nothing) -> list[str]:
     with opened(source, opaque=wanted.opaque) as found:
         return [*hints.hints(wanted, source.name, pack.lay_out(found, lambda *_: None), known)]
 
@@ -79,8 +82,8 @@ def test_a_requirement_that_is_not_published_is_noted(tmp_path: Path) -> None:
     wanted = msgspec.structs.replace(order(), requires={"sdk/other": ">=1"})
     assert "sdk/other" in said(wanted, top)[0]
     line = Release("1.0", "any", ("stable",), Seal("0" * 64, 1), Severity.BUG, "2026-01-01T00:00:00Z")
-    known = Catalogue(1, {("sdk", "other"): Index(product="sdk", component="other", releases=(line,))}, {}, {})
-    assert said(wanted, top, known) == []
+    known = Index(product="sdk", component="other", releases=(line,))
+    assert said(wanted, top, lambda *_: known) == []
 
 
 def test_an_archive_that_is_not_read_is_noted_unless_it_was_meant(tmp_path: Path) -> None:
@@ -98,7 +101,7 @@ def test_a_folder_of_state_that_is_not_state_as_a_whole_is_noted(tmp_path: Path)
         wanted = msgspec.structs.replace(order(), state=state)
         with opened(top) as found:
             layout = pack.lay_out(kinds.assign(found, (), wanted.state), lambda *_: None)
-        return [*hints.hints(wanted, top.name, layout, EMPTY)]
+        return [*hints.hints(wanted, top.name, layout, nothing)]
 
     assert noted("var/") == noted("var/*") == noted("var/log/x") == []
     (top / "var/latest").symlink_to("db/a")

@@ -1,5 +1,6 @@
 """Publishing: what comes of an order, what is refused, and that nothing is left of what failed."""
 
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -439,6 +440,7 @@ def test_a_wrong_passphrase_does_not_matter_where_nothing_is_signed(mirror: Mirr
 @pytest.mark.parametrize("name", ["publishing", "publishing/staging", "releases", "releases/sdk", "catalogue/targets"])
 def test_a_file_where_a_folder_must_be_is_one_sentence(mirror: Mirror, tmp_path: Path, name: str) -> None:
     in_the_way = mirror.data / name
+    shutil.rmtree(in_the_way, ignore_errors=True)
     in_the_way.parent.mkdir(exist_ok=True)
     in_the_way.write_bytes(b"in the way")
     packed = tarring.write(tmp_path, tarring.honest(CONTENT), "tar.gz")

@@ -50,6 +50,11 @@ class House(msgspec.Struct, frozen=True):
         return proposal.read_staged(self.place)
 
     @property
+    def source(self) -> Path:
+        """What is published where a test does not mind."""
+        return self.top / "source"
+
+    @property
     def names(self) -> Ring:
         """The mirror's own ring: public keys only."""
         return ring.read(self.top / "keys", lambda: PASSPHRASE)
