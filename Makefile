@@ -5,7 +5,7 @@ BIN := .venv/bin
 TRUST := ca/*,spot_client/wire/*,spot_client/decide/*,mirror/content/policy.py
 CODE := ca mirror spot_client tests demo bench fuzz
 
-.PHONY: help env demo test lint types unit fuzz bench reference install format lock clean
+.PHONY: help env demo test lint types unit fuzz bench bench-catalogue reference install format lock clean
 
 help:  ## Show the commands.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
@@ -39,6 +39,9 @@ fuzz: env  ## Feed the parsers what they should refuse, for SECONDS=60.
 
 bench: env  ## Measure the main job: time, CPU, memory, bytes.
 	@$(BIN)/python -m bench.main_job
+
+bench-catalogue: env  ## Measure a catalogue of 100,000 releases.
+	@$(BIN)/python -m bench.catalogue
 
 reference: env  ## Bring docs/reference up to date with the commands.
 	@$(BIN)/python -m tests.docs.reference

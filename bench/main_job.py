@@ -5,11 +5,6 @@ asserted about the numbers. bench/README.md says what each one means.
 """
 
 import argparse
-import importlib.metadata
-import os
-import platform
-import re
-import ssl
 import sys
 import tempfile
 from functools import partial
@@ -17,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from bench import report
+from bench.machine import machine
 from bench.measure import ProgramFailed
 from bench.scene import Job, Scene
 from demo import wheels
 
 _HERE = Path(__file__).parent.parent
-_LIBRARIES = ("spot-mirror", "aiohttp", "uvloop", "cryptography", "tuf", "urllib3")
 _MAX_ROUNDS = 1000
 
 
@@ -30,12 +25,12 @@ def main() -> None:
     """Measure, and print a table or JSON; exit with 1 if one of the programs fails."""
     options = _parser().parse_args()
     jobs = [_own(*words) for words in options.component] or _demo_jobs()
-    machine = _machine()
+    here = machine()
     try:
         parts = [_measure(job, options.rounds, options.level) for job in jobs]
     except ProgramFailed as error:
         sys.exit(f"bench: {error}")
-    document = {"format": 1, "rounds": options.rounds, "machine": machine, "components": parts}
+    document = {"format": 1, "rounds": options.rounds, "machine": here, "components": parts}
     sys.stdout.write(report.to_json(document) if options.json else report.to_table(document))
 
 
@@ -91,22 +86,6 @@ def _measure(job: Job, rounds: int, level: int | None) -> dict[str, Any]:
 
 def _tell(component: str, number: str, step: str) -> None:
     sys.stderr.write(f"bench: round {number}, {component}: {step}\n")
-
-
-def _machine() -> dict[str, Any]:
-    cpu = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    return {
-        "cores": len(os.sched_getaffinity(0)),
-        "cpu": cpu[1] if cpu else platform.machine(),
-        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "load": round(os.getloadavg()[0], 2),
-        "system": f"{platform.system()} {platform.release()}",
-        "versions": {
-            "Python": platform.python_version(),
-            "OpenSSL": ssl.OPENSSL_VERSION.split()[1],
-            **{name: importlib.metadata.version(name) for name in _LIBRARIES},
-        },
-    }
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def to_table(document: dict[str, Any]) -> str:
         old, new = part["versions"]
         size = part["source_bytes"][0] / 2**20
         lines += ["", f"{part['component']} {old} -> {new}, source {size:.1f} MiB, mirror's peak {_mib(part)} MiB"]
-        lines += _aligned([_COLUMNS, *(_row(step) for step in part["steps"])])
+        lines += aligned([_COLUMNS, *(_row(step) for step in part["steps"])])
     return "\n".join(lines) + "\n"
 
 
@@ -93,7 +93,8 @@ def _mib(part: dict[str, Any]) -> str:
     return _shown(part["mirror_peak_bytes"], 0, 2**20)
 
 
-def _aligned(rows: Iterable[Sequence[str]]) -> list[str]:
+def aligned(rows: Iterable[Sequence[str]]) -> list[str]:
+    """Rows as lines, their columns one below the other."""
     table = list(rows)
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]

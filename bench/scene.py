@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 from bench.measure import Cost, ProgramFailed, cpu_seconds, peak_bytes, run
 
@@ -49,15 +49,12 @@ class Sample(NamedTuple):
     mirror_cpu: float | None = None
 
 
-class Scene:
-    """A mirror in `folder`, and one installation."""
+class Programs:
+    """The real programs in a folder, each run as a process of its own."""
 
-    def __init__(self, folder: Path, job: Job, *, level: int | None = None) -> None:
-        """`level`: of zstd; None for the default of `publish`."""
-        self._folder = folder
-        self._job = job
-        self._level = [] if level is None else ["--level", str(level)]
-        self._environment = {
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("SPOT_")},
             "SPOT_CA_DIR": str(folder / "ca"),
             "SPOT_CA_PASSPHRASE": secrets.token_urlsafe(16),
@@ -65,6 +62,38 @@ class Scene:
             "SPOT_MIRROR_PASSPHRASE": secrets.token_urlsafe(16),
             "SPOT_ROOT": str(folder / "root"),
         }
+
+    def make(self) -> None:
+        """A CA, a mirror that offers nothing yet, and a customer, acme."""
+        names = ("--ip", "127.0.0.1", "--out", "certs")
+        files = ("--certificate", "certs/mirror.crt", "--key", "certs/mirror.key")
+        trust = ("--issuing-ca", "ca/issuing.crt", "--crl", "ca/crl/issuing.crl")
+        self.run("spot-ca", "init", "--realm", _REALM)
+        self.run("spot-ca", "issue", "server", "mirror", *names)
+        listen = ("--listen", "127.0.0.1:0", "--development")
+        self.run("spot-mirror", "init", "--realm", _REALM, *listen, *files, *trust)
+        self.run("spot-mirror", "customer", "add", "acme")
+
+    def enrol(self, url: str) -> None:
+        """An installation of acme, of the mirror at that address."""
+        root = ("--catalogue-root", "data/catalogue/1.root.json")
+        self.run("spot-ca", "bundle", "acme", "--mirror", f"{url}=certs/mirror.crt", *root, "--out", "acme.bundle")
+        self.run("spot", "enrol", "acme.bundle")
+
+    def run(self, *command: str) -> Cost:
+        """What a program costs. Raises ProgramFailed."""
+        program = [str(_BIN / command[0]), *command[1:]]
+        return run(program, folder=self.folder, environment=self.environment, log=self.folder / "log")
+
+
+class Scene:
+    """A mirror in `folder`, and one installation."""
+
+    def __init__(self, folder: Path, job: Job, *, level: int | None = None) -> None:
+        """`level`: of zstd; None for the default of `publish`."""
+        self._job = job
+        self._level = [] if level is None else ["--level", str(level)]
+        self._programs = Programs(folder)
 
     def play(self, tell: Callable[[str], None]) -> tuple[dict[str, Sample], int]:
         """All steps, by name, and the mirror's peak memory in bytes; `tell` hears which step comes next.
@@ -79,8 +108,8 @@ class Scene:
             tell(step)
             options = ("--platform", job.platform, *self._level)
             samples[step] = Sample(self._run("spot-mirror", "publish", job.component, version, str(source), *options))
-        with _Mirror(self._folder, self._environment) as mirror:
-            self._enrol(mirror.url)
+        with Mirror(self._programs) as mirror:
+            self._programs.enrol(mirror.url)
             commands = (("install", job.component, "--version", job.versions[0]), ("update",), ("check",))
             for step, command in zip(STEPS[2:], commands, strict=True):
                 tell(step)
@@ -88,37 +117,30 @@ class Scene:
             return samples, peak_bytes(mirror.pid)
 
     def _make(self) -> None:
-        names = ("--ip", "127.0.0.1", "--out", "certs")
-        files = ("--certificate", "certs/mirror.crt", "--key", "certs/mirror.key")
-        trust = ("--issuing-ca", "ca/issuing.crt", "--crl", "ca/crl/issuing.crl")
-        self._run("spot-ca", "init", "--realm", _REALM)
-        self._run("spot-ca", "issue", "server", "mirror", *names)
-        self._run("spot-mirror", "init", "--development", "--realm", _REALM, "--listen", "127.0.0.1:0", *files, *trust)
-
-        self._run("spot-mirror", "customer", "add", "acme")
+        self._programs.make()
         product = self._job.component.partition("/")[0]
         self._run("spot-mirror", "licence", "grant", "acme", product, "--installations", "1")
 
-    def _enrol(self, url: str) -> None:
-        root = ("--catalogue-root", "data/catalogue/1.root.json")
-        self._run("spot-ca", "bundle", "acme", "--mirror", f"{url}=certs/mirror.crt", *root, "--out", "acme.bundle")
-        self._run("spot", "enrol", "acme.bundle")
-
     def _run(self, *command: str) -> Cost:
-        program = [str(_BIN / command[0]), *command[1:]]
-        return run(program, folder=self._folder, environment=self._environment, log=self._folder / "log")
+        return self._programs.run(*command)
 
 
-class _Mirror:
-    """The serving mirror, as a context manager."""
+class Mirror:
+    """The serving mirror of a folder, as a context manager."""
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+    def __init__(self, programs: Programs) -> None:
+        folder = programs.folder
         self._audit = folder / "data" / "audit.jsonl"
         said = folder / "serve.log"
         with said.open("wb") as log:
             command = [str(_BIN / "spot-mirror"), "serve"]
             self._process = subprocess.Popen(
-                command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+                command,
+                cwd=folder,
+                env=programs.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
         self.pid = self._process.pid
         while not (ready := re.search(r"ready on (https://[^,\s]+),", said.read_text(errors="replace"))):
@@ -136,11 +158,12 @@ class _Mirror:
 
     def watch(self, step: Callable[[], Cost]) -> Sample:
         """Take a step, and say what it cost on both sides."""
-        known, used = len(self._lines()), cpu_seconds(self.pid)
+        known, used = len(self.audit()), cpu_seconds(self.pid)
         cost = step()
         time.sleep(_SETTLE_SECONDS)
-        asked = self._lines()[known:]
+        asked = self.audit()[known:]
         return Sample(cost, len(asked), sum(line["bytes"] for line in asked), cpu_seconds(self.pid) - used)
 
-    def _lines(self) -> list[dict[str, int]]:
+    def audit(self) -> list[dict[str, Any]]:
+        """All lines of the audit log so far."""
         return [json.loads(line) for line in self._audit.read_text().splitlines()]

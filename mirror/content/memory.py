@@ -25,7 +25,8 @@ from mirror.records.protocol import Installation, Licence, Records
 
 
 class Sources(msgspec.Struct, frozen=True):
-    """Where everything comes from. `catalogue`: its folder, which `load` verifies and reads."""
+    """Where everything comes from. `catalogue`: its folder, which `load` verifies and
+    reads, given what it read last."""
 
     realm: str
     issuers: Sequence[x509.Certificate]
@@ -33,7 +34,7 @@ class Sources(msgspec.Struct, frozen=True):
     grace: timedelta
     records: Records
     catalogue: Path
-    load: Callable[[Path], Catalogue]
+    load: Callable[[Path, Catalogue | None], Catalogue]
 
 
 class State(msgspec.Struct, frozen=True):
@@ -69,7 +70,7 @@ class Memory:
             Watched(str(path), _mark_of(path), _reader(path, sources.issuers), now, log) for path in sources.crls
         ]
         self._catalogue = Watched(
-            "catalogue", _mark_of(sources.catalogue / TIMESTAMP), lambda _now, _last: _load(sources), now, log
+            "catalogue", _mark_of(sources.catalogue / TIMESTAMP), lambda _now, last: _load(sources, last), now, log
         )
         self._known = Watched("records", sources.records.marker, lambda _now, _last: _know(sources.records), now, log)
         self.state = self._compose()
@@ -143,10 +144,10 @@ def _reader(path: Path, issuers: Sequence[x509.Certificate]) -> Callable[[dateti
     return lambda now, previous: read_list(path, issuers, now, previous)
 
 
-def _load(sources: Sources) -> tuple[Catalogue, Shelved]:
+def _load(sources: Sources, last: tuple[Catalogue, Shelved] | None) -> tuple[Catalogue, Shelved]:
     """The catalogue and its timestamp.json, which a publish may replace between two reads."""
     before = read_shelved(sources.catalogue / TIMESTAMP)
-    catalogue = sources.load(sources.catalogue)
+    catalogue = sources.load(sources.catalogue, last[0] if last else None)
     if before is None or read_shelved(sources.catalogue / TIMESTAMP) != before:
         raise CatalogueFault("changing", "The catalogue was replaced while it was read; it is read again soon.")
     return catalogue, before

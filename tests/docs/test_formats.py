@@ -15,7 +15,8 @@ from ca import bundle, identity, peer, strict_json
 from ca.errors import JsonError
 from mirror import catalogue
 from mirror.content import answer, bodies, customers, listener, problems, ranges
-from mirror.publishing import signing
+from mirror.signing.roles import TOP_ROLES
+from mirror.signing.terms import Terms
 from spot_client.fetch import catalogue as client_catalogue
 from spot_client.wire import (
     baselines,
@@ -295,8 +296,8 @@ def test_the_signed_example_verifies_with_its_key() -> None:
 def test_statements_live_as_long_as_the_page_says() -> None:
     rows = re.findall(r"^\| `[^|]*\| (\w+)[^|]*\| (\d+) days \|", formats.PAGE.read_text(), re.MULTILINE)
     told = {role: int(days) for role, days in rows}
-    lifetimes = {role: signing._LIFETIMES.get(role, signing._LIFETIME).days for role in signing.TOP_ROLES}
-    assert told == {**lifetimes, "product": signing._LIFETIME.days}
+    lifetimes = {role: Terms().life(role).days for role in TOP_ROLES}
+    assert told == {**lifetimes, "product": Terms().life("sdk").days}
 
 
 def test_every_link_of_the_page_leads_somewhere() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import IO, Any
 
 import msgspec
 import pytest
@@ -23,8 +24,10 @@ from mirror.signing.ring import Ring
 from mirror.signing.roles import Keyholders
 from spot_client.wire import baselines, halts, index, trust
 from spot_client.wire.baselines import Baseline, Baselines
+from spot_client.wire.digest import sha256_hex
 from spot_client.wire.halts import Halt, Halts
-from spot_client.wire.index import Index, Tombstone
+from spot_client.wire.index import Index, Release, Severity, Tombstone
+from spot_client.wire.sealed import Seal
 from spot_client.wire.trust import OfficialMirror, Trust
 from tests.mirror.content.rig import Lists, sign_catalogue
 from tests.mirror.publishing import rig
@@ -273,6 +276,8 @@ def test_a_reader_sees_a_whole_catalogue_while_others_publish(tmp_path: Path) ->
 
 
 SDK = Index(product="sdk", component="tool")
+RELEASE = Release("1.0", "any", ("stable",), Seal("0" * 64, 600), Severity.BUG, "2026-01-01T00:00:00Z")
+OFFERED = msgspec.structs.replace(SDK, releases=(RELEASE,))
 SETS = Baselines(product="sdk", baselines=(Baseline("2026.1", {"tool": "1.0"}, "2026-01-01T00:00:00Z"),))
 STOPPED = Halts(product="sdk", halts=(Halt("tool", "1.0", "any", "2026-01-01T00:00:00Z", "Loses files."),))
 MIRRORS = Trust(mirrors=(OfficialMirror("https://updates.example.com", "PEM"),))
@@ -342,3 +347,37 @@ FOREIGN: dict[str, tuple[str, str, bytes]] = {
 @pytest.mark.parametrize(("role", "path", "raw"), FOREIGN.values(), ids=FOREIGN)
 def test_a_role_may_only_list_what_is_its_own(tmp_path: Path, role: str, path: str, raw: bytes) -> None:
     assert reason(signed(tmp_path, {(role, path): raw})) == "damaged"
+
+
+def test_what_was_not_signed_anew_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    others = [Index(product="sdk", component=f"c{number}") for number in range(20)]
+    sign_catalogue(tmp_path, [SDK, *others], 1, ONE_KEY, LISTS)
+    before = catalogue.load(tmp_path)
+    sign_catalogue(tmp_path, [OFFERED, *others], 2, ONE_KEY, LISTS)
+    opened: list[str] = []
+    really = Path.open
+
+    def watched(path: Path, mode: str) -> IO[Any]:
+        opened.append(path.name)
+        return really(path, mode)
+
+    monkeypatch.setattr(Path, "open", watched)
+    after = catalogue.load(tmp_path, before)
+    assert [name for name in opened if not name.endswith(("root.json", "targets.json", "snapshot.json"))] == [
+        "timestamp.json",
+        "2.sdk.json",
+        "2.halts.json",
+        "2.house.json",
+        f"{sha256_hex(index.encode(OFFERED, level=1))}.index.json.zst",
+    ]
+    assert after == catalogue.load(tmp_path)
+    assert after.indexes["sdk", "c7"] is before.indexes["sdk", "c7"]
+    assert after.release("sdk", "tool", "1.0", "any") == RELEASE
+
+
+def test_what_is_not_listed_any_more_is_forgotten(tmp_path: Path) -> None:
+    sign_catalogue(tmp_path, [SDK], 1, ONE_KEY, LISTS)
+    before = catalogue.load(tmp_path)
+    sign_catalogue(tmp_path, [SDK], 2, ONE_KEY)
+    after = catalogue.load(tmp_path, before)
+    assert (after.halts, after.baselines, after.trust, [*after.parts]) == ({}, {}, None, ["sdk/tool/index.json.zst"])

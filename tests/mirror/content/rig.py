@@ -137,7 +137,7 @@ def sign_catalogue(
         products.setdefault(product, Targets(number, expires=expires)).targets[path] = target
         place = folder / "targets" / target.get_prefixed_paths()[0]
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(raw)
+        _put(place, raw)
     assert targets.delegations.roles is not None
     for product in products:
         own = {"halts": ["halts/*.json.zst"], "house": ["house/trust.json"]}
@@ -147,11 +147,16 @@ def sign_catalogue(
     timestamp = Timestamp(number, expires=now + timedelta(days=3), snapshot_meta=MetaFile(number))
     named: dict[str, Any] = {"1.root": root, f"{number}.targets": targets}
     named |= {f"{number}.{product}": signed for product, signed in products.items()}
-    for name, signed in {**named, f"{number}.snapshot": snapshot, "timestamp.new": timestamp}.items():
+    for name, signed in {**named, f"{number}.snapshot": snapshot, "timestamp": timestamp}.items():
         metadata = Metadata(signed)
         metadata.sign(signer)
-        (folder / f"{name}.json").write_bytes(metadata.to_bytes())
-    (folder / "timestamp.new.json").rename(folder / "timestamp.json")
+        _put(folder / f"{name}.json", metadata.to_bytes())
+
+
+def _put(path: Path, raw: bytes) -> None:
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(raw)
+    part.rename(path)
 
 
 class Mirror:
