@@ -11,6 +11,7 @@ from spot_client.config import Paths, Settings
 from spot_client.errors import NotEnrolled
 from spot_client.fetch.cache import Cache
 from spot_client.fetch.catalogue import Catalogue
+from spot_client.fetch.pace import Patience
 from spot_client.fetch.pinned import open_pool
 from spot_client.fetch.releases import Releases
 from spot_client.fetch.transport import Mirror, Transport
@@ -31,6 +32,7 @@ def open_transport(paths: Paths, settings: Settings, identity: Identity) -> Tran
     """
     credentials = Store(paths).credentials
     headers = {"Spot-Installation": identity.installation} if identity.installation else {}
+    patience = Patience(gap=settings.timeout, rate=settings.min_rate / settings.downloads)
     mirrors = []
     for mirror in identity.mirrors:
         pins = tuple(der for pem in mirror.pins for der in tls.read_pins(pem.encode()))
@@ -41,7 +43,7 @@ def open_transport(paths: Paths, settings: Settings, identity: Identity) -> Tran
             url.port or 443,
             context=context,
             pins=pins,
-            timeout=float(settings.timeout),
+            patience=patience,
             connections=settings.downloads,
         )
         mirrors.append(Mirror(mirror.url, pool, headers))

@@ -23,6 +23,7 @@ PURE = [
     "mirror.content.ranges",
     "mirror.records.protocol",
     "mirror.support.fleet",
+    "spot_client.fetch.pace",
     *(name for name in trees() if within(name, "spot_client.decide", "spot_client.wire")),
 ]
 

@@ -16,7 +16,7 @@ from tests.spot_client.wire.strategies import ids, mutated
 here = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)  # files are written
 
 paths = st.text(st.characters(exclude_categories=["Cs"], min_codepoint=0x20), min_size=1, max_size=30)
-WHOLE = {"keep": (2, 20), "timeout": (1, 600), "downloads": (1, 16)}
+WHOLE = {"keep": (2, 20), "timeout": (1, 600), "downloads": (1, 16), "min_rate": (16, 2**20)}
 GOOD: dict[str, st.SearchStrategy[Any]] = {
     "channel": ids,
     "tls12": st.booleans(),
