@@ -10,10 +10,11 @@ from ca import tls
 from spot_client.config import Paths, Settings
 from spot_client.errors import NotEnrolled
 from spot_client.fetch.cache import Cache
-from spot_client.fetch.catalogue import Catalogue
+from spot_client.fetch.catalogue import FULL_EVERY, Catalogue
 from spot_client.fetch.pace import Patience
 from spot_client.fetch.pinned import open_pool
 from spot_client.fetch.releases import Releases
+from spot_client.fetch.rules import house_rules
 from spot_client.fetch.transport import Mirror, Transport
 from spot_client.install.change import Changer
 from spot_client.offers import Offers
@@ -87,7 +88,14 @@ def open_spot(paths: Paths, settings: Settings, report: Report) -> Opened:
         except FileNotFoundError as error:
             raise NotEnrolled("not-enrolled", f"{store.root} is missing: enrol again with the bundle.") from error
         return Catalogue(
-            paths.own / "catalogue", transport, root=root, metadata_base=METADATA_BASE, target_base=TARGET_BASE
+            paths.own / "catalogue",
+            transport,
+            root=root,
+            metadata_base=METADATA_BASE,
+            target_base=TARGET_BASE,
+            rules=house_rules,
+            full_every=FULL_EVERY,
+            now=_now,
         )
 
     offers = Offers(store, open_catalogue, now=_now, mirror_time=lambda: transport.mirror_time)
