@@ -7,10 +7,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ca import tls
+from spot_client.clock import Clock
 from spot_client.config import Paths, Settings
 from spot_client.errors import NotEnrolled
 from spot_client.fetch.cache import Cache
-from spot_client.fetch.catalogue import FULL_EVERY, Catalogue
+from spot_client.fetch.catalogue import FULL_EVERY, MAX_METADATA, Catalogue
 from spot_client.fetch.pace import Patience
 from spot_client.fetch.pinned import open_pool
 from spot_client.fetch.releases import Releases
@@ -58,6 +59,17 @@ class Opened(msgspec.Struct, frozen=True):
     offers: Offers
     transport: Transport
     store: Store
+    clock: Clock
+
+    def reset_clock(self) -> None:
+        """Forget the last verified time, if the mirror, asked for its own, agrees with this machine's clock.
+
+        Raises:
+            OutOfDate: reason `clock-wrong`.
+            SpotError: the mirror could not be asked.
+        """
+        self.transport.get(f"{METADATA_BASE}timestamp.json", max_bytes=MAX_METADATA)
+        self.clock.reset()
 
     @property
     def versions(self) -> dict[str, str]:
@@ -98,7 +110,8 @@ def open_spot(paths: Paths, settings: Settings, report: Report) -> Opened:
             now=_now,
         )
 
-    offers = Offers(store, open_catalogue, now=_now, mirror_time=lambda: transport.mirror_time)
+    clock = Clock(paths.own / "clock.json", now=_now, mirror_time=lambda: transport.mirror_time)
+    offers = Offers(store, open_catalogue, clock)
     spot = Spot(
         store=store,
         offers=offers,
@@ -109,7 +122,7 @@ def open_spot(paths: Paths, settings: Settings, report: Report) -> Opened:
         platform=here(),
         report=report,
     )
-    return Opened(spot, offers, transport, store)
+    return Opened(spot, offers, transport, store, clock)
 
 
 def _now() -> datetime:

@@ -87,7 +87,11 @@ def house_rules(role: str, raw: bytes) -> None:
             return
         delegations = msgspec.json.decode(raw, type=_TargetsFile).signed.delegations
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise _distrust("bad-metadata", f"the file of the role {role} is not in its form ({error})") from error
+        raise NotTrusted(
+            "bad-metadata",
+            f"The mirror's catalogue is not what your vendor signed: the file of the role {role} is not in its form "
+            f"({error}). Nothing was installed.",
+        ) from error
     if delegations is None:
         return
     _check_names(role, delegations)
