@@ -8,12 +8,15 @@ import msgspec
 
 from ca import tls
 from spot_client import mirrors
+from spot_client.clock import Clock
 from spot_client.config import Paths, Settings
 from spot_client.errors import NotEnrolled
 from spot_client.fetch.cache import Cache
-from spot_client.fetch.catalogue import Catalogue
+from spot_client.fetch.catalogue import FULL_EVERY, MAX_METADATA, Catalogue
+from spot_client.fetch.pace import Patience
 from spot_client.fetch.pinned import open_pool
 from spot_client.fetch.releases import Releases
+from spot_client.fetch.rules import house_rules
 from spot_client.fetch.transport import Mirror, Transport
 from spot_client.install.change import Changer
 from spot_client.offers import Offers
@@ -34,6 +37,7 @@ def open_transport(paths: Paths, settings: Settings, identity: Identity) -> Tran
     store = Store(paths)
     credentials = store.credentials
     headers = {"Spot-Installation": identity.installation} if identity.installation else {}
+    patience = Patience(gap=settings.timeout, rate=settings.min_rate / settings.downloads)
     opened = []
     for mirror in mirrors.in_force(store, identity):
         pins = tuple(der for pem in mirror.pins for der in tls.read_pins(pem.encode()))
@@ -44,7 +48,7 @@ def open_transport(paths: Paths, settings: Settings, identity: Identity) -> Tran
             url.port or 443,
             context=context,
             pins=pins,
-            timeout=float(settings.timeout),
+            patience=patience,
             connections=settings.downloads,
         )
         opened.append(Mirror(mirror.url, pool, headers))
@@ -59,6 +63,17 @@ class Opened(msgspec.Struct, frozen=True):
     transport: Transport
     store: Store
     site: Site
+    clock: Clock
+
+    def reset_clock(self) -> None:
+        """Forget the last verified time, if the mirror, asked for its own, agrees with this machine's clock.
+
+        Raises:
+            OutOfDate: reason `clock-wrong`.
+            SpotError: the mirror could not be asked.
+        """
+        self.transport.get(f"{METADATA_BASE}timestamp.json", max_bytes=MAX_METADATA)
+        self.clock.reset()
 
     @property
     def versions(self) -> dict[str, str]:
@@ -89,15 +104,19 @@ def open_spot(paths: Paths, settings: Settings, report: Report) -> Opened:
         except FileNotFoundError as error:
             raise NotEnrolled("not-enrolled", f"{store.root} is missing: enrol again with the bundle.") from error
         return Catalogue(
-            paths.own / "catalogue", transport, root=root, metadata_base=METADATA_BASE, target_base=TARGET_BASE
+            paths.own / "catalogue",
+            transport,
+            root=root,
+            metadata_base=METADATA_BASE,
+            target_base=TARGET_BASE,
+            rules=house_rules,
+            full_every=FULL_EVERY,
+            now=_now,
         )
 
+    clock = Clock(paths.own / "clock.json", now=_now, mirror_time=lambda: transport.mirror_time)
     offers = Offers(
-        store,
-        open_catalogue,
-        now=_now,
-        mirror_time=lambda: transport.mirror_time,
-        refreshed=lambda catalogue: mirrors.take_over(store, catalogue, report),
+        store, open_catalogue, clock, refreshed=lambda catalogue: mirrors.take_over(store, catalogue, report)
     )
     site = Site(paths, settings)
     spot = Spot(
@@ -111,7 +130,7 @@ def open_spot(paths: Paths, settings: Settings, report: Report) -> Opened:
         platform=here(),
         report=report,
     )
-    return Opened(spot, offers, transport, store, site)
+    return Opened(spot, offers, transport, store, site, clock)
 
 
 def _now() -> datetime:

@@ -34,6 +34,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     keep: versions kept of a component, the one in use included.
     timeout: seconds without a byte after which a mirror counts as out of reach.
     downloads: blocks fetched at once.
+    min_rate: bytes a second, over a minute and all downloads together, below which a mirror counts as out of reach.
     log_file: where SPOT also writes what it says and does; relative to the installation root.
     site_list: the site's own list of the releases that it allows; relative likewise.
     site_key: the public key that has to have signed it, PEM; relative likewise.
@@ -44,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     keep: Annotated[int, msgspec.Meta(ge=2, le=20)] = 2
     timeout: Annotated[int, msgspec.Meta(ge=1, le=600)] = 30
     downloads: Annotated[int, msgspec.Meta(ge=1, le=16)] = 4
+    min_rate: Annotated[int, msgspec.Meta(ge=16, le=2**20)] = 1024
     log_file: _Path | None = None
     site_list: _Path | None = None
     site_key: _Path | None = None
@@ -55,6 +57,7 @@ _MUST_BE = {
     "keep": "a whole number from 2 to 20",
     "timeout": "a whole number of seconds from 1 to 600",
     "downloads": "a whole number from 1 to 16",
+    "min_rate": "a whole number of bytes a second from 16 to 1048576",
     "log_file": _A_PATH,
     "site_list": _A_PATH,
     "site_key": _A_PATH,

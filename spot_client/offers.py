@@ -10,11 +10,11 @@ to does not move on with the catalogue's metadata.
 
 import contextlib
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
 
 from spot_client import checked
 from spot_client.believe import believing
-from spot_client.errors import NotLicensed, NotTrusted, OutOfDate, RefusedLocally
+from spot_client.clock import Clock
+from spot_client.errors import NotLicensed, NotTrusted, RefusedLocally
 from spot_client.fetch.catalogue import Catalogue
 from spot_client.known import Known
 from spot_client.state import ComponentState, Store
@@ -23,7 +23,6 @@ from spot_client.wire.errors import BadName
 from spot_client.wire.halts import Halt
 from spot_client.wire.index import Index
 
-_CLOCK_DOUBT = timedelta(days=1)
 _INDEX = "/index.json.zst"
 
 
@@ -37,9 +36,8 @@ class Offers:
         self,
         store: Store,
         catalogue: Callable[[], Catalogue],
+        clock: Clock,
         *,
-        now: Callable[[], datetime],
-        mirror_time: Callable[[], datetime | None],
         refreshed: Callable[[Catalogue], None] = lambda _: None,
     ) -> None:
         self.known = Known(store.paths)
@@ -47,8 +45,7 @@ class Offers:
         self._store = store
         self._open = catalogue
         self._catalogue: Catalogue | None = None
-        self._now = now
-        self._mirror_time = mirror_time
+        self._clock = clock
         self._halts: dict[str, tuple[Halt, ...]] = {}
         self._tell = refreshed
 
@@ -57,6 +54,7 @@ class Offers:
 
         Raises:
             NotLicensed: no licence for the product, or no such component.
+            OutOfDate: the catalogue has expired, or the clock is wrong.
             NotTrusted: the catalogue does not verify, or the index takes back what an earlier one said (reasons
                 `changed-release`, `tombstone-gone`).
             NotReachable, Refused: the catalogue could not be had.
@@ -117,27 +115,15 @@ class Offers:
 
     def _refreshed(self) -> Catalogue:
         if self._catalogue is None:
+            self._clock.check()
             catalogue = self._open()
-            try:
-                catalogue.refresh()
-            except OutOfDate as error:
-                raise self._doubt(error) from error
+            catalogue.refresh()
             self._catalogue = catalogue
+            self._clock.advance()
             with contextlib.suppress(OSError):  # only people read it
-                checked.remember(self._store.paths, self._now())
+                checked.remember(self._store.paths, self._clock.now())
             self._tell(catalogue)
         return self._catalogue
-
-    def _doubt(self, error: OutOfDate) -> OutOfDate:
-        """Expired metadata is either held back by somebody, or this machine's clock is wrong: say which is likelier."""
-        there, here = self._mirror_time(), self._now()
-        if there is None or abs(there - here) < _CLOCK_DOUBT:
-            return error
-        return OutOfDate(
-            "clock-wrong",
-            f"This machine's clock says {here:%Y-%m-%d %H:%M} UTC, the mirror's {there:%Y-%m-%d %H:%M}: by the first, "
-            "the signed catalogue has expired. Set the clock right; what is installed goes on running.",
-        )
 
 
 def _split(component: str) -> tuple[str, str]:

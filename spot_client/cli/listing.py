@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spot_client.cli.options import Command, json_option
+from spot_client.cli.options import Command, clock_option, json_option
 from spot_client.cli.session import Session
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 @click.command("list", cls=Command, short_help="List components, installed or on offer.")
 @click.option("--available", "wide", is_flag=True, help="All components on offer to this customer. Asks the mirror.")
+@clock_option
 @json_option
 @click.pass_obj
 def list_components(session: Session, wide: bool) -> None:

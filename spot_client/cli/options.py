@@ -74,3 +74,14 @@ def json_option(command: F) -> F:
 def exit_code_option(command: F) -> F:
     """The option `--exit-code`."""
     return click.option("--exit-code", is_flag=True, help="Exit with 10 if there was nothing to do.")(command)
+
+
+def clock_option(command: F) -> F:
+    """The option `--reset-clock`, of what relies on expiry."""
+    return click.option(
+        "--reset-clock",
+        is_flag=True,
+        help="Forget when the catalogue was verified last, if this machine's clock agrees with the mirror's.",
+        expose_value=False,
+        callback=_remember,
+    )(command)

@@ -33,7 +33,7 @@ class Session:
 
     def __init__(self) -> None:
         self.root: Path | None = None
-        self.quiet = self.verbose = self.json = False
+        self.quiet = self.verbose = self.json = self.reset_clock = False
         self.log_file: Path | None = None
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._handlers: list[logging.Handler] = []
@@ -139,6 +139,8 @@ class Session:
                 self.warn_of_expiry(store)
                 self.warn_of_pins(store)
                 opened.spot.begin()
+                if self.reset_clock:
+                    opened.reset_clock()
                 yield opened
             finally:
                 opened.transport.close()

@@ -13,18 +13,19 @@ from collections.abc import Collection
 from typing import Any
 
 import urllib3
-from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from ca.errors import TlsError
 from ca.tls import check_cipher, check_pinned
 from spot_client.errors import NotReachable, NotTrusted, OutOfDate, SpotError
+from spot_client.fetch.pace import Patience, TooMuch, TooSlow
+from spot_client.fetch.paced import PacedConnection
 
 _NOT_YET_VALID, _HAS_EXPIRED = 9, 10  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
 
 
-class PinnedConnection(HTTPSConnection):
-    """urllib3's connection, which after its handshake compares the peer with the pins."""
+class PinnedConnection(PacedConnection):
+    """A connection which after its handshake compares the peer with the pins."""
 
     def __init__(self, *args: Any, pins: Collection[bytes], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -56,12 +57,18 @@ class PinnedPool(urllib3.HTTPSConnectionPool):
 
 
 def open_pool(
-    host: str, port: int, *, context: ssl.SSLContext, pins: Collection[bytes], timeout: float, connections: int = 1
+    host: str,
+    port: int,
+    *,
+    context: ssl.SSLContext,
+    pins: Collection[bytes],
+    patience: Patience,
+    connections: int = 1,
 ) -> urllib3.HTTPSConnectionPool:
     """Connections to one mirror, opened when first needed.
 
     Args:
-        timeout: seconds without a byte.
+        context: of `ca.tls.client_context`; its sockets become paced ones.
         connections: how many are kept open for the next request. None is waited for: an answer that is not read to its
             end takes its connection with it, so whoever asks from several threads limits their number.
     """
@@ -70,9 +77,10 @@ def open_pool(
         port,
         maxsize=connections,
         retries=False,
-        timeout=urllib3.Timeout(connect=timeout, read=timeout),
+        timeout=urllib3.Timeout(connect=patience.gap, read=patience.gap),
         ssl_context=context,
         pins=pins,
+        patience=patience,
     )
 
 
@@ -82,6 +90,14 @@ def explain(error: HTTPError, where: str) -> SpotError:
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _explain_certificate(cause, where)
+        if isinstance(cause, TooMuch):
+            return NotReachable("too-long", f"{where} sent more headers than an answer may have: {cause}.")
+        if isinstance(cause, TooSlow):
+            return NotReachable(
+                "too-slow",
+                f"{where} sends too slowly: {cause}. Trying again later; if the line is that thin, lower min_rate in "
+                "spot.toml.",
+            )
         if isinstance(cause, ssl.SSLError) and not isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
             return NotReachable("tls", f"No secure connection to {where}: {cause.reason or cause}. Trying again later.")
         cause = cause.__cause__ or cause.__context__ or _reason_of(cause)

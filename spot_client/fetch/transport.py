@@ -5,7 +5,8 @@ Several threads may ask at the same time.
 What can be asked again is: `NotReachable` waits and tries the same mirror, then the next. `NotTrusted` goes straight
 to the next mirror and is raised if none is better. A refusal is an answer: it is raised as it is, never retried.
 
-Every answer has a largest size, asked of the caller; bodies are never decoded (`Accept-Encoding: identity`).
+Every answer has a largest size, asked of the caller, and a slowest pace (`spot_client.fetch.pace`). It comes in one
+piece, never in chunks, and is never decoded (`Accept-Encoding: identity`).
 """
 
 import logging
@@ -78,7 +79,9 @@ class Mirror:
         """One request, read whole. Raises `SpotError` for everything that is not a 2xx or 304 within `max_bytes`."""
         with_body = self._send(method, path, headers, body)
         with with_body as response:
-            _raise_refusal(response, self.url)
+            self._check(response, path)
+            if response.status == 304 and "If-None-Match" not in headers:
+                raise NotReachable("bad-answer", f"{self.url} answered {path} as if it had been asked what is new.")
             raw = self._read(response, max_bytes)
             _log.debug("%s %s%s: %d, %d bytes", method, self.url, path, response.status, len(raw))
             return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, raw)
@@ -87,7 +90,7 @@ class Mirror:
         """The bytes from `start` to before `stop` of a resource, as they come; never more than asked for."""
         headers = {"Range": f"bytes={start}-{stop - 1}"}
         with self._send("GET", path, headers, None) as response:
-            _raise_refusal(response, self.url)
+            self._check(response, path)
             wanted = f"bytes {start}-{stop - 1}/"
             if response.status != 206 or not response.headers.get("Content-Range", "").startswith(wanted):
                 raise NotReachable("bad-answer", f"{self.url} did not answer the range that was asked of {path}.")
@@ -95,7 +98,7 @@ class Mirror:
             left = stop - start
             try:
                 while left:
-                    chunk = response.read(min(CHUNK, left))
+                    chunk = response.read1(min(CHUNK, left))  # what is there: it is not lost if no more comes
                     if not chunk:
                         raise NotReachable("broken-off", f"{self.url} broke off {left} bytes before the end.")
                     left -= len(chunk)
@@ -122,6 +125,11 @@ class Mirror:
         except HTTPError as error:
             raise explain(error, self.url) from error
 
+    def _check(self, response: urllib3.BaseHTTPResponse, path: str) -> None:
+        if "Transfer-Encoding" in response.headers:  # between its pieces could stand any number of other bytes
+            raise NotReachable("bad-answer", f"{self.url} did not answer {path} in one piece.")
+        _raise_refusal(response, self.url)
+
     def _read(self, response: urllib3.BaseHTTPResponse, max_bytes: int) -> bytes:
         raw = b""
         try:
@@ -145,10 +153,14 @@ class Transport:
         self.mirror_time: datetime | None = None
         """The clock of the mirror that answered last, in UTC."""
 
-    def get(self, path: str, *, max_bytes: int) -> Answer:
-        """GET `path`, tried again while no mirror answers. Raises `SpotError`."""
+    def get(self, path: str, *, max_bytes: int, unless: str | None = None) -> Answer:
+        """GET `path`, tried again while no mirror answers.
+
+        `unless`: an ETag; of a file that still has it, the answer is the status 304 without a body. Raises `SpotError`.
+        """
+        headers = {} if unless is None else {"If-None-Match": unless}
         answer = self._persist(
-            lambda mirror: mirror.request("GET", path, headers={}, body=None, max_bytes=max_bytes),
+            lambda mirror: mirror.request("GET", path, headers=headers, body=None, max_bytes=max_bytes),
         )
         self.mirror_time = answer.date
         return answer
@@ -167,8 +179,8 @@ class Transport:
     def download(self, path: str, *, start: int, stop: int, sink: Callable[[bytes], None]) -> None:
         """Hand the bytes from `start` to before `stop` to `sink`; after a break goes on where it stopped.
 
-        Given up after as many attempts in a row without a byte as `get` makes: a network that often breaks off is slow,
-        and not out of reach.
+        Given up after as many attempts in a row without a byte, or too slow, as `get` makes: a network that often
+        breaks off is slow, and not out of reach.
         """
         position = reached = start
         futile = 0
@@ -181,7 +193,7 @@ class Transport:
 
         def is_enough(state: tenacity.RetryCallState) -> bool:
             nonlocal reached, futile
-            futile = 0 if position > reached else futile + 1
+            futile = 0 if position > reached and not _was_slow(state) else futile + 1
             reached = position
             return futile >= _ATTEMPTS or state.attempt_number >= _MAX_ATTEMPTS
 
@@ -216,6 +228,11 @@ class Transport:
                 self._answered = self._mirrors.index(mirror)
                 return answer
         raise min(failures, key=lambda error: isinstance(error, NotReachable))
+
+
+def _was_slow(state: tenacity.RetryCallState) -> bool:
+    error = state.outcome.exception() if state.outcome else None
+    return isinstance(error, NotReachable) and error.reason == "too-slow"
 
 
 def _raise_refusal(response: urllib3.BaseHTTPResponse, where: str) -> None:

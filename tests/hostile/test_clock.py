@@ -60,6 +60,29 @@ def test_a_clock_that_is_right_updates(world: World, tmp_path: Path) -> None:
     assert (done.code, done.err) == (0, "")
 
 
+def test_a_clock_that_was_set_back_is_named_beside_the_last_verified_time(world: World, tmp_path: Path) -> None:
+    """Else whoever sets it back could show SPOT, for ever, what was signed at that time."""
+    root = world.fresh("acme-old", tmp_path / "root")
+    right = datetime.now(UTC)
+    assert spot_at(right, root, "check").code == 0
+    before = (root / ".spot/clock.json").read_bytes()
+    for command in (["update"], ["check"], ["install", TOOL], ["list", "--available"]):
+        done = spot_at(right - 2 * DAYS, root, *command)
+        told = sentence(done.err)
+        assert done.code == 11, told
+        there, here = re.findall(r"\d{4}-\d{2}-\d{2}", told)[::-1]
+        assert (here, there) == (f"{right - 2 * DAYS:%Y-%m-%d}", f"{right:%Y-%m-%d}")
+        assert "--reset-clock" in told
+    for command in (["verify"], ["status"]):
+        assert spot_at(right - 2 * DAYS, root, *command).code == 0
+    refused = spot_at(right - 2 * DAYS, root, "update", "--reset-clock")
+    assert refused.code == 11
+    assert "the last verified time stays" in sentence(refused.err)
+    assert (root / ".spot/clock.json").read_bytes() == before
+    check_nothing_changed(world, root)
+    assert spot_at(datetime.now(UTC), root, "update", "--reset-clock").code == 0
+
+
 def test_a_rollback_needs_no_clock(world: World, tmp_path: Path) -> None:
     root = world.fresh("acme-new", tmp_path / "root")
     done = spot_at(datetime.now(UTC) + 400 * DAYS, root, "rollback", TOOL)

@@ -23,6 +23,9 @@ PURE = [
     "mirror.content.ranges",
     "mirror.records.protocol",
     "mirror.support.fleet",
+    "spot_client.fetch.lapse",
+    "spot_client.fetch.pace",
+    "spot_client.fetch.rules",
     *(name for name in trees() if within(name, "spot_client.decide", "spot_client.wire")),
 ]
 

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from spot_client.clock import Clock
 from spot_client.config import Settings
-from spot_client.fetch.catalogue import Catalogue
+from spot_client.fetch.catalogue import FULL_EVERY, Catalogue
+from spot_client.fetch.rules import house_rules
 from spot_client.install.change import Progress
 from spot_client.offers import Offers
 from spot_client.site import Site
@@ -51,12 +53,23 @@ def open_spot(
     """A new run, begun. `now` and `mirror_time`: this machine's clock, by default the right one, and the mirror's."""
 
     def catalogue() -> Catalogue:
-        folder = here.store.paths.own / "catalogue"
-        return Catalogue(folder, here.line, root=vendor.root, metadata_base=METADATA_BASE, target_base=TARGET_BASE)
+        here.line.mirror_time = mirror_time()
+        return Catalogue(
+            here.store.paths.own / "catalogue",
+            here.line,
+            root=vendor.root,
+            metadata_base=METADATA_BASE,
+            target_base=TARGET_BASE,
+            rules=house_rules,
+            full_every=FULL_EVERY,
+            now=clock.now,
+        )
+
+    clock = Clock(here.store.paths.own / "clock.json", now=lambda: now() or datetime.now(UTC), mirror_time=mirror_time)
 
     spot = Spot(
         store=here.store,
-        offers=Offers(here.store, catalogue, now=lambda: now() or datetime.now(UTC), mirror_time=mirror_time),
+        offers=Offers(here.store, catalogue, clock),
         releases=here.releases,
         changer=here.changer,
         site=Site(here.store.paths, settings),

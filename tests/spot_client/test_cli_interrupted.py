@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ class Stall:
         self._behave, self._word, self._left = behave, word, after
         self.reached, self.go_on = threading.Event(), threading.Event()
 
-    def __call__(self, asked: Asked) -> bytes:
+    def __call__(self, asked: Asked) -> bytes | Iterator[bytes]:
         if asked.path.endswith(self._word):
             self._left -= 1
             if self._left < 0:

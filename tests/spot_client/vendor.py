@@ -235,9 +235,11 @@ class Line:
         self.breaks_after: int | None = None
         self.mirror_time: datetime | None = None
 
-    def get(self, path: str, *, max_bytes: int) -> Answer:
-        """A whole file."""
+    def get(self, path: str, *, max_bytes: int, unless: str | None = None) -> Answer:
+        """A whole file, if it has not the ETag `unless`."""
         raw = self._find(path)
+        if unless == f'"{sha256_hex(raw)}"':
+            return Answer(304, {}, b"")
         if len(raw) > max_bytes:
             raise NotReachable("too-long", "too long")
         return Answer(200, {}, raw)

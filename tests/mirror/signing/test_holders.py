@@ -8,8 +8,9 @@ from tuf.api.metadata import Metadata, Targets
 
 from mirror.errors import SigningError
 from mirror.publishing import approve
-from mirror.signing import holders, ring, roles
+from mirror.signing import holders, ring, statements
 from mirror.signing.draft import Draft
+from mirror.signing.stage import Settled
 from mirror.signing.switch import changing
 from spot_client.wire import index
 from tests.mirror.publishing import rig
@@ -19,7 +20,7 @@ from tests.mirror.signing.ceremony import House
 TOOL = index.target_path("sdk", "tool")
 
 
-def replace(house: House, old: str, new: str) -> holders.Settled:
+def replace(house: House, old: str, new: str) -> Settled:
     """Replace a key as `spot-mirror keys replace` does."""
     signing = house.signing()
 
@@ -223,7 +224,7 @@ def test_other_holders_of_a_role_sign_it_anew_and_a_wrong_number_is_refused(hous
 def test_what_is_due_is_collected_in_one_session_each(house: House) -> None:
     now = real_time()
     early = holders.renew(house.signing("alice"), None)
-    assert early.signed == early.waits == ()
+    assert (early.signed, early.waits) == ((), ())
     later = now.replace(year=now.year + 1)
     settled = holders.renew(house.signing("alice", clock=lambda: later), None)
     assert settled.signed == ("targets", "halts", "house", "sdk")

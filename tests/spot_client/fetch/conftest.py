@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ca.tls import client_context, server_context
+from spot_client.fetch.pace import Patience
 from spot_client.fetch.pinned import open_pool
 from spot_client.fetch.transport import Mirror, Transport
 from tests.ca.house import House, Party, der_of
@@ -28,7 +29,7 @@ class Dialler:
         pins: Sequence[Party] = (),
         tls12: bool = False,
         client: Party | None = None,
-        timeout: float = 5,
+        patience: Patience = Patience(gap=5),  # noqa: B008
         connections: int = 1,
     ) -> Transport:
         files = (client or self._house.client).files(self._folder, "client")
@@ -37,7 +38,7 @@ class Dialler:
         for server in servers:
             context = client_context(**files, pins=ders, tls12=tls12)
             pool = open_pool(
-                "127.0.0.1", server.port, context=context, pins=ders, timeout=timeout, connections=connections
+                "127.0.0.1", server.port, context=context, pins=ders, patience=patience, connections=connections
             )
             mirrors.append(Mirror(f"https://127.0.0.1:{server.port}", pool, {"Spot-Installation": "me"}))
         self._open.append(Transport(mirrors, sleep=self.waited.append))

@@ -3,13 +3,16 @@
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 import msgspec
 
-Behave = Callable[["Asked"], bytes]
-"""What to send in answer, byte for byte; the connection is closed after an answer that says so, or an empty one."""
+Behave = Callable[["Asked"], bytes | Iterator[bytes]]
+"""What to send in answer, byte for byte; the connection is closed after an answer that says so, or an empty one.
+
+Pieces that come one by one are sent as they come, until the other side has gone; then the connection is closed.
+"""
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -96,7 +99,7 @@ class Server:
             if self._context is None:
                 self._open.append(plain)
                 plain.recv(2**14)
-                plain.sendall(self.behave(Asked("", "", {}, b"")))
+                _send(plain, self.behave(Asked("", "", {}, b"")))
                 return
             with self._context.wrap_socket(plain, server_side=True) as connection:
                 self._open.append(connection)
@@ -107,8 +110,8 @@ class Server:
         asked = _read(connection)
         self.asked.append(asked)
         answer = self.behave(asked)
-        connection.sendall(answer)
-        return bool(answer) and b"connection: close" not in answer.lower()
+        _send(connection, answer)
+        return isinstance(answer, bytes) and bool(answer) and b"connection: close" not in answer.lower()
 
 
 def _read(connection: ssl.SSLSocket) -> Asked:
@@ -122,6 +125,11 @@ def _read(connection: ssl.SSLSocket) -> Asked:
     while len(body) < int(headers.get("content-length", "0")):
         body += _some(connection)
     return Asked(method, path, headers, body)
+
+
+def _send(connection: socket.socket, answer: bytes | Iterator[bytes]) -> None:
+    for piece in (answer,) if isinstance(answer, bytes) else answer:
+        connection.sendall(piece)
 
 
 def _some(connection: ssl.SSLSocket) -> bytes:

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 from securesystemslib.signer import CryptoSigner, SSlibKey
+from tuf.api.metadata import DelegatedRole, Delegations
 
 from spot_client.errors import NotLicensed, NotReachable, NotTrusted, OutOfDate, Refused
 from spot_client.fetch.catalogue import Catalogue
+from spot_client.fetch.rules import house_rules
 from spot_client.wire.routes import METADATA_BASE, TARGET_BASE
 from tests.spot_client.vendor import DAY, Line, Vendor, not_licensed
 
 PATH = "sdk/tool/index.json.zst"
+KEPT = "targets/sdk%2Ftool%2Findex.json.zst"
 FIRST, SECOND = b"the first index", b"the second index, longer"
 TIMESTAMP = f"{METADATA_BASE}timestamp.json"
 
@@ -36,7 +39,9 @@ def fresh(vendor: Vendor, line: Line, folder: Path) -> Open:
     """The catalogue as a new run of SPOT opens it: same folder, same first root."""
 
     def build() -> Catalogue:
-        return Catalogue(folder, line, root=vendor.root, metadata_base=METADATA_BASE, target_base=TARGET_BASE)
+        return Catalogue(
+            folder, line, root=vendor.root, metadata_base=METADATA_BASE, target_base=TARGET_BASE, rules=house_rules
+        )
 
     return build
 
@@ -79,7 +84,7 @@ def test_what_was_verified_is_kept_for_its_owner_only_and_is_asked_for_once(
     fresh: Open, line: Line, folder: Path, vendor: Vendor
 ) -> None:
     read(fresh)
-    assert (folder / "targets" / PATH).read_bytes() == FIRST
+    assert (folder / KEPT).read_bytes() == FIRST
     assert folder.stat().st_mode & 0o777 == 0o700
     line.asked.clear()
     assert read(fresh) == FIRST
@@ -91,7 +96,7 @@ def test_a_kept_target_is_verified_again_and_a_damaged_one_fetched_anew(
 ) -> None:
     read(fresh)
     for damage in (FIRST[:-1], FIRST + b"x", b"X" + FIRST[1:]):
-        (folder / "targets" / PATH).write_bytes(damage)
+        (folder / KEPT).write_bytes(damage)
         line.asked.clear()
         assert read(fresh) == FIRST
         assert target_file(vendor) in line.asked
@@ -104,35 +109,152 @@ def test_damaged_metadata_on_this_machine_is_replaced(fresh: Open, folder: Path)
     assert read(fresh) == FIRST
 
 
-def test_expired_metadata_is_out_of_date_and_points_at_the_clock(fresh: Open, vendor: Vendor) -> None:
-    for role in ("timestamp", "snapshot", "targets"):
-        statement = getattr(vendor.repository, role)
-        kept, statement.expires = statement.expires, datetime.now(UTC).replace(microsecond=0) - DAY
-        vendor.repository.sign()
-        vendor.lay_out()
-        with pytest.raises(OutOfDate) as failed:
-            read(fresh)
-        assert failed.value.reason == "expired-metadata"
-        assert "Check the clock" in str(failed.value)
-        statement.expires = kept
+@pytest.mark.parametrize("role", ["timestamp", "snapshot", "targets"])
+def test_expired_metadata_is_out_of_date_and_the_role_the_moment_and_the_clock_are_told(
+    fresh: Open, vendor: Vendor, role: str
+) -> None:
+    since = datetime.now(UTC).replace(microsecond=0) - DAY
+    getattr(vendor.repository, role).expires = since
+    vendor.repository.sign()
+    vendor.lay_out()
+    with pytest.raises(OutOfDate) as failed:
+        read(fresh)
+    assert failed.value.reason == "expired-metadata"
+    assert f"The role {role} of the signed catalogue expired on {since:%Y-%m-%d %H:%M} UTC" in str(failed.value)
+    assert f"this machine's clock says {datetime.now(UTC):%Y-%m-%d}" in str(failed.value)
+    assert "Check the clock" in str(failed.value)
+
+
+def test_an_expired_root_is_told_as_such(fresh: Open, vendor: Vendor) -> None:
+    vendor.repository.root.expires = datetime.now(UTC).replace(microsecond=0) - DAY
+    rotate(vendor, "root")
+    with pytest.raises(OutOfDate) as failed:
+        read(fresh)
+    assert "The role root of the signed catalogue expired on " in str(failed.value)
 
 
 def test_an_expired_product_is_out_of_date_and_the_others_go_on(fresh: Open, vendor: Vendor) -> None:
     vendor.repository.products["sdk"].expires = datetime.now(UTC).replace(microsecond=0) - DAY
     vendor.put_index("science/maths", SECOND)
     assert read(fresh, "science/maths/index.json.zst") == SECOND
-    with pytest.raises(OutOfDate):
+    with pytest.raises(OutOfDate) as failed:
         read(fresh)
+    assert "The role sdk of the signed catalogue expired on " in str(failed.value)
 
 
-def test_one_key_under_two_ids_is_not_trusted_though_both_sign(fresh: Open, vendor: Vendor) -> None:
-    """Else one person could meet a threshold of two."""
-    key = vendor.repository.signers["sdk"].public_key
-    twin = SSlibKey("f" * 64, key.keytype, key.scheme, dict(key.keyval))
-    vendor.repository.targets.add_key(twin, "sdk")
+def test_by_which_clock_a_product_has_expired_is_told_by_the_mirrors(fresh: Open, vendor: Vendor, line: Line) -> None:
+    vendor.repository.products["sdk"].expires = datetime.now(UTC).replace(microsecond=0) - DAY
+    vendor.put_index("sdk/tool", SECOND)
+    line.mirror_time = datetime.now(UTC) - 2 * DAY
+    with pytest.raises(OutOfDate) as failed:
+        read(fresh)
+    assert failed.value.reason == "clock-wrong"
+
+
+def twin_of(vendor: Vendor, role: str) -> SSlibKey:
+    """The role's key once more, under another id."""
+    key = vendor.repository.signers[role].public_key
+    return SSlibKey("f" * 64, key.keytype, key.scheme, dict(key.keyval))
+
+
+def test_one_key_under_two_ids_is_not_trusted_though_both_sign(fresh: Open, vendor: Vendor, folder: Path) -> None:
+    """Else one person could meet a threshold of two. What was good before stays."""
+    read(fresh)
+    good = {role: (folder / f"{role}.json").read_bytes() for role in ("root", "targets", "sdk")}
+    vendor.repository.targets.add_key(twin_of(vendor, "sdk"), "sdk")
     vendor.repository.sign()
     vendor.lay_out()
+    for _ in range(2):
+        distrust(fresh, "one-key-twice")
+        assert {role: (folder / f"{role}.json").read_bytes() for role in good} == good
+
+
+def test_a_root_that_breaks_a_rule_is_never_kept_or_followed(fresh: Open, vendor: Vendor, folder: Path) -> None:
+    read(fresh)
+    vendor.repository.root.add_key(twin_of(vendor, "snapshot"), "snapshot")
+    rotate(vendor, "root")
+    for _ in range(2):
+        distrust(fresh, "one-key-twice")
+        assert [path.name for path in (folder / "root_history").iterdir()] == ["1.root.json"]
+
+
+def test_a_product_that_hands_on_to_a_role_of_its_own_is_not_trusted(fresh: Open, vendor: Vendor, folder: Path) -> None:
+    mallory = CryptoSigner.generate_ed25519()
+    role = DelegatedRole("mallory", [], 1, terminating=False, paths=["sdk/*/index.json.zst"])
+    vendor.repository.products["sdk"].delegations = Delegations({}, {"mallory": role})
+    vendor.repository.products["sdk"].add_key(mallory.public_key, "mallory")
+    vendor.put_index("sdk/tool", SECOND)
+    distrust(fresh, "extraneous-role")
+    assert not (folder / "sdk.json").exists()
+
+
+def test_a_first_root_that_breaks_a_rule_is_not_trusted(folder: Path, line: Line, vendor: Vendor) -> None:
+    vendor.repository.root.add_key(twin_of(vendor, "root"), "root")
+    vendor.repository.write("1.root.json", vendor.repository.root, "root")
+    vendor.root = vendor.repository.metadata["1.root.json"]
+    with pytest.raises(NotTrusted) as failed:
+        Catalogue(
+            folder, line, root=vendor.root, metadata_base=METADATA_BASE, target_base=TARGET_BASE, rules=house_rules
+        )
+    assert failed.value.reason == "one-key-twice"
+    assert not (folder / "root.json").exists()
+
+
+def test_what_an_older_spot_has_kept_is_held_to_the_rules_too(
+    fresh: Open, folder: Path, line: Line, vendor: Vendor
+) -> None:
+    vendor.repository.targets.add_key(twin_of(vendor, "sdk"), "sdk")
+    vendor.put_index("sdk/tool", SECOND)
+    Catalogue(folder, line, root=vendor.root, metadata_base=METADATA_BASE, target_base=TARGET_BASE).refresh()
     distrust(fresh, "one-key-twice")
+
+
+@pytest.mark.parametrize("said", [True, "true", 1, None])
+def test_a_set_for_machines_without_a_network_is_not_taken_from_a_mirror(
+    fresh: Open, vendor: Vendor, folder: Path, said: object
+) -> None:
+    vendor.repository.timestamp.unrecognized_fields["x-spot-offline"] = said
+    vendor.repository.sign()
+    vendor.lay_out()
+    distrust(fresh, "offline-set")
+    assert not (folder / "timestamp.json").exists()
+
+
+def open_offline(folder: Path, line: Line, vendor: Vendor) -> Catalogue:
+    return Catalogue(folder, line, root=vendor.root, metadata_base=METADATA_BASE, target_base=TARGET_BASE, offline=True)
+
+
+def test_what_a_mirror_serves_is_not_taken_for_a_set_without_a_network(
+    line: Line, vendor: Vendor, folder: Path
+) -> None:
+    with pytest.raises(NotTrusted) as failed:
+        open_offline(folder, line, vendor).refresh()
+    assert failed.value.reason == "not-an-offline-set"
+    assert not (folder / "timestamp.json").exists()
+
+
+def test_a_set_for_machines_without_a_network_is_read_as_one(line: Line, vendor: Vendor, folder: Path) -> None:
+    vendor.repository.timestamp.unrecognized_fields["x-spot-offline"] = True
+    vendor.repository.sign()
+    vendor.lay_out()
+    catalogue = open_offline(folder, line, vendor)
+    catalogue.refresh()
+    assert catalogue.target(PATH, max_bytes=1000) == FIRST
+
+
+def test_a_mirror_does_not_freeze_spot_at_a_set_that_lies_here_from_elsewhere(
+    fresh: Open, line: Line, vendor: Vendor, folder: Path
+) -> None:
+    """With the same version as the mirror's timestamp python-tuf would go on with the one it has."""
+    vendor.repository.timestamp.unrecognized_fields["x-spot-offline"] = True
+    vendor.repository.sign()
+    vendor.lay_out()
+    open_offline(folder, line, vendor).refresh()
+    del vendor.repository.timestamp.unrecognized_fields["x-spot-offline"]
+    vendor.repository.timestamp.version -= 1
+    vendor.repository.sign()
+    vendor.lay_out()
+    distrust(fresh, "offline-set")
 
 
 @pytest.mark.parametrize("role", ["timestamp", "snapshot", "targets", "sdk"])
@@ -182,6 +304,13 @@ def test_garbage_in_place_of_metadata_is_not_trusted(fresh: Open, vendor: Vendor
 
 def test_metadata_longer_than_its_role_may_be_is_not_read(fresh: Open, vendor: Vendor) -> None:
     vendor.files[TIMESTAMP] += b" " * 20_000
+    with pytest.raises(NotReachable) as failed:
+        read(fresh)
+    assert failed.value.reason == "too-long"
+
+
+def test_metadata_that_is_named_and_not_there_is_out_of_reach(fresh: Open, vendor: Vendor) -> None:
+    del vendor.files[f"{METADATA_BASE}{vendor.repository.snapshot.version}.snapshot.json"]
     with pytest.raises(NotReachable) as failed:
         read(fresh)
     assert failed.value.reason == "bad-metadata-answer"

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from ca.profiles import SERVER
 from ca.subjects import Hosts
 from spot_client.errors import NotReachable, NotTrusted, OutOfDate, SpotError
+from spot_client.fetch.pace import Patience
 from tests.ca.house import HOSTS, NOW, House, Party, der_of, make_house
 from tests.spot_client.fetch.conftest import Dialler
 from tests.spot_client.fetch.server import Asked, Serve, reply
@@ -155,7 +156,7 @@ def test_a_server_that_keeps_silent_is_not_reachable_in_plain_words(serve: Serve
         return b""
 
     server = serve(sleep)
-    said = refused(NotReachable, "no-answer", lambda: dial(server, timeout=0.2).get("/x", max_bytes=10))
+    said = refused(NotReachable, "no-answer", lambda: dial(server, patience=Patience(gap=0.2)).get("/x", max_bytes=10))
     awake.set()
     assert "timed out" in said
 
