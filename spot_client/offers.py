@@ -16,6 +16,7 @@ from spot_client import checked
 from spot_client.believe import believing
 from spot_client.errors import NotLicensed, NotTrusted, OutOfDate, RefusedLocally
 from spot_client.fetch.catalogue import Catalogue
+from spot_client.fetch.failover import AnyCatalogue
 from spot_client.known import Known
 from spot_client.state import ComponentState, Store
 from spot_client.wire import halts, index, names
@@ -33,7 +34,7 @@ class Offers:
     def __init__(
         self,
         store: Store,
-        catalogue: Callable[[], Catalogue],
+        catalogue: Callable[[], Catalogue | AnyCatalogue],
         *,
         now: Callable[[], datetime],
         mirror_time: Callable[[], datetime | None],
@@ -42,7 +43,7 @@ class Offers:
         """What was believed last, for those who cannot ask the mirror."""
         self._store = store
         self._open = catalogue
-        self._catalogue: Catalogue | None = None
+        self._catalogue: Catalogue | AnyCatalogue | None = None
         self._now = now
         self._mirror_time = mirror_time
         self._halts: dict[str, tuple[Halt, ...]] = {}
@@ -110,7 +111,7 @@ class Offers:
         self.known.keep_halts(product, packed)
         return found.halts if found else ()
 
-    def _refreshed(self) -> Catalogue:
+    def _refreshed(self) -> Catalogue | AnyCatalogue:
         if self._catalogue is None:
             catalogue = self._open()
             try:
