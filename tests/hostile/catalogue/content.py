@@ -8,6 +8,7 @@ import msgspec
 
 from ca.bundle import encode
 from ca.profiles import CLIENT
+from spot_client.platforms import here
 from spot_client.wire import document, frame, index, sealed
 from spot_client.wire.digest import Blob, sha256_hex
 from spot_client.wire.index import Release
@@ -218,7 +219,7 @@ def changed_release(stage: Stage) -> Iterator[None]:
 )
 def path_that_climbs(stage: Stage) -> Iterator[None]:
     thief, _ = stage.steal(*PEOPLE)
-    good = make({"xx/evil": EVIL["run"]}, version="6.6").manifest
+    good = make({"xx/evil": EVIL["run"]}, version="6.6", platform=here()).manifest  # on any, Windows refuses it, too
     entries = tuple(msgspec.structs.replace(entry, path=entry.path.replace("xx", "..")) for entry in good.entries)
     _serve_unchecked(thief, msgspec.structs.replace(good, entries=entries))
     yield
@@ -322,10 +323,10 @@ def _release_of(vendor: Vendor, version: str) -> Release:
     return next(release for release in vendor.indexes[TOOL].releases if release.version == version)
 
 
-def _serve_manifest(thief: Vendor, raw: bytes, seal: sealed.Seal) -> None:
+def _serve_manifest(thief: Vendor, raw: bytes, seal: sealed.Seal, platform: str = "any") -> None:
     """Offer 6.6 of the component with this manifest."""
-    thief.publish(EVIL, "6.6")
-    thief.files[f"/releases/{TOOL}/6.6/any/manifest"] = raw
+    thief.publish(EVIL, "6.6", platform=platform)
+    thief.files[f"/releases/{TOOL}/6.6/{platform}/manifest"] = raw
     release = msgspec.structs.replace(_release_of(thief, "6.6"), manifest=seal)
     others = [one for one in thief.indexes[TOOL].releases if one.version != "6.6"]
     thief._replace(TOOL, releases=(*others, release))
@@ -333,7 +334,7 @@ def _serve_manifest(thief: Vendor, raw: bytes, seal: sealed.Seal) -> None:
 
 def _serve_unchecked(thief: Vendor, described: Manifest) -> None:
     """Offer 6.6 with a manifest that `wire.manifest` would not write."""
-    _serve_manifest(thief, *sealed.seal(document.encode(described), level=1))
+    _serve_manifest(thief, *sealed.seal(document.encode(described), level=1), described.platform)
 
 
 def _instead(stage: Stage, platform: str = "any", channels: tuple[str, ...] = ("stable",)) -> dict[str, bytes]:

@@ -187,7 +187,7 @@ def online_keys_for_the_product(stage: Stage) -> Iterator[None]:
 @attack(
     THRESHOLD,
     "One signature, counted twice: the same one stands there two times.",
-    guard=guards.SIGNATURES,
+    guard=guards.ONE_SIGNATURE,
     stopped="bad-metadata",
 )
 def signature_twice(stage: Stage) -> Iterator[None]:

@@ -273,16 +273,16 @@ def rotation_broken_off_at_the_mirror(stage: Stage) -> Iterator[None]:
     stopped="bad-metadata",
 )
 def key_that_was_replaced(stage: Stage) -> Iterator[None]:
-    thief, repository = stage.steal("timestamp")
+    _, repository = stage.steal("timestamp")
     stage.shown = None
     stage.repository.replace_keys("timestamp")
     stage.vendor.lay_out()
     stage.meet()
     stage.server.asked.clear()
-    for _ in range(9):
-        repository._sign("timestamp", repository.timestamp)
-    thief.lay_out()
-    stage.shown = thief.files
+    repository.timestamp.version = FAR
+    repository.timestamp.snapshot_meta = stage.repository.timestamp.snapshot_meta
+    repository._sign("timestamp", repository.timestamp)
+    stage.show(timestamp=repository.metadata["timestamp.json"])
     yield
     assert "/catalogue/2.root.json" not in paths(stage.server.asked)
 
