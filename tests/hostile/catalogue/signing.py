@@ -1,6 +1,7 @@
 """Attacks on signatures: whose keys count, for what, and how far a stolen one gets."""
 
 import json
+import shutil
 from collections.abc import Iterator
 
 from securesystemslib.signer import CryptoSigner, SSlibKey
@@ -106,6 +107,19 @@ def stolen_timestamp_key(stage: Stage) -> Iterator[None]:
 
 @attack(STOLEN, "Both online keys keep an old product role fresh: until that expires (1 year).", guard=guards.NOTHING)
 def stolen_online_keys(stage: Stage) -> Iterator[None]:
+    thief, repository = stage.steal(*ONLINE)
+    repository.snapshot.meta = repository_of(stage.older).snapshot.meta
+    repository.sign_online()
+    thief.lay_out()
+    yield
+
+
+@attack(
+    STOLEN, "Both online keys lead a new installation to an old release: until the roles expire.", guard=guards.NOTHING
+)
+def stolen_online_keys_and_a_new_installation(stage: Stage) -> Iterator[None]:
+    stage.meet()
+    shutil.rmtree(stage.root / ".spot/catalogue")
     thief, repository = stage.steal(*ONLINE)
     repository.snapshot.meta = repository_of(stage.older).snapshot.meta
     repository.sign_online()

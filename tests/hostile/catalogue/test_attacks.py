@@ -15,9 +15,9 @@ def test_attack(attack: Attack, stage: Stage) -> None:
     stage.begin()
     story = attack.story(stage)
     next(story)
-    floors = stage.floors
+    floors = stage.floors if (stage.root / ".spot/catalogue").exists() else {}
     check(attack, stage, stage.spot(*attack.command))
-    assert all(version >= floors[role] for role, version in stage.floors.items())
+    assert all(stage.floors[role] >= version for role, version in floors.items())
     stage.be_honest()
     assert list(story) == []
     assert stage.spot("update").code == 0
