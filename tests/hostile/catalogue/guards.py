@@ -130,7 +130,7 @@ THIS_COMPONENT: Final = Guard(
 )
 NEVER_CHANGED: Final = Guard(
     "spot_client/offers.py",
-    "_check_unchanged",
+    "_check_heads",
     (
         "release.manifest.head) != release.manifest.head:\n",
         "release.manifest.head) != release.manifest.head and False:\n",
@@ -207,12 +207,37 @@ THIS_CHANNEL: Final = Guard(
     ("    if situation.channel not in release.channels:\n", "    if False:\n"),
 )
 NEVER_BACK: Final = Guard(
-    "spot_client/decide/choose.py", "_direction", ("== Version(installed) or not forced:\n", "== Version(installed):\n")
+    "spot_client/decide/choose.py",
+    "_direction",
+    (
+        "    if asked and Version(best.version) < Version(installed):\n",
+        "    if Version(best.version) < Version(installed):\n",
+    ),
+)
+NOT_STOPPED: Final = Guard(
+    "spot_client/decide/choose.py",
+    "_obstacle",
+    ("    stop = stops.of(release.version, release.platform)\n", "    stop = None\n"),
 )
 NEWER_BUNDLE: Final = Guard(
     "spot_client/enrol.py",
     "_check_not_older",
     ("    if ours and theirs and theirs.begin < ours.begin:\n", "    if False:\n"),
+)
+
+# Of SPOT, what was stopped
+THIS_PRODUCT: Final = Guard(
+    "spot_client/offers.py",
+    "Offers._read_halts",
+    ("            if found.product != product:\n", "            if False:\n"),
+)
+NOT_BACK_TO_STOPPED: Final = Guard(
+    "spot_client/decide/back.py", "way_back", ("        if stop is None:\n", "        if True:\n")
+)
+TOMBSTONES_STAY: Final = Guard(
+    "spot_client/offers.py",
+    "_check_follows",
+    ("        if (stone.version, stone.platform) not in stones:\n", "        if False:\n"),
 )
 
 # Of SPOT, mirrors
