@@ -5,7 +5,7 @@ BIN := .venv/bin
 TRUST := ca/*,spot_client/wire/*,spot_client/decide/*,mirror/content/policy.py
 CODE := ca mirror spot_client tests demo bench fuzz
 
-.PHONY: help env demo test lint types unit fuzz bench bench-catalogue reference install format lock clean
+.PHONY: help env demo test lint types unit fuzz guards mutants bench bench-catalogue reference install format lock clean
 
 help:  ## Show the commands.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
@@ -36,6 +36,12 @@ unit: env
 
 fuzz: env  ## Feed the parsers what they should refuse, for SECONDS=60.
 	@$(BIN)/python -m fuzz --seconds $(or $(SECONDS),60)
+
+guards: env  ## Disable each guard of the catalogue in turn (in a copy): its tests must go red.
+	@$(BIN)/python -m tests.hostile.catalogue.disable $(ONLY)
+
+mutants: env  ## Change the code where trust is decided: tests must notice (FILE=... for one file).
+	@$(BIN)/python -m tests.mutants.run $(FILE)
 
 bench: env  ## Measure the main job: time, CPU, memory, bytes.
 	@$(BIN)/python -m bench.main_job

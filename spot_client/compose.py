@@ -13,6 +13,7 @@ from spot_client.config import Paths, Settings
 from spot_client.errors import NotEnrolled
 from spot_client.fetch.cache import Cache
 from spot_client.fetch.catalogue import FULL_EVERY, MAX_METADATA, Catalogue
+from spot_client.fetch.failover import AnyCatalogue, Mirrors
 from spot_client.fetch.pace import Patience
 from spot_client.fetch.pinned import open_pool
 from spot_client.fetch.releases import Releases
@@ -96,25 +97,32 @@ def open_spot(paths: Paths, settings: Settings, report: Report) -> Opened:
     identity = store.enrolled()
     transport = open_transport(paths, settings, identity)
     cache = Cache(paths.cache)
-    releases = Releases(transport, cache, paths.own / "manifests", downloads=settings.downloads)
+    honest = Mirrors(transport, report.warn)
+    manifests = paths.own / "manifests"
+    releases = Releases(transport, cache, manifests, downloads=settings.downloads, mirrors=honest)
 
-    def open_catalogue() -> Catalogue:
+    def open_catalogue() -> AnyCatalogue:
         try:
             root = store.root.read_bytes()
         except FileNotFoundError as error:
             raise NotEnrolled("not-enrolled", f"{store.root} is missing: enrol again with the bundle.") from error
-        return Catalogue(
-            paths.own / "catalogue",
-            transport,
-            root=root,
-            metadata_base=METADATA_BASE,
-            target_base=TARGET_BASE,
-            rules=house_rules,
-            full_every=FULL_EVERY,
-            now=_now,
-        )
+        folder = paths.own / "catalogue"
 
-    clock = Clock(paths.own / "clock.json", now=_now, mirror_time=lambda: transport.mirror_time)
+        def build(through: Transport) -> Catalogue:
+            return Catalogue(
+                folder,
+                through,
+                root=root,
+                metadata_base=METADATA_BASE,
+                target_base=TARGET_BASE,
+                rules=house_rules,
+                full_every=FULL_EVERY,
+                now=_now,
+            )
+
+        return AnyCatalogue(honest, folder, build)
+
+    clock = Clock(paths.own / "clock.json", now=_now, mirror_time=lambda: honest.mirror_time)
     offers = Offers(
         store, open_catalogue, clock, refreshed=lambda catalogue: mirrors.take_over(store, catalogue, report)
     )

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, TypeVar
 
 from spot_client import durable
 from spot_client.believe import believing
@@ -21,6 +21,8 @@ from spot_client.wire.sealed import Seal
 _log = logging.getLogger(__name__)
 _REMEMBERED = 2  # manifests: the one in use, and the one to go to
 
+T = TypeVar("T")
+
 
 class Fetcher(Protocol):
     """What fetches: `spot_client.fetch.transport.Transport`."""
@@ -34,6 +36,24 @@ class Fetcher(Protocol):
         ...
 
 
+class Asker(Protocol):
+    """Who is asked for what is then verified: `spot_client.fetch.failover.Mirrors`."""
+
+    def ask(self, attempt: Callable[[Fetcher], T]) -> T:
+        """What `attempt` gives of some fetcher. Raises what it raises."""
+        ...
+
+
+class _Only:
+    """One fetcher, and no other."""
+
+    def __init__(self, fetcher: Fetcher) -> None:
+        self._fetcher = fetcher
+
+    def ask(self, attempt: Callable[[Fetcher], T]) -> T:
+        return attempt(self._fetcher)
+
+
 def release_route(kind: Kind, component: str, version: str, platform: str) -> str:
     """The path of a release's manifest or pack; `component` is `PRODUCT/COMPONENT`."""
     product, _, name = component.partition("/")
@@ -45,10 +65,13 @@ class Releases:
 
     Args:
         downloads: how many blocks may be fetched at once.
+        mirrors: who is asked where there are several; `fetcher` if not given.
     """
 
-    def __init__(self, fetcher: Fetcher, cache: Cache, folder: Path, *, downloads: int = 1) -> None:
-        self._fetcher = fetcher
+    def __init__(
+        self, fetcher: Fetcher, cache: Cache, folder: Path, *, downloads: int = 1, mirrors: Asker | None = None
+    ) -> None:
+        self._mirrors = mirrors or _Only(fetcher)
         self._cache = cache
         self._folder = folder
         self._downloads = downloads
@@ -66,10 +89,8 @@ class Releases:
         if kept is not None:
             _log.debug("manifest of %s %s: kept here", component, version)
         else:
-            with believing():
-                path = release_route(Kind.MANIFEST, component, version, platform)
-                raw = self._fetcher.get(path, max_bytes=min(seal.length, manifests.MAX_SEALED_BYTES)).body
-                kept = manifests.decode(raw, seal)
+            path = release_route(Kind.MANIFEST, component, version, platform)
+            raw, kept = self._mirrors.ask(lambda fetcher: _fetch_manifest(fetcher, path, seal))
             durable.make_private(self._folder)
             durable.write(self._folder / seal.head, raw)
         named = (f"{kept.product}/{kept.component}", kept.version, kept.platform)
@@ -120,28 +141,39 @@ class Releases:
         _log.debug("%d blocks of %s to take in, %d at once", len(ordered), manifest.version, self._downloads)
 
         def take_in(span: Span, gate: Gate) -> None:
-            self._cache.take_in(span.block, self._fetching(manifest, span, advance, gate))
+            self._mirrors.ask(
+                lambda fetcher: self._cache.take_in(span.block, _fetching(fetcher, manifest, span, advance, gate))
+            )
 
         do_all(ordered, take_in, at_once=self._downloads)
 
     def block(self, manifest: Manifest, span: Span, advance: Callable[[int], None]) -> bytes:
         """The verified compressed bytes of a block; `advance` is told of bytes as they come in."""
-        return self._cache.block(span.block, self._fetching(manifest, span, advance, Gate()))
+        return self._mirrors.ask(
+            lambda fetcher: self._cache.block(span.block, _fetching(fetcher, manifest, span, advance, Gate()))
+        )
 
-    def _fetching(
-        self, manifest: Manifest, span: Span, advance: Callable[[int], None], gate: Gate
-    ) -> Callable[[int, BinaryIO], None]:
-        component = f"{manifest.product}/{manifest.component}"
-        path = release_route(Kind.PACK, component, manifest.version, manifest.platform)
 
-        def fetch(position: int, file: BinaryIO) -> None:
-            def sink(chunk: bytes) -> None:
-                with gate.passing():
-                    file.write(chunk)
-                    file.flush()  # here, not when the file is closed: by then the gate may be, too
-                    advance(len(chunk))
+def _fetch_manifest(fetcher: Fetcher, path: str, seal: Seal) -> tuple[bytes, Manifest]:
+    with believing():
+        raw = fetcher.get(path, max_bytes=min(seal.length, manifests.MAX_SEALED_BYTES)).body
+        return raw, manifests.decode(raw, seal)
 
-            start, stop = span.start + position, span.start + span.block.length
-            self._fetcher.download(path, start=start, stop=stop, sink=sink)
 
-        return fetch
+def _fetching(
+    fetcher: Fetcher, manifest: Manifest, span: Span, advance: Callable[[int], None], gate: Gate
+) -> Callable[[int, BinaryIO], None]:
+    component = f"{manifest.product}/{manifest.component}"
+    path = release_route(Kind.PACK, component, manifest.version, manifest.platform)
+
+    def fetch(position: int, file: BinaryIO) -> None:
+        def sink(chunk: bytes) -> None:
+            with gate.passing():
+                file.write(chunk)
+                file.flush()  # here, not when the file is closed: by then the gate may be, too
+                advance(len(chunk))
+
+        start, stop = span.start + position, span.start + span.block.length
+        fetcher.download(path, start=start, stop=stop, sink=sink)
+
+    return fetch

@@ -199,6 +199,10 @@ class Transport:
 
         self._persist(go_on, is_enough)
 
+    def alone(self) -> tuple[tuple[str, "Transport"], ...]:
+        """Each mirror by its URL, as a transport of its own over the same connections."""
+        return tuple((mirror.url, Transport([mirror], sleep=self._sleep)) for mirror in self._mirrors)
+
     def close(self) -> None:
         """Close all connections."""
         for mirror in self._mirrors:

@@ -1,6 +1,7 @@
 """The reference of the commands, one page a program: what the code says, between marks, and what people wrote.
 
-    python -m tests.docs.reference      writes the marked parts anew, and adds sections for commands that have none
+    python -m tests.docs.reference      writes the marked parts anew, and adds sections for commands that have none;
+                                        and the table of attacks in docs/threat-model.md
 
 Marked are a command's description, usage and options. Around them stand examples, which run in a test as they stand.
 """
@@ -16,6 +17,7 @@ import click
 import ca.cli
 import mirror.cli
 import spot_client.cli
+from tests.docs import threat_model
 from tests.docs.pages import DOCS
 
 PROGRAMS: Final[dict[str, click.Command]] = {
@@ -119,6 +121,7 @@ def main() -> None:
         path = page(program)
         text = path.read_text() if path.exists() else f"# Reference: {program}\n"
         path.write_text(refreshed(program, text))
+    threat_model.main()
 
 
 if __name__ == "__main__":

@@ -246,7 +246,9 @@ def test_an_alternative_service_is_not_listened_to(enrolled: Desk) -> None:
     behave = enrolled.server.behave
 
     def with_header(asked: Asked) -> bytes:
-        return behave(asked).replace(b"\r\n", b'\r\nAlt-Svc: h2="127.0.0.1:1"; persist=1\r\n', 1)
+        answer = behave(asked)
+        assert isinstance(answer, bytes)
+        return answer.replace(b"\r\n", b'\r\nAlt-Svc: h2="127.0.0.1:1"; persist=1\r\n', 1)
 
     enrolled.server.behave = with_header
     enrolled.says("install", TOOL)

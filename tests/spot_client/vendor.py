@@ -130,12 +130,16 @@ class Repository:
             self._sign(role, signed)
             raw = self.metadata[f"{signed.version}.{role}.json"]
             self.snapshot.meta[f"{role}.json"] = MetaFile.from_data(signed.version, raw, ["sha256"])
+        self.sign_online()
+        if self.root.version == 1:
+            self.write("1.root.json", self.root, "root")
+
+    def sign_online(self) -> None:
+        """Sign snapshot and timestamp anew, as a timer does: the snapshot as it stands, the timestamp over it."""
         self._sign("snapshot", self.snapshot)
         raw = self.metadata[f"{self.snapshot.version}.snapshot.json"]
         self.timestamp.snapshot_meta = MetaFile.from_data(self.snapshot.version, raw, ["sha256"])
         self._sign("timestamp", self.timestamp)
-        if self.root.version == 1:
-            self.write("1.root.json", self.root, "root")
 
     def write(self, file: str, signed: Any, *signers: str) -> None:
         """Sign one statement with the keys of these roles, and lay it out as `file`."""
@@ -152,8 +156,8 @@ class Repository:
 class Vendor:
     """Releases and their catalogue, laid out in `files` by path on the mirror."""
 
-    def __init__(self) -> None:
-        self.repository = Repository()
+    def __init__(self, repository: Repository | None = None) -> None:
+        self.repository = repository or Repository()
         self.indexes: dict[str, Index] = {}
         self.files: dict[str, bytes] = {}
         self.repository.sign()

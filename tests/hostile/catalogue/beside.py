@@ -1,0 +1,108 @@
+"""A hostile mirror beside a good one: SPOT gets the update from the good one, and says which one lies."""
+
+from collections.abc import Iterator
+
+from tests.hostile.catalogue import guards
+from tests.hostile.catalogue.stage import Stage
+from tests.hostile.catalogue.table import attack
+from tests.hostile.catalogue.versions import let_expire
+from tests.spot_client.fetch.server import reply
+
+BESIDE = "a lying mirror beside a good one"
+FAR = 10**6
+
+
+@attack(
+    BESIDE, "It serves an older catalogue.", guard=guards.OTHER_MIRROR, updated=True, warned="bad-metadata", beside=True
+)
+def beside_older_catalogue(stage: Stage) -> Iterator[None]:
+    stage.meet()
+    stage.shown = stage.older.files
+    yield
+
+
+@attack(
+    BESIDE,
+    "It serves a catalogue that has expired.",
+    guard=guards.OTHER_MIRROR,
+    updated=True,
+    warned="expired-metadata",
+    beside=True,
+)
+def beside_expired_catalogue(stage: Stage) -> Iterator[None]:
+    let_expire(stage, stage.repository.timestamp)
+    stage.repository.sign()
+    stage.vendor.lay_out()
+    yield
+
+
+@attack(
+    BESIDE,
+    "It serves a timestamp with a bad signature.",
+    guard=guards.OTHER_MIRROR,
+    updated=True,
+    warned="bad-metadata",
+    beside=True,
+)
+def beside_bad_signature(stage: Stage) -> Iterator[None]:
+    stage.replace("/timestamp.json", lambda raw: raw.replace(b'"sig":"', b'"sig":"00'))
+    yield
+
+
+@attack(
+    BESIDE,
+    "It serves a role of the product with a bad signature.",
+    guard=guards.OTHER_MIRROR,
+    updated=True,
+    warned="bad-metadata",
+    beside=True,
+)
+def beside_bad_role(stage: Stage) -> Iterator[None]:
+    stage.replace(".sdk.json", lambda raw: raw[: len(raw) // 2])
+    yield
+
+
+@attack(BESIDE, "It serves another index.", guard=guards.OTHER_MIRROR, updated=True, warned="bad-target", beside=True)
+def beside_other_index(stage: Stage) -> Iterator[None]:
+    stage.replace(".index.json.zst", lambda raw: raw[::-1])
+    yield
+
+
+@attack(
+    BESIDE, "It serves another manifest.", guard=guards.OTHER_MIRROR, updated=True, warned="wrong-digest", beside=True
+)
+def beside_other_manifest(stage: Stage) -> Iterator[None]:
+    stage.replace("/1.1/any/manifest", lambda raw: raw[::-1])
+    yield
+
+
+@attack(BESIDE, "It serves other blocks.", guard=guards.OTHER_MIRROR, updated=True, warned="bad-block", beside=True)
+def beside_other_blocks(stage: Stage) -> Iterator[None]:
+    stage.replace("/1.1/any/pack", lambda raw: raw[::-1])
+    yield
+
+
+@attack(
+    BESIDE,
+    "With the timestamp's key it signs a version far ahead, and serves nothing that goes with it.",
+    guard=guards.PUT_BACK, updated=True, warned="bad-metadata", beside=True,
+)  # fmt: skip
+def beside_fast_forward(stage: Stage) -> Iterator[None]:
+    thief, repository = stage.steal("timestamp")
+    repository.timestamp.version = FAR
+    repository.timestamp.snapshot_meta.hashes = {"sha256": "0" * 64}
+    repository._sign("timestamp", repository.timestamp)
+    thief.lay_out()
+    yield
+
+
+@attack(BESIDE, "It answers nothing.", guard=guards.NEXT_MIRROR, updated=True, beside=True)
+def beside_silence(stage: Stage) -> Iterator[None]:
+    stage.answer = lambda _: b""
+    yield
+
+
+@attack(BESIDE, "It answers with errors.", guard=guards.NEXT_MIRROR, updated=True, beside=True)
+def beside_errors(stage: Stage) -> Iterator[None]:
+    stage.answer = lambda _: reply("503 Service Unavailable")
+    yield

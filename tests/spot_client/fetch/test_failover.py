@@ -1,0 +1,76 @@
+"""A mirror that is not to be believed beside others: who is asked next, who is named, what is put back.
+
+The whole way through a hostile mirror is in tests/hostile/catalogue.
+"""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from spot_client.errors import NotReachable, NotTrusted, OutOfDate, SpotError
+from spot_client.fetch.failover import Mirrors
+from spot_client.fetch.transport import Transport
+from tests.spot_client.fetch.server import Serve, reply
+
+LIE, OLD, GONE = (
+    NotTrusted("bad-target", "Lies."),
+    OutOfDate("expired-metadata", "Old."),
+    NotReachable("closed", "Gone."),
+)
+
+Dial = Callable[..., Transport]
+
+
+def attempt(answers: dict[str, SpotError], asked: list[Sequence[str]]) -> Callable[[Transport], str]:
+    """Answers as its mirrors do; a transport of several fails as the first that does."""
+
+    def ask(transport: Transport) -> str:
+        urls = [url for url, _ in transport.alone()]
+        asked.append(urls)
+        for url in urls:
+            if url in answers:
+                raise answers[url]
+        return urls[0]
+
+    return ask
+
+
+@pytest.fixture
+def three(serve: Serve, dial: Dial) -> Transport:
+    return dial(*(serve(lambda _: reply()) for _ in range(3)))
+
+
+def test_a_mirror_that_lies_is_named_once_and_the_one_that_does_not_serves_the_rest(three: Transport) -> None:
+    first, second, third = (url for url, _ in three.alone())
+    told: list[str] = []
+    asked: list[Sequence[str]] = []
+    mirrors = Mirrors(three, told.append)
+    ask = attempt({first: LIE, second: OLD}, asked)
+    assert [mirrors.ask(ask), mirrors.ask(ask)] == [third, third]
+    assert asked == [[first, second, third], [first], [second], [third], [third]]
+    assert [(first in told[0], "damaged or hostile (bad-target)" in told[0])] == [(True, True)]
+    assert [(second in told[1], "behind or damaged (expired-metadata)" in told[1])] == [(True, True)]
+    assert len(told) == 2
+
+
+def test_a_mirror_that_is_silent_is_passed_over_and_not_named(three: Transport) -> None:
+    first, second, third = (url for url, _ in three.alone())
+    told: list[str] = []
+    assert Mirrors(three, told.append).ask(attempt({first: LIE, second: GONE}, [])) == third
+    assert [first in sentence for sentence in told] == [True]
+
+
+def test_if_none_does_better_the_first_answer_is_what_is_said_and_nobody_is_named(three: Transport) -> None:
+    told: list[str] = []
+    urls = [url for url, _ in three.alone()]
+    with pytest.raises(NotTrusted) as failed:
+        Mirrors(three, told.append).ask(attempt(dict(zip(urls, (LIE, OLD, GONE), strict=True)), []))
+    assert failed.value is LIE
+    assert told == []
+
+
+def test_what_is_out_of_reach_is_not_asked_of_each_alone(three: Transport) -> None:
+    asked: list[Sequence[str]] = []
+    with pytest.raises(NotReachable):
+        Mirrors(three, lambda _: None).ask(attempt({three.alone()[0][0]: GONE}, asked))
+    assert len(asked) == 1
