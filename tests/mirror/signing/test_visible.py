@@ -113,7 +113,7 @@ def test_keys_of_another_catalogue_sign_nothing(house: House) -> None:
 
 def test_metadata_longer_than_clients_accept_is_not_put_up(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     release(house)
-    monkeypatch.setattr(visible, "MAX_METADATA_BYTES", {**visible.MAX_METADATA_BYTES, "timestamp": 100})
+    monkeypatch.setattr(visible, "MAX_METADATA_BYTES", {**catalogue.MAX_METADATA_BYTES, "timestamp": 100})
     with pytest.raises(SigningError) as error:
         house.turn()
     assert error.value.reason == "too-large"
