@@ -6,7 +6,7 @@ import pytest
 from tuf.api.metadata import Root, Targets
 
 from mirror.errors import SigningError
-from mirror.signing import roles
+from mirror.signing import roles, statements
 from mirror.signing.ring import Ring
 from mirror.signing.roles import Keyholders
 from mirror.signing.terms import Terms
@@ -24,7 +24,7 @@ def holders(*names: str, threshold: int = 1) -> Keyholders:
 @pytest.fixture
 def first() -> dict[str, Root | Targets]:
     who = {role: holders(name) for role, name in NAMES.items()}
-    return roles.first({**who, "snapshot": holders("snapshot"), "timestamp": holders("timestamp")}, Terms(), NOW)
+    return statements.first({**who, "snapshot": holders("snapshot"), "timestamp": holders("timestamp")}, Terms(), NOW)
 
 
 def targets_of(first: dict[str, Root | Targets]) -> Targets:
@@ -70,7 +70,7 @@ def test_a_delegated_role_speaks_of_its_own_files_and_no_more(
 def test_a_successor_is_the_next_version_and_changes_nothing_in_what_was_read(first: dict[str, Root | Targets]) -> None:
     before = {role: one.to_dict() for role, one in first.items()}
     later = NOW + timedelta(days=10)
-    newer = roles.successor(targets_of(first), "targets", Terms(), later)
+    newer = statements.successor(targets_of(first), "targets", Terms(), later)
     roles.delegate(newer, "sdk", holders("dave"))
     assert (newer.version, newer.expires) == (2, later.replace(microsecond=0) + timedelta(days=365))
     assert {role: one.to_dict() for role, one in first.items()} == before
@@ -93,13 +93,13 @@ def test_a_targets_that_delegates_nothing_is_not_ours() -> None:
 
 
 def test_snapshot_and_timestamp_name_versions_lengths_and_digests() -> None:
-    one = roles.next_snapshot(None, [("sdk", 1, b"abc")], NOW)
-    two = roles.next_snapshot(one, [("science", 4, b"defg")], NOW)
+    one = statements.next_snapshot(None, [("sdk", 1, b"abc")], NOW)
+    two = statements.next_snapshot(one, [("science", 4, b"defg")], NOW)
     assert (one.version, two.version, [*one.meta]) == (1, 2, ["sdk.json"])
     assert {name: (meta.version, meta.length) for name, meta in two.meta.items()} == {
         "sdk.json": (1, 3),
         "science.json": (4, 4),
     }
-    stamp = roles.next_timestamp(roles.next_timestamp(None, (1, b"x"), NOW), (2, b"snapshot"), NOW)
+    stamp = statements.next_timestamp(statements.next_timestamp(None, (1, b"x"), NOW), (2, b"snapshot"), NOW)
     assert (stamp.version, stamp.snapshot_meta.version, stamp.snapshot_meta.length) == (2, 2, 8)
     assert stamp.snapshot_meta.hashes is not None
