@@ -8,7 +8,7 @@ from tuf.api.metadata import Metadata, Targets
 
 from mirror.errors import SigningError
 from mirror.publishing import approve
-from mirror.signing import holders, ring, statements
+from mirror.signing import holders, ring, roles, statements
 from mirror.signing.draft import Draft
 from mirror.signing.stage import Settled
 from mirror.signing.switch import changing
