@@ -199,7 +199,7 @@ def _meta(snapshot: Snapshot, role: str) -> MetaFile:
 
 
 def _parsed(path: Path, kind: type[S], meta: MetaFile | None = None) -> Metadata[S]:
-    none = path.name == _FIRST_ROOT and not path.parent.exists()
+    none = path.name in {_TIMESTAMP, _FIRST_ROOT} and not path.parent.exists()
     raw = read_file(path, MAX_METADATA_BYTES[kind.type], _MAKE if none else RESTORE)
     with _damage(path):
         if meta is not None:

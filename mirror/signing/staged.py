@@ -17,7 +17,7 @@ import msgspec
 from securesystemslib.signer import Signer
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root, Targets
-from tuf.api.serialization import DeserializationError
+from tuf.api.serialization import DeserializationError, SerializationError
 
 from ca import files
 from mirror.catalogue import MAX_METADATA_BYTES, Chain
@@ -99,6 +99,8 @@ class Staged:
         """Forget what is visible by now, does not follow on what is, or is of a role that nobody delegates any more."""
         known = {role: signed.version for role, signed in chain.roles.items()} if chain else {}
         stale = {role for role, one in self.statements.items() if one.signed.version <= known.get(role, 0)}
+        if "root" in self.statements and self.statements["root"].signed.version != known.get("root", 0) + 1:
+            stale.add("root")  # clients go from root to root; other roles may leave versions out (`marks`)
         gone = self.drop(frozenset(stale))
         targets = self.targets("targets", chain)
         delegated = (targets.delegations.roles or {}) if targets and targets.delegations else {}
@@ -173,6 +175,10 @@ def parse(role: str, raw: bytes) -> Statement:
     found: Statement = Metadata.from_bytes(raw)
     if found.signed.type != kind.type:
         raise ValueError(f"the {role} metadata is of another kind")
+    try:
+        found.signed_bytes  # noqa: B018  what has no canonical form can be neither signed nor compared
+    except SerializationError as error:
+        raise ValueError(f"the {role} metadata has no canonical form") from error
     return found
 
 

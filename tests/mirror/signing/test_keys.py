@@ -1,4 +1,4 @@
-"""Signing keys at rest: encrypted, private, named by keys.json, and never two for one."""
+"""Signing keys at rest: encrypted, private, and opened only where the URI says they lie."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ from securesystemslib.signer import SSlibKey
 from ca.errors import PassphraseError
 from ca.keys import stretch
 from mirror.errors import SigningError
-from mirror.publishing import keys
+from mirror.signing import keys, ring
 from tests.mirror.publishing.rig import PASSPHRASE
 
 
@@ -26,23 +26,23 @@ def known() -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    keys.create(tmp_path / "keys", ("root", "timestamp"), known)
+    ring.create(tmp_path / "keys", ("root", "timestamp"), known)
     return tmp_path / "keys"
 
 
 def pem_of(folder: Path, role: str) -> Path:
-    return next(folder.glob(f"{role}-*.pem"))
+    return folder / f"{role}.pem"
 
 
 def edit(folder: Path, change: Callable[[Any], None]) -> None:
     table = json.loads((folder / "keys.json").read_text())
     change(table)
-    (folder / "keys.json").write_text(json.dumps(table, indent=2))
+    (folder / "keys.json").write_text(json.dumps(table, separators=(",", ":"), sort_keys=True))
 
 
 def reason(folder: Path, role: str = "root") -> str:
     with pytest.raises(SigningError) as error:
-        keys.read(folder, known).signers(role)
+        ring.read(folder, known).signer(role)
     return error.value.reason
 
 
@@ -66,7 +66,7 @@ def test_a_guess_at_the_passphrase_costs_scrypt_and_openssl_opens_the_key_with_w
 
 
 def test_each_folder_of_keys_has_its_own_salt(folder: Path, tmp_path: Path) -> None:
-    keys.create(tmp_path / "other", ("root",), known)
+    ring.create(tmp_path / "other", ("root",), known)
     first, second = (pem_of(place, "root").read_bytes().splitlines()[0] for place in (folder, tmp_path / "other"))
     assert first != second
 
@@ -79,19 +79,17 @@ def test_a_key_cannot_ask_for_other_parameters(folder: Path, old: bytes, new: by
     assert reason(folder) == "damaged-key"
 
 
-def test_every_role_has_a_key_of_its_own_that_signs_for_it(folder: Path) -> None:
-    ring = keys.read(folder, known)
-    publics: list[SSlibKey] = [key for role in ("root", "timestamp") for key in ring.public(role)]
+def test_every_name_has_a_key_of_its_own_that_signs_for_it(folder: Path) -> None:
+    keys = ring.read(folder, known)
+    publics: list[SSlibKey] = [keys.key(name).verifier for name in ("root", "timestamp")]
     assert len({key.keyid for key in publics}) == 2
-    for role in ("root", "timestamp"):
-        (signer,) = ring.signers(role)
-        signature = signer.sign(b"payload")
-        ring.public(role)[0].verify_signature(signature, b"payload")
+    for name, public in zip(("root", "timestamp"), publics, strict=True):
+        public.verify_signature(keys.signer(name).sign(b"payload"), b"payload")
 
 
 def test_a_wrong_passphrase_says_so(folder: Path) -> None:
     with pytest.raises(PassphraseError) as error:
-        keys.read(folder, lambda: "wrong").signers("root")
+        ring.read(folder, lambda: "wrong").signer("root")
     assert error.value.reason == "wrong-passphrase"
     assert "wrong" not in str(error.value).replace("is wrong", "")
 
@@ -103,65 +101,12 @@ def test_the_passphrase_is_asked_for_once_and_only_when_a_key_is_opened(folder: 
         asked.append(1)
         return PASSPHRASE
 
-    ring = keys.read(folder, ask)
-    ring.public("root")
+    keys = ring.read(folder, ask)
+    assert keys.key("root").verifier.keyid
     assert not asked
-    ring.signers("root")
-    ring.signers("timestamp")
+    keys.signer("root")
+    keys.signer("timestamp")
     assert len(asked) == 1
-
-
-def test_an_added_role_is_on_disk_and_adding_it_again_changes_nothing(folder: Path) -> None:
-    keys.read(folder, known).add("sdk")
-    public = keys.read(folder, known).public("sdk")
-    keys.read(folder, known).add("sdk")
-    ring = keys.read(folder, known)
-    assert [key.keyid for key in ring.public("sdk")] == [key.keyid for key in public]
-    assert len(ring.signers("sdk")) == 1
-
-
-def test_several_keys_and_a_threshold_come_from_keys_json(folder: Path) -> None:
-    def both_for_root(table: Any) -> None:
-        table["roles"]["root"]["keys"] += table["roles"].pop("timestamp")["keys"]
-        table["roles"]["root"]["threshold"] = 2
-
-    edit(folder, both_for_root)
-    ring = keys.read(folder, known)
-    assert ring.threshold("root") == len(ring.signers("root")) == 2
-
-
-def test_one_key_never_counts_twice(folder: Path) -> None:
-    edit(
-        folder, lambda table: table["roles"]["root"]["keys"].append({**table["roles"]["root"]["keys"][0], "uri": "x:y"})
-    )
-    assert reason(folder) == "bad-keys"
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda table: table["roles"]["root"].update(threshold=2),
-        lambda table: table["roles"]["root"].update(threshold=0),
-        lambda table: table["roles"]["root"].update(keys=[]),
-        lambda table: table["roles"]["root"].update(extra=1),
-        lambda table: table["roles"]["root"]["keys"][0].update(public="00"),
-        lambda table: table["roles"].update({"s[d]k": table["roles"]["root"]}),
-        lambda table: table["roles"].update({"Root": table["roles"]["root"]}),
-        lambda table: table.pop("roles"),
-    ],
-)
-def test_a_table_that_breaks_a_rule_is_refused(folder: Path, change: Callable[[Any], None]) -> None:
-    edit(folder, change)
-    assert reason(folder) == "bad-keys"
-
-
-def test_a_missing_or_hostile_table_is_refused(folder: Path) -> None:
-    path = folder / "keys.json"
-    for raw in (b"", b"[]", b"\xff", b'{"roles":{},"roles":{}}', b"x" * 2_000_000):
-        path.write_bytes(raw)
-        assert reason(folder) == "bad-keys"
-    path.unlink()
-    assert reason(folder) == "no-keys"
 
 
 @pytest.mark.parametrize(
@@ -169,7 +114,7 @@ def test_a_missing_or_hostile_table_is_refused(folder: Path) -> None:
     ["file2:root.pem", "encrypted-file:../root.pem", "encrypted-file:..", "encrypted-file:a\0b", "encrypted-file:"],
 )
 def test_a_private_key_lies_in_the_folder_and_nowhere_else(folder: Path, uri: str) -> None:
-    edit(folder, lambda table: table["roles"]["root"]["keys"][0].update(uri=uri))
+    edit(folder, lambda table: table["keys"]["root"].update(uri=uri))
     assert reason(folder) == "unknown-uri"
 
 
@@ -200,12 +145,18 @@ def test_a_missing_damaged_exchanged_or_open_key_is_refused(folder: Path) -> Non
     assert reason(folder) == "missing-key"
 
 
-def test_a_role_without_keys_is_named(folder: Path) -> None:
-    assert reason(folder, "targets") == "no-role"
-
-
-def test_a_folder_of_keys_is_never_replaced(folder: Path) -> None:
-    before = (folder / "keys.json").read_bytes()
-    with pytest.raises(FileExistsError):
-        keys.create(folder, ("root",), known)
-    assert (folder / "keys.json").read_bytes() == before
+def test_the_public_half_is_passed_on_as_one_line(folder: Path, tmp_path: Path) -> None:
+    key = ring.read(folder, known).key("root")
+    line = keys.public_line("root", key)
+    assert len(line.splitlines()) == 1
+    (tmp_path / "root.pub").write_text(line)
+    assert keys.read_public(tmp_path / "root.pub") == ("root", key.public)
+    private = pem_of(folder, "root").read_text()
+    for text in ("", line * 2, line.replace("ed25519", "rsa"), line.upper(), private, line.replace("root", "../root")):
+        (tmp_path / "root.pub").write_text(text)
+        with pytest.raises(SigningError) as error:
+            keys.read_public(tmp_path / "root.pub")
+        assert error.value.reason == "bad-public-key"
+    with pytest.raises(SigningError) as missing:
+        keys.read_public(tmp_path / "missing.pub")
+    assert missing.value.reason == "bad-public-key"

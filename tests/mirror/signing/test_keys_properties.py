@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ca.keys
+from ca import strict_json
 from ca.errors import PassphraseError
 from mirror.errors import SigningError
-from mirror.publishing import keys
+from mirror.signing import keys, ring
+from mirror.signing.ring import Ring
 from tests.drawn import json_documents, texts
 from tests.mirror.publishing.rig import PASSPHRASE
 from tests.spot_client.wire.strategies import mutated, sha256s
@@ -29,16 +31,16 @@ class Folder:
     """Keys of the real kind, for tests that spoil one file at a time."""
 
     def __init__(self, path: Path) -> None:
-        keys.create(path, ("root", "timestamp"), lambda: PASSPHRASE)
+        ring.create(path, ("root", "timestamp"), lambda: PASSPHRASE)
         self.path = path
         self.table = (path / "keys.json").read_bytes()
-        self.pem = next(path.glob("root-*.pem"))
+        self.pem = path / "root.pem"
         self.sealed = self.pem.read_bytes()
-        self.other = next(path.glob("timestamp-*.pem")).read_bytes()
+        self.other = (path / "timestamp.pem").read_bytes()
         self.salt = bytes.fromhex(self.sealed.partition(b"\n")[0].rpartition(b"=")[2].decode())
 
-    def ring(self) -> keys.Ring:
-        return keys.read(self.path, lambda: PASSPHRASE)
+    def ring(self) -> Ring:
+        return ring.read(self.path, lambda: PASSPHRASE)
 
 
 @pytest.fixture(scope="module")
@@ -52,52 +54,46 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
 
 
 @st.composite
-def role_tables(draw: st.DrawFn) -> dict[str, Any]:
-    """What people may make of keys.json: roles that keep the rules, and at times one that nearly does."""
+def tables(draw: st.DrawFn) -> dict[str, Any]:
+    """What people may make of keys.json: names that keep the rules, and at times one that nearly does."""
     uris = st.sampled_from(["encrypted-file:root.pem", "hsm:1", "", "x" * 1024])
-    roles: dict[str, Any] = {}
-    for name in draw(st.lists(st.sampled_from(["root", "timestamp", "a-b", "a" * 63]), unique=True)):
-        publics = draw(st.lists(sha256s, min_size=1, max_size=3, unique=True))
-        found = [{"public": public, "uri": draw(uris)} for public in publics]
-        roles[name] = {"threshold": draw(st.integers(1, len(found))), "keys": found}
-    role: dict[str, Any] = {"threshold": 1, "keys": [{"public": draw(sha256s), "uri": "hsm:1"}]}
-    match draw(st.integers(0, 5)):
+    names = draw(st.lists(st.sampled_from(["root", "timestamp", "a-b", "a" * 63]), unique=True))
+    publics = draw(st.lists(sha256s, min_size=len(names), max_size=len(names), unique=True))
+    found: dict[str, Any] = {}
+    for name, public in zip(names, publics, strict=True):
+        found[name] = {"public": public, **({"uri": draw(uris)} if draw(st.booleans()) else {})}
+    match draw(st.integers(0, 4)):
         case 0:
-            roles[draw(st.sampled_from(["Root", "s/k", "", "a" * 64, "a\n", "\x1b[2J"]) | texts)] = role
+            odd = draw(st.sampled_from(["Root", "s/k", "", "a" * 64, "a\n", "\x1b[2J"]) | texts)
+            found[odd] = {"public": draw(sha256s)}
         case 1:
-            roles["b"] = {**role, "threshold": draw(st.sampled_from([0, 2, 16, 17]))}
+            found["b"] = {"public": draw(sha256s), "uri": draw(st.sampled_from(["x", "x" * 1025]))}
         case 2:
-            uri = draw(st.sampled_from(["x", "x" * 1025]))
-            roles["b"] = {**role, "keys": [{"public": draw(sha256s), "uri": uri}]}
-        case 3:
-            roles["b"] = {**role, "keys": role["keys"] * draw(st.sampled_from([0, 2, 17]))}
-    return {"format": 1, "min_spot": "0.1", "roles": roles}
+            found["b"] = {"public": draw(st.sampled_from(publics)) if publics else draw(sha256s)}
+    return {"format": 1, "keys": found, "min_spot": "0.1"}
 
 
-def is_kept(role: str, line: dict[str, Any]) -> bool:
-    """The rules of a role, said once more."""
-    publics = [key["public"] for key in line["keys"]]
+def is_kept(found: dict[str, Any]) -> bool:
+    """The rules, said once more."""
+    publics = [key["public"] for key in found.values()]
     return (
-        re.fullmatch("[a-z0-9][a-z0-9-]{0,62}", role) is not None
-        and 1 <= line["threshold"] <= len(publics) == len(set(publics)) <= 16
-        and all(len(key["uri"]) <= 1024 for key in line["keys"])
+        all(re.fullmatch("[a-z0-9][a-z0-9-]{0,62}", name) is not None for name in found)
+        and len(publics) == len(set(publics))
+        and all(len(key.get("uri", "")) <= 1024 for key in found.values())
     )
 
 
-def read(folder: Folder, raw: bytes) -> keys.Ring | None:
+def read(folder: Folder, raw: bytes) -> Ring | None:
     """The keys that the table names, which keep the rules; None where it is refused as it should be."""
     path = folder.path / "keys.json"
     path.write_bytes(raw)
     try:
-        ring = folder.ring()
+        found = folder.ring()
     except SigningError as error:
         refused = error
     else:
-        for role, line in ring.roles.items():
-            listed = [{"public": key.public, "uri": key.uri} for key in line.keys]
-            assert is_kept(role, {"threshold": line.threshold, "keys": listed})
-            assert [key.keyval["public"] for key in ring.public(role)] == [key.public for key in line.keys]
-        return ring
+        assert is_kept({name: {"public": key.public, "uri": key.uri or ""} for name, key in found.keys.items()})
+        return found
     finally:
         path.write_bytes(folder.table)
     assert refused.reason == "bad-keys"
@@ -107,15 +103,14 @@ def read(folder: Folder, raw: bytes) -> keys.Ring | None:
 
 
 @settings(quick, max_examples=200)
-@given(table=role_tables(), indent=st.none() | st.integers(0, 3))
-def test_a_table_is_taken_where_it_keeps_the_rules_however_it_is_laid_out(
-    folder: Folder, table: dict[str, Any], indent: int | None
-) -> None:
-    ring = read(folder, json.dumps(table, indent=indent).encode())
-    assert (ring is not None) == all(is_kept(role, line) for role, line in table["roles"].items())
-    if ring is not None:
-        assert {role: ring.threshold(role) for role in ring.roles} == {
-            role: line["threshold"] for role, line in table["roles"].items()
+@given(table=tables())
+def test_a_table_is_taken_where_it_keeps_the_rules(folder: Folder, table: dict[str, Any]) -> None:
+    raw = json.dumps(table, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    found = read(folder, raw.encode(errors="surrogatepass"))
+    assert (found is not None) == is_kept(table["keys"])
+    if found is not None:
+        assert {name: key.public for name, key in found.keys.items()} == {
+            name: key["public"] for name, key in table["keys"].items()
         }
 
 
@@ -128,10 +123,10 @@ def test_whatever_was_done_to_the_table_it_keeps_the_rules_or_is_refused(folder:
 @quick
 @given(data=st.data())
 def test_whatever_a_table_names_a_signer_signs_with_that_key_or_is_refused(folder: Folder, data: st.DataObject) -> None:
-    ring = read(folder, data.draw(mutated(folder.table) | json_documents(folder.table)))
-    for role in ring.roles if ring else ():
-        assert ring is not None
-        check_signers(ring, role)
+    found = read(folder, data.draw(mutated(folder.table) | json_documents(folder.table)))
+    for name in found.held() if found else ():
+        assert found is not None
+        check_signer(found, name)
 
 
 @quick
@@ -141,9 +136,9 @@ def test_an_address_is_of_a_file_in_the_folder_or_refused(folder: Folder, data: 
     names = [name, f"../keys/{name}", str(folder.pem), f"./{name}", f"{name}/", name.upper(), "", ".", "..", "a\0b"]
     schemes = st.sampled_from(["encrypted-file:", "encrypted-file:", "file2:", "Encrypted-file:", ""])
     uri = data.draw(schemes) + data.draw(st.sampled_from(names) | texts)
-    ring = read(folder, folder.table.replace(f"encrypted-file:{name}".encode(), json.dumps(uri)[1:-1].encode()))
-    assert ring is not None
-    assert check_signers(ring, "root") == (uri == f"encrypted-file:{name}")
+    found = read(folder, folder.table.replace(f"encrypted-file:{name}".encode(), strict_json.encode(uri)[1:-1]))
+    assert found is not None
+    assert check_signer(found, "root") == (uri == f"encrypted-file:{name}")
 
 
 @st.composite
@@ -159,7 +154,7 @@ def resealed(draw: st.DrawFn, pem: bytes) -> bytes:
 def check_sealed(folder: Folder, sealed: bytes) -> None:
     folder.pem.write_bytes(sealed)
     try:
-        check_signers(folder.ring(), "root")
+        check_signer(folder.ring(), "root")
     finally:
         folder.pem.write_bytes(folder.sealed)
 
@@ -186,15 +181,14 @@ def test_whatever_was_done_to_what_is_sealed_it_is_that_key_or_refused(folder: F
     check_sealed(folder, data.draw(resealed(folder.sealed)))
 
 
-def check_signers(ring: keys.Ring, role: str) -> bool:
-    """True where each signs for the key that the table names; else there are none, and it is said why."""
+def check_signer(found: Ring, name: str) -> bool:
+    """True where it signs for the key that the table names; else there is none, and it is said why."""
     try:
-        signers = ring.signers(role)
+        signer = found.signer(name)
     except (SigningError, PassphraseError) as error:
         refused = error
     else:
-        for signer, public in zip(signers, ring.public(role), strict=True):
-            public.verify_signature(signer.sign(b"payload"), b"payload")
+        found.key(name).verifier.verify_signature(signer.sign(b"payload"), b"payload")
         return True
     assert refused.reason in SIGNER_REASONS
     assert str(refused).isprintable()
@@ -202,6 +196,7 @@ def check_signers(ring: keys.Ring, role: str) -> bool:
 
 
 def test_the_keys_that_are_spoilt_are_whole(folder: Folder) -> None:
-    ring = read(folder, folder.table)
-    assert ring is not None
-    assert [len(ring.signers(role)) for role in ("root", "timestamp")] == [1, 1]
+    found = read(folder, folder.table)
+    assert found is not None
+    for name in ("root", "timestamp"):
+        found.signer(name)

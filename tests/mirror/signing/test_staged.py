@@ -67,6 +67,7 @@ def test_nothing_waits_where_there_is_no_file(template: House, tmp_path: Path) -
         lambda it: it["statements"].update(sdk="{}"),
         lambda it: it["statements"].update(root=it["statements"]["sdk"]),
         lambda it: it["statements"].update(sdk="[" * 100_000),
+        lambda it: it["statements"].update(sdk=it["statements"]["sdk"].replace('"signed":{', '"signed":{"x":0.5,')),
         lambda it: it["files"].update({next(iter(it["files"])): "not base64!"}),
         lambda it: it["files"].update({"targets/x": "AAAA"}),
         lambda it: it["files"].update({"../timestamp.json": "AAAA"}),
@@ -102,7 +103,7 @@ def test_a_file_that_is_not_there_is_refused(waiting: House, tmp_path: Path) -> 
 
 
 def test_statements_that_do_not_follow_on_what_is_visible_are_dropped(waiting: House) -> None:
-    for version, kept in ((1, False), (2, True), (3, False)):
+    for version, kept in ((1, False), (2, True), (9, True)):
         found = proposal.read_staged(waiting.place)
         found.statements["sdk"].signed.version = version
         gone = found.follow(waiting.chain)
@@ -111,7 +112,18 @@ def test_statements_that_do_not_follow_on_what_is_visible_are_dropped(waiting: H
         assert [change.role for change in found.changes] == (["sdk"] if kept else [])
 
 
-def test_before_there_is_a_catalogue_only_first_versions_follow(waiting: House) -> None:
+def test_the_next_root_follows_without_a_gap(waiting: House) -> None:
+    """Clients go from root to root: one after a gap would leave them without its keys for the timestamp."""
+    for version, kept in ((1, False), (2, True), (3, False)):
+        found = Staged()
+        root = waiting.chain.root
+        root.version = version
+        found.put("root", root)
+        found.follow(waiting.chain)
+        assert ("root" in found.statements) == kept
+
+
+def test_before_there_is_a_catalogue_a_product_follows_on_nothing(waiting: House) -> None:
     found = proposal.read_staged(waiting.place)
     found.follow(None)
     assert found.statements == {}
