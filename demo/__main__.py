@@ -10,8 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-from demo import wheels
-from demo.stage import Stage
+from demo import people, wheels
+from demo.stage import Stage, first
 
 PORT = 8443
 OTHER_PORT = 8444
@@ -31,25 +31,27 @@ def main() -> None:
     stage = Stage(folder)
     try:
         stage.title("Real software, from the package index")
-        first = wheels.fetch("first", HERE / ".cache" / "wheels")
-        second = wheels.fetch("second", HERE / ".cache" / "wheels")
-        for wheel in (*first.values(), *second.values()):
+        old = wheels.fetch("first", HERE / ".cache" / "wheels")
+        new = wheels.fetch("second", HERE / ".cache" / "wheels")
+        for wheel in (*old.values(), *new.values()):
             print(f"  {wheel.name}  {wheel.stat().st_size / 2**20:.1f} MiB")
         authority(stage)
-        publisher(stage, first, second)
+        timer = publisher(stage, old, new)
         pid = stage.serve("mirror.toml", PORT)
-        installed_product(stage)
+        installed_product(stage, new["botocore"])
         refusals(stage)
         other_server(stage)
         tampered_cache(stage)
         support(stage)
+        people.stop_and_withdraw(stage)
+        people.stolen_key(stage, new["botocore"])
     except BaseException:
         stage.stop()
         raise
     wrong = stage.table()
-    stage.stop(keep=[pid] if leave_running else [])
+    stage.stop(keep=[pid, timer] if leave_running else [])
     if leave_running:
-        print(f"\nThe mirror goes on at {URL} (process {pid}). Stop it with: kill {pid}")
+        print(f"\nThe mirror goes on at {URL} (process {pid}), with its timer. Stop both with: kill {pid} {timer}")
         print(f"Try: .venv/bin/spot --root {folder.relative_to(HERE)}/acme status")
     sys.exit(1 if wrong else 0)
 
@@ -70,20 +72,20 @@ def authority(stage: Stage) -> None:
     spot_ca(stage, *foreign, "issue", "client", "acme", "--out", "foreign")
 
 
-def publisher(stage: Stage, first: dict[str, Path], second: dict[str, Path]) -> None:
-    """A publisher publishes two versions of real software, and customers get licences."""
-    stage.title("A mirror, and two versions of two products")
-    config = ("--config", "mirror.toml", "--data", "data", "--keys", "keys")
+def publisher(stage: Stage, old: dict[str, Path], new: dict[str, Path]) -> int:
+    """Two people publish real software, and customers get licences; the timer's process id."""
+    config = ("--config", "mirror.toml", "--data", "data", "--keys", "keys", "--online-keys", "online-keys")
     mirror = (*config, "--realm", "build.example.com", "--listen", f"127.0.0.1:{PORT}")
     files = ("--certificate", "certs/mirror1.crt", "--key", "certs/mirror1.key")
     trust = ("--issuing-ca", "ca/issuing.crt", "--crl", "ca/crl/issuing.crl")
-    stage.run("spot-mirror", "init", "--development", *mirror, *files, *trust, "--passphrase-file", "mirror.pass")
-    for found, severity in ((first, "feature"), (second, "bug")):
-        for component, platform_name in wheels.COMPONENTS.items():
-            wheel = found[component.split("/")[1]]
-            target = (component, wheel.name.split("-")[1], str(wheel))
-            options = ("--platform", platform_name, "--severity", severity, "--passphrase-file", "mirror.pass")
-            stage.run("spot-mirror", "publish", *target, *options)
+    timer = people.ceremony(stage, [*mirror, *files, *trust])
+    stage.title("Real releases: alice publishes them, bob approves them")
+    for name, found in (("botocore", old), ("numpy", old), ("numpy", new)):
+        component = next(component for component in wheels.COMPONENTS if component.endswith(f"/{name}"))
+        options = ("--platform", wheels.COMPONENTS[component])
+        people.publish(stage, "alice", component, found[name].name.split("-")[1], found[name], *options)
+    people.approve(stage, "bob")
+    stage.until_visible()
     stage.run("spot-mirror", "releases")
     stage.title("Customers and licences")
     stage.run("spot-mirror", "customer", "add", "acme")
@@ -94,21 +96,23 @@ def publisher(stage: Stage, first: dict[str, Path], second: dict[str, Path]) -> 
     stage.run("spot-mirror", "licence", "list")
     for customer in ("acme", "globex", "initech"):
         bundle(stage, customer, f"{URL}=certs/mirror1.crt", f"{customer}.bundle")
+    return timer
 
 
-def installed_product(stage: Stage) -> None:
+def installed_product(stage: Stage, newer: Path) -> None:
     """SPOT on an installed product installs, upgrades and goes back."""
-    stage.title("acme: install, update, roll back, update again")
+    stage.title("acme: install")
     stage.run("spot", "--root", "acme", "enrol", "acme.bundle")
+    stage.run("spot", "--root", "acme", "install", "sdk/botocore")
+    stage.expect("acme installs 1.40.0", re.escape("1.40.0"), botocore_version(stage))
+    people.two_people(stage, newer)
+    stage.title("acme: update, roll back, update again")
     steps = (
-        ("installs 1.40.0", ("install", "sdk/botocore", "--version", "1.40.0"), "1.40.0"),
         ("updates to 1.40.1", ("update",), "1.40.1"),
         ("rolls back", ("rollback", "sdk/botocore"), "1.40.0"),
         ("updates again", ("update",), "1.40.1"),
     )
     for what, command, version in steps:
-        if command == ("update",):
-            stage.run("spot", "--root", "acme", "check")
         stage.run("spot", "--root", "acme", *command)
         stage.expect(f"acme {what}", re.escape(version), botocore_version(stage))
     stage.run("spot", "--root", "acme", "status")
@@ -117,14 +121,14 @@ def installed_product(stage: Stage) -> None:
     stage.run("spot", "--root", "globex", "install", "sdk/botocore")
     stage.run("spot", "--root", "globex", "install", "science/numpy")
     version = (stage.folder / "globex/science/numpy/current/numpy/version.py").read_text()
-    stage.expect("globex has numpy", r"2\.2\.6", _first(r'version = "([^"]+)"', version))
+    stage.expect("globex has numpy", r"2\.2\.6", first(r'version = "([^"]+)"', version))
 
 
 def refusals(stage: Stage) -> None:
     """Whoever is not licensed, not of this CA, or revoked is refused."""
     stage.title("acme asks for what it has no licence for")
     done = stage.run("spot", "--root", "acme", "install", "science/numpy", fails=True)
-    stage.expect("acme asks for science", "exit 5: not licensed", told(done.code, done.output, "licen", "not licensed"))
+    stage.expect("acme asks for science", "exit 5: not licensed", done.told("licen", "not licensed"))
     acme = client_context(stage, "acme")
     path = f"/releases/%s/numpy/2.2.5/{wheels.COMPONENTS['science/numpy']}/manifest"
     answers = [ask(acme, path % product) for product in ("science", "nosuchproduct")]
@@ -147,7 +151,7 @@ def refusals(stage: Stage) -> None:
     spot_ca(stage, "revoke", "initech", "--reason", "key-compromise")
     time.sleep(2)  # the mirror rereads its revocation list every second
     done = stage.run("spot", "--root", "initech", "update", fails=True)
-    stage.expect("a revoked client", "exit 12: revoked", told(done.code, done.output, "revoked", "revoked"))
+    stage.expect("a revoked client", "exit 12: revoked", done.told("revoked", "revoked"))
 
 
 def other_server(stage: Stage) -> None:
@@ -159,9 +163,7 @@ def other_server(stage: Stage) -> None:
     pid = stage.serve("other.toml", OTHER_PORT)
     bundle(stage, "acme", f"https://127.0.0.1:{OTHER_PORT}=certs/mirror1.crt", "misled.bundle")
     done = stage.run("spot", "--root", "misled", "enrol", "misled.bundle", fails=True)
-    stage.expect(
-        "SPOT meets another server", "exit 3: not pinned", told(done.code, done.output, "pinned", "not pinned")
-    )
+    stage.expect("SPOT meets another server", "exit 3: not pinned", done.told("pinned", "not pinned"))
     stage.stop(keep=[server for server in stage.running() if server != pid])
 
 
@@ -178,7 +180,7 @@ def tampered_cache(stage: Stage) -> None:
         path.write_bytes(content.replace(b"1.40.0", b"6.6.6"))
     done = stage.run("spot", "--root", "acme", "rollback", "sdk/botocore")
     found = "is damaged" in done.output
-    fetched = _first(r"fetched ([\d.]+ (?:[KM]i)?B)", done.output)
+    fetched = first(r"fetched ([\d.]+ (?:[KM]i)?B)", done.output)
     stage.expect(
         "a tampered cache file",
         "found, fetched again",
@@ -193,10 +195,10 @@ def support(stage: Stage) -> None:
     stage.title("What support reads")
     stage.run("spot", "--root", "acme", "thin-snapshot", "--show")
     stage.run("spot-mirror", "thin-snapshots", "list")
-    short = _first(r"Installation:\s+(\S+)", stage.run("spot", "--root", "acme", "status", show=False).output)
+    short = first(r"Installation:\s+(\S+)", stage.run("spot", "--root", "acme", "status", show=False).output)
     shown = stage.run("spot-mirror", "thin-snapshots", "show", short, "--history").output
-    stage.expect("support reads acme's versions", "sdk/botocore 1.40.1", _first(r"(sdk/botocore\s+1\.40\.1)", shown))
-    other = _first(r"Installation:\s+(\S+)", stage.run("spot", "--root", "globex", "status", show=False).output)
+    stage.expect("support reads acme's versions", "sdk/botocore 1.40.1", first(r"(sdk/botocore\s+1\.40\.1)", shown))
+    other = first(r"Installation:\s+(\S+)", stage.run("spot", "--root", "globex", "status", show=False).output)
     stage.run("spot-mirror", "thin-snapshots", "diff", short, other)
 
 
@@ -214,7 +216,7 @@ def bundle(stage: Stage, customer: str, mirror: str, name: str) -> None:
 def botocore_version(stage: Stage) -> str:
     """What the botocore that acme has in use says of itself."""
     source = (stage.folder / "acme/sdk/botocore/current/botocore/__init__.py").read_text()
-    return _first(r"__version__ = '([^']+)'", source)
+    return first(r"__version__ = '([^']+)'", source)
 
 
 def client_context(stage: Stage, customer: str) -> ssl.SSLContext:
@@ -240,15 +242,6 @@ def ask(context: ssl.SSLContext, path: str) -> tuple[str, str]:
     head, _, body = raw.partition(b"\r\n\r\n")
     return (head.split()[1].decode(), body.decode()) if head else ("nothing read", "")
 
-
-def told(code: int, output: str, word: str, short: str) -> str:
-    """An end with a reason, for the table."""
-    return f"exit {code}: {short if word in output else output.strip()[-80:]}"
-
-
-def _first(pattern: str, text: str) -> str:
-    found = re.search(pattern, text)
-    return re.sub(r"\s+", " ", found[1]) if found else "?"
 
 
 def _check_ports() -> None:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,10 @@ class Done(NamedTuple):
 
     code: int
     output: str
+
+    def told(self, word: str, short: str) -> str:
+        """An end with a reason, for the table: `short`, if `word` was said."""
+        return f"exit {self.code}: {short if word in self.output else self.output.strip()[-80:]}"
 
 
 class Stage:
@@ -65,26 +69,50 @@ class Stage:
 
     def serve(self, config: str, port: int) -> int:
         """Start a mirror and wait until it takes connections; returns its process id."""
-        log = (self.folder / f"{config}.log").open("wb")
-        server = subprocess.Popen(
-            [str(_BIN / "spot-mirror"), "serve", "--config", config],
-            cwd=self.folder,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        self._servers.append(server)
-        deadline = time.monotonic() + _READY_SECONDS
-        while time.monotonic() < deadline and server.poll() is None:
+        log = self.folder / f"{config}.log"
+
+        def takes_connections() -> bool:
             with socket.socket() as probe:
                 probe.settimeout(1)
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    return server.pid
+                return probe.connect_ex(("127.0.0.1", port)) == 0
+
+        return self._start(["serve", "--config", config], log, takes_connections)
+
+    def timer(self, config: str, passphrase: str) -> int:
+        """Start the catalogue's timer and wait until it has opened its keys; returns its process id."""
+        log = self.folder / "timer.log"
+        command = ["catalogue-timer", "--config", config, "--passphrase-file", passphrase]
+        return self._start(command, log, lambda: " ready: " in log.read_text())
+
+    def until_visible(self) -> None:
+        """Wait until the timer has made visible what was signed, and the mirror has seen it."""
+        deadline = time.monotonic() + _READY_SECONDS
+        while self.run("spot-mirror", "staged", "--json", show=False).output.strip() != "[]":
+            if time.monotonic() > deadline:
+                self.stop()
+                sys.exit(f"demo: the timer did not do its work: {(self.folder / 'timer.log').read_text()[-2000:]}")
+            time.sleep(0.5)
+        time.sleep(2)  # the mirror looks for a new catalogue every second
+
+    def _start(self, command: Sequence[str], log: Path, is_ready: Callable[[], bool]) -> int:
+        with log.open("wb") as output:
+            started = subprocess.Popen(
+                [str(_BIN / "spot-mirror"), *command],
+                cwd=self.folder,
+                env={**self._environment, "PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._servers.append(started)
+        deadline = time.monotonic() + _READY_SECONDS
+        while time.monotonic() < deadline and started.poll() is None:
+            if is_ready():
+                return started.pid
             time.sleep(0.05)
         self.stop()
-        sys.exit(f"demo: the mirror did not start: {(self.folder / f'{config}.log').read_text()[-2000:]}")
+        sys.exit(f"demo: {command[0]} did not start: {log.read_text()[-2000:]}")
 
     def expect(self, what: str, expected: str, happened: str) -> None:
         """A line of the table. `expected`: a regular expression for the whole of `happened`."""
@@ -106,12 +134,18 @@ class Stage:
         return wrong
 
     def running(self) -> list[int]:
-        """Process ids of the mirrors that run."""
+        """Process ids of what was started and runs."""
         return [server.pid for server in self._servers if server.poll() is None]
 
     def stop(self, *, keep: Sequence[int] = ()) -> None:
-        """Stop the mirrors whose process ids are not to be kept."""
+        """Stop what was started, but for the process ids that are to be kept."""
         for server in self._servers:
             if server.pid not in keep and server.poll() is None:
                 server.terminate()
                 server.wait(timeout=60)
+
+
+def first(pattern: str, text: str) -> str:
+    """What the group of a regular expression finds first, its white space made single; `?` for nothing."""
+    found = re.search(pattern, text)
+    return re.sub(r"\s+", " ", found[1]) if found else "?"

@@ -12,7 +12,7 @@ import pytest
 import mirror.config
 from ca.errors import VaultError
 from ca.lifetimes import MAX_LIFETIMES, parse_lifetimes
-from mirror.config import Config, Content, Publishing
+from mirror.config import Config, Content, Lifetimes, Publishing
 from spot_client import config as spot_config
 from spot_client.config import Settings, load_settings
 from tests.docs.pages import DOCS, blocks, rows, sections
@@ -24,6 +24,7 @@ FILES = [
     ("mirror.toml", "", Config),
     ("mirror.toml", "content.", Content),
     ("mirror.toml", "publishing.", Publishing),
+    ("mirror.toml", "lifetimes.", Lifetimes),
     ("spot.toml", "", Settings),
 ]
 
@@ -55,7 +56,7 @@ def test_every_key_stands_in_the_reference_with_its_default_and_its_limits(
 ) -> None:
     found = told(heading, prefix)
     fields = {f"{prefix}{field.encode_name}": field for field in msgspec.structs.fields(shape)}
-    tables = {"content", "publishing"} if shape is Config else set()
+    tables = {"content", "publishing", "lifetimes"} if shape is Config else set()
     assert set(found) == set(fields) - tables
     for key, (said, _, limits) in found.items():
         assert said == default(fields[key]), key

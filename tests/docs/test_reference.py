@@ -20,7 +20,7 @@ CA: Final = """\
 spot-ca init --realm build.example.com
 spot-ca issue server mirror --dns localhost --ip 127.0.0.1
 """
-MIRROR: Final = "spot-mirror init --realm build.example.com\n"
+MIRROR: Final = "spot-mirror init --realm build.example.com --development\n"
 RELEASES: Final = """\
 mkdir hello && echo 'echo Hello 1' > hello/hello.sh
 spot-mirror publish tools/hello 1.0 hello

@@ -1,5 +1,6 @@
 """What the README shows runs as shown."""
 
+import ast
 import os
 import re
 import socket
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
 
 
 def free_port() -> int:
@@ -41,3 +43,14 @@ def test_the_whole_way_by_hand_runs_as_the_readme_shows_it(tmp_path: Path) -> No
     assert spoken == ["Hello 1", "Hello 2"]
     assert "tools/hello is now 1.0." in done.stdout
     assert re.search(r"acme .*tools/hello=1\.0", done.stdout)
+
+
+def test_the_readme_says_how_many_lines_the_table_of_the_demo_has() -> None:
+    played = [
+        node
+        for path in (ROOT / "demo").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "stage.expect"
+    ]
+    more = 2  # one of them stands in a loop of three
+    assert f"a table of {len(played) + more} lines" in README.read_text()
