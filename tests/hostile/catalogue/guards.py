@@ -28,6 +28,7 @@ class Guard(NamedTuple):
 
 _TUF = "tuf/ngclient/_internal/trusted_metadata_set.py"
 _CATALOGUE = "spot_client/fetch/catalogue.py"
+_RULES = "spot_client/fetch/rules.py"
 _TRANSPORT = "spot_client/fetch/transport.py"
 _FAILOVER = "spot_client/fetch/failover.py"
 _NAMES = "spot_client/wire/names.py"
@@ -145,6 +146,20 @@ LISTED_NAMES: Final = Guard(
     "spot_client/offers.py",
     "Offers.components",
     ("names.split_component(component)[0] == product:\n", "True:\n"),
+)
+
+ROLE_NAMES: Final = Guard(
+    _RULES, "_check_names", ('raise _distrust("bad-role-name", f"a role is called {name[:80]!r}")\n', "pass\n")
+)
+ROLE_KIND: Final = Guard(
+    _RULES,
+    "_check_kind",
+    ('        raise _distrust("bad-role-kind", f"the role {delegated.name}', '        print(f"{delegated.name}'),
+)
+EXTRANEOUS_ROLE: Final = Guard(
+    _RULES,
+    "_check_names",
+    ('        raise _distrust("extraneous-role", f"the role {role} hands on what it may not")\n', "        pass\n"),
 )
 
 # Of SPOT, bytes

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from securesystemslib.signer import CryptoSigner, SSlibKey
 from tuf.api.metadata import MetaFile, TargetFile
 
+from spot_client.wire import trust
 from tests.hostile.catalogue import guards
 from tests.hostile.catalogue.people import make_vendor, repository_of
 from tests.hostile.catalogue.stage import EVIL, INDEX, Stage
@@ -145,6 +146,15 @@ def stolen_halts_key_for_the_product(stage: Stage) -> Iterator[None]:
     thief, repository = stage.steal("halts.1", "halts.2", *ONLINE)
     repository.holders["sdk"] = repository.holders["halts"]
     thief.publish(EVIL, "6.6")
+    yield
+
+
+@attack(STOLEN, "One key of house names a mirror of the thief: it is not asked.", guard=guards.SIGNATURES, updated=True)
+def stolen_house_key(stage: Stage) -> Iterator[None]:
+    thief, _ = stage.steal("house.1", *ONLINE)
+    pin = stage.bundle().mirrors[0].pins[0]
+    listed = trust.encode(trust.Trust(mirrors=(trust.OfficialMirror("https://127.0.0.1:1", pin),)))
+    thief._put(trust.ROLE, trust.PATH, listed)
     yield
 
 
