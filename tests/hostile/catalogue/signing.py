@@ -256,9 +256,7 @@ def one_key_under_two_ids(stage: Stage) -> Iterator[None]:
     yield
 
 
-@attack(
-    THRESHOLD, "A threshold of 0, and a role that nobody signed.", guard=guards.THRESHOLD_OF_ONE, stopped="bad-metadata"
-)
+@attack(THRESHOLD, "A threshold of 0, and a role that nobody signed.", guard=guards.THRESHOLDS, stopped="bad-threshold")
 def threshold_of_zero(stage: Stage) -> Iterator[None]:
     thief, repository = stage.steal("targets.1", "targets.2", "sdk.1", *ONLINE)
     repository.delegated["sdk"].threshold = 0
