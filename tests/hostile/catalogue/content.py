@@ -1,6 +1,7 @@
 """Attacks with content: too much of it, other than was signed, signed for something else, or with names that climb."""
 
 import gzip
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,10 +31,27 @@ TIMESTAMP, MANIFEST, PACK = "/timestamp.json", "/1.1/any/manifest", "/1.1/any/pa
 # Too much
 
 
-@attack(SIZE, "A timestamp without an end.", guard=guards.METADATA_SIZE, stopped="bad-metadata-answer")
+@attack(SIZE, "A timestamp without an end.", guard=guards.BODY_SIZE, stopped="too-long")
 def endless_metadata(stage: Stage) -> Iterator[None]:
     stage.replace(TIMESTAMP, lambda raw: raw + b" " * 2**15)
     yield
+
+
+@attack(SIZE, "An answer that trickles, and never ends.", guard=guards.MIN_RATE, stopped="too-slow")
+def drip_feed(stage: Stage) -> Iterator[None]:
+    settings = stage.root / "spot.toml"
+    settings.write_text("timeout = 1\n")
+
+    pause = threading.Event()
+
+    def drip() -> Iterator[bytes]:
+        for letter in "HTTP/1.1 200 OK\r\nX: " + "x" * 60:
+            pause.wait(0.15)
+            yield letter.encode()
+
+    stage.answer = lambda _: drip()
+    yield
+    settings.unlink()
 
 
 @attack(SIZE, "An index without an end.", guard=guards.BODY_SIZE, stopped="too-long")

@@ -28,6 +28,7 @@ class Guard(NamedTuple):
 
 _TUF = "tuf/ngclient/_internal/trusted_metadata_set.py"
 _CATALOGUE = "spot_client/fetch/catalogue.py"
+_RULES = "spot_client/fetch/rules.py"
 _TRANSPORT = "spot_client/fetch/transport.py"
 _FAILOVER = "spot_client/fetch/failover.py"
 _NAMES = "spot_client/wire/names.py"
@@ -42,7 +43,6 @@ ONE_SIGNATURE: Final = Guard(
     ("            if sig.keyid in signatures:\n", "            if False:\n"),
     SIGNATURES,
 )
-THRESHOLD_OF_ONE: Final = Guard("tuf/api/_payload.py", "Role", ("        if threshold < 1:\n", "        if False:\n"))
 PATHS_OF_ROLES: Final = Guard(
     "tuf/api/_payload.py",
     "get_roles_for_target",
@@ -108,20 +108,29 @@ ROLE_DATE: Final = Guard(
     "update_delegated_targets",
     ("        if new_delegate.is_expired(self.reference_time):\n", "        if False:\n"),
 )
-METADATA_SIZE: Final = Guard(
-    "tuf/ngclient/fetcher.py",
-    "download_file",
-    ("                if number_of_bytes_received > max_length:\n", "                if False:\n"),
-)
-
 # Of SPOT, the catalogue and its files
 ONE_KEY_TWICE: Final = Guard(
-    _CATALOGUE, "_check_keys", ("            if len(public) != len(set(public)):\n", "            if False:\n")
+    _RULES,
+    "_check_keys",
+    ("    if len({_canonical(key.keyval.public) for key in keys.values()}) != len(keys):\n", "    if False:\n"),
 )
 TARGET_DIGEST: Final = Guard(
     _CATALOGUE,
     "_fetch_target",
-    ('            verify(raw, blob, f"The catalogue\'s file {found.path}")\n', "            pass\n"),
+    (
+        "            found.verify_length_and_hashes(raw)\n        except LengthOrHashMismatchError as error:\n",
+        "            pass\n        except LengthOrHashMismatchError as error:\n",
+    ),
+)
+THRESHOLDS: Final = Guard(
+    _RULES,
+    "_check_thresholds",
+    ("        if not 1 <= role.threshold <= len(set(role.keyids)):\n", "        if False:\n"),
+)
+ONLINE_SET: Final = Guard(
+    _CATALOGUE,
+    "Catalogue._check_kind",
+    ("        if not self._offline and said is not False:\n", "        if False:\n"),
 )
 THIS_COMPONENT: Final = Guard(
     "spot_client/offers.py",
@@ -147,11 +156,32 @@ LISTED_NAMES: Final = Guard(
     ("names.split_component(component)[0] == product:\n", "True:\n"),
 )
 
-# Of SPOT, bytes
-BODY_SIZE: Final = Guard(_TRANSPORT, "Mirror._read", ("        if len(raw) > max_bytes:\n", "        if False:\n"))
-RANGE_SIZE: Final = Guard(
-    _TRANSPORT, "Mirror.stream", ("chunk = response.read(min(CHUNK, left))\n", "chunk = response.read(CHUNK)\n")
+ROLE_NAMES: Final = Guard(
+    _RULES, "_check_names", ('raise _distrust("bad-role-name", f"a role is called {name[:80]!r}")\n', "pass\n")
 )
+ROLE_KIND: Final = Guard(
+    _RULES,
+    "_check_kind",
+    ('        raise _distrust("bad-role-kind", f"the role {delegated.name}', '        str(f"{delegated.name}'),
+)
+EXTRANEOUS_ROLE: Final = Guard(
+    _RULES,
+    "_check_names",
+    ('        raise _distrust("extraneous-role", f"the role {role} hands on what it may not")\n', "        pass\n"),
+)
+
+CLOCK: Final = Guard(
+    "spot_client/clock.py",
+    "Clock.check",
+    ("        if last is not None and here < last - TOLERANCE:\n", "        if False:\n"),
+)
+
+# Of SPOT, bytes
+MIN_RATE: Final = Guard(
+    "spot_client/fetch/pace.py", "Pace.took", ("        if 0 < self._came < self._least:\n", "        if False:\n")
+)
+BODY_SIZE: Final = Guard(_TRANSPORT, "Mirror._read", ("        if len(raw) > max_bytes:\n", "        if False:\n"))
+RANGE_SIZE: Final = Guard(_TRANSPORT, "Mirror.stream", ("response.read1(min(CHUNK, left))", "response.read1(CHUNK)"))
 RANGE_END: Final = Guard(
     _TRANSPORT,
     "Mirror.stream",

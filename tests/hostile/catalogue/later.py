@@ -1,4 +1,4 @@
-"""Attacks whose guard is not built yet: name of the attack, what is missing. To be emptied."""
+"""Attacks whose guard is not built yet: name of the attack, what is missing. Empty is what it should be."""
 
 from typing import Final
 

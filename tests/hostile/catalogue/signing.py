@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from securesystemslib.signer import CryptoSigner, SSlibKey
 from tuf.api.metadata import MetaFile, TargetFile
 
+from spot_client.wire import trust
 from tests.hostile.catalogue import guards
 from tests.hostile.catalogue.people import make_vendor, repository_of
 from tests.hostile.catalogue.stage import EVIL, INDEX, Stage
@@ -148,6 +149,15 @@ def stolen_halts_key_for_the_product(stage: Stage) -> Iterator[None]:
     yield
 
 
+@attack(STOLEN, "One key of house names a mirror of the thief: it is not asked.", guard=guards.SIGNATURES, updated=True)
+def stolen_house_key(stage: Stage) -> Iterator[None]:
+    thief, _ = stage.steal("house.1", *ONLINE)
+    pin = stage.bundle().mirrors[0].pins[0]
+    listed = trust.encode(trust.Trust(mirrors=(trust.OfficialMirror("https://127.0.0.1:1", pin),)))
+    thief._put(trust.ROLE, trust.PATH, listed)
+    yield
+
+
 @attack(MISUSE, "The people of another product sign for this one.", guard=guards.SIGNATURES, stopped="bad-metadata")
 def keys_of_another_product(stage: Stage) -> Iterator[None]:
     thief, repository = stage.steal("art.1", "art.2", *ONLINE)
@@ -246,9 +256,7 @@ def one_key_under_two_ids(stage: Stage) -> Iterator[None]:
     yield
 
 
-@attack(
-    THRESHOLD, "A threshold of 0, and a role that nobody signed.", guard=guards.THRESHOLD_OF_ONE, stopped="bad-metadata"
-)
+@attack(THRESHOLD, "A threshold of 0, and a role that nobody signed.", guard=guards.THRESHOLDS, stopped="bad-threshold")
 def threshold_of_zero(stage: Stage) -> Iterator[None]:
     thief, repository = stage.steal("targets.1", "targets.2", "sdk.1", *ONLINE)
     repository.delegated["sdk"].threshold = 0

@@ -7,7 +7,8 @@ vendor's, and answers to single requests, byte for byte.
 import copy
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,12 +46,13 @@ class Stage(Desk):
         self.mirrors = mirrors
         super().__init__(folder, house, vendor, mirrors[0], say)
         self.shown: Mapping[str, bytes] | None = None
-        self.answer: Callable[[Asked], bytes | None] = lambda _: None
+        self.answer: Callable[[Asked], bytes | Iterator[bytes] | None] = lambda _: None
         self.older = self.vendor
         """The vendor as it was before it published 1.1."""
         self.thief: Vendor | None = None
         for other in mirrors[1:]:
-            other.behave = super().behave
+            other.behave = self.behave
+        mirrors[0].behave = self.face
 
     # The scene
 
@@ -61,7 +63,7 @@ class Stage(Desk):
             mirrors=tuple(MirrorPins(f"https://127.0.0.1:{server.port}", pins) for server in self.mirrors),
         )
 
-    def behave(self, asked: Asked) -> bytes:
+    def face(self, asked: Asked) -> bytes | Iterator[bytes]:
         """As the hostile mirror does."""
         answer = self.answer(asked)
         if answer is not None:
@@ -69,7 +71,7 @@ class Stage(Desk):
         honest = self.vendor.files
         try:
             self.vendor.files = honest if self.shown is None else dict(self.shown)
-            return super().behave(asked)
+            return _dated(self.behave(asked))
         finally:
             self.vendor.files = honest
 
@@ -149,3 +151,9 @@ class Stage(Desk):
         folder = self.root / ".spot/catalogue"
         found = {role: Metadata.from_file(str(folder / f"{role}.json")) for role in ("root", "timestamp", "snapshot")}
         return {role: metadata.signed.version for role, metadata in found.items()}
+
+
+def _dated(answer: bytes) -> bytes:
+    """With the mirror's clock, as it stands there."""
+    line, end, rest = answer.partition(b"\r\n")
+    return line + end + f"Date: {formatdate(usegmt=True)}\r\n".encode() + rest

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import time_machine
+
+from spot_client.fetch.catalogue import OFFLINE
 from tests.hostile.catalogue import guards
 from tests.hostile.catalogue.people import Production, repository_of
 from tests.hostile.catalogue.stage import TOOL, Stage
@@ -186,6 +189,35 @@ def stale_targets(stage: Stage) -> Iterator[None]:
 )
 def stale_product(stage: Stage) -> Iterator[None]:
     let_expire(stage, stage.repository.products["sdk"])
+    yield
+
+
+@attack(
+    FREEZE,
+    "A clock that was set back, so that what has expired is good again.",
+    guard=guards.CLOCK,
+    stopped="clock-behind",
+)
+def clock_set_back(stage: Stage) -> Iterator[None]:
+    stage.meet()
+    let_expire(stage, stage.repository.timestamp)
+    with time_machine.travel(datetime.now(UTC) - 2 * DAY):
+        yield
+
+
+@attack(
+    FREEZE,
+    "A set for machines without a network, which lasts longer, served to others.",
+    guard=guards.ONLINE_SET,
+    stopped="offline-set",
+)
+def offline_set_served(stage: Stage) -> Iterator[None]:
+    other = copy.deepcopy(stage.older)
+    repository = repository_of(other)
+    repository.timestamp.unrecognized_fields[OFFLINE] = True
+    repository.sign_online()
+    other.lay_out()
+    stage.shown = other.files
     yield
 
 
