@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
@@ -14,6 +15,8 @@ from spot_client.errors import NotEnrolled
 from spot_client.fetch.cache import Cache
 from spot_client.fetch.catalogue import FULL_EVERY, MAX_METADATA, Catalogue
 from spot_client.fetch.failover import AnyCatalogue, Mirrors
+from spot_client.fetch.floors import Floored, Verified, newest_root
+from spot_client.fetch.folder import Folder
 from spot_client.fetch.pace import Patience
 from spot_client.fetch.pinned import open_pool
 from spot_client.fetch.releases import Releases
@@ -61,7 +64,7 @@ class Opened(msgspec.Struct, frozen=True):
 
     spot: Spot
     offers: Offers
-    transport: Transport
+    transport: Transport | Folder
     store: Store
     site: Site
     clock: Clock
@@ -87,44 +90,28 @@ class Opened(msgspec.Struct, frozen=True):
         return sorted(self.versions)
 
 
-def open_spot(paths: Paths, settings: Settings, report: Report) -> Opened:
+def open_spot(paths: Paths, settings: Settings, report: Report, source: Path | None = None) -> Opened:
     """SPOT for an enrolled installation; nothing is connected yet.
+
+    Args:
+        source: the folder of an offline set, in place of the mirrors.
 
     Raises:
         NotEnrolled: there is no whole identity.
+        RefusedLocally: reason `no-offline-set`.
     """
     store = Store(paths)
     identity = store.enrolled()
-    transport = open_transport(paths, settings, identity)
-    cache = Cache(paths.cache)
-    honest = Mirrors(transport, report.warn)
-    manifests = paths.own / "manifests"
+    cache, manifests = Cache(paths.cache), paths.own / "manifests"
+    transport = open_transport(paths, settings, identity) if source is None else Folder(source)
+    honest = Mirrors(transport, report.warn) if isinstance(transport, Transport) else None
     releases = Releases(transport, cache, manifests, downloads=settings.downloads, mirrors=honest)
-
-    def open_catalogue() -> AnyCatalogue:
-        try:
-            root = store.root.read_bytes()
-        except FileNotFoundError as error:
-            raise NotEnrolled("not-enrolled", f"{store.root} is missing: enrol again with the bundle.") from error
-        folder = paths.own / "catalogue"
-
-        def build(through: Transport) -> Catalogue:
-            return Catalogue(
-                folder,
-                through,
-                root=root,
-                metadata_base=METADATA_BASE,
-                target_base=TARGET_BASE,
-                rules=house_rules,
-                full_every=FULL_EVERY,
-                now=_now,
-            )
-
-        return AnyCatalogue(honest, folder, build)
-
-    clock = Clock(paths.own / "clock.json", now=_now, mirror_time=lambda: honest.mirror_time)
+    clock = Clock(paths.own / "clock.json", now=_now, mirror_time=lambda: honest.mirror_time if honest else None)
     offers = Offers(
-        store, open_catalogue, clock, refreshed=lambda catalogue: mirrors.take_over(store, catalogue, report)
+        store,
+        lambda: _catalogue(store, transport, honest),
+        clock,
+        refreshed=lambda catalogue: mirrors.take_over(store, catalogue, report),
     )
     site = Site(paths, settings)
     spot = Spot(
@@ -139,6 +126,33 @@ def open_spot(paths: Paths, settings: Settings, report: Report) -> Opened:
         report=report,
     )
     return Opened(spot, offers, transport, store, site, clock)
+
+
+def _catalogue(store: Store, transport: Transport | Folder, honest: Mirrors | None) -> Verified:
+    """The catalogue of the mirrors, or of an offline set: each in a folder of its own, and held to the other."""
+    try:
+        first = store.root.read_bytes()
+    except FileNotFoundError as error:
+        raise NotEnrolled("not-enrolled", f"{store.root} is missing: enrol again with the bundle.") from error
+    online, offline = store.paths.own / "catalogue", store.paths.own / "offline"
+    if honest is None:
+        return _verified(transport, first, offline, online)
+    return AnyCatalogue(honest, online, lambda through: _verified(through, first, online, offline))
+
+
+def _verified(getter: Transport | Folder, first: bytes, folder: Path, other: Path) -> Verified:
+    catalogue = Catalogue(
+        folder,
+        getter,
+        root=newest_root(first, folder, other),
+        metadata_base=METADATA_BASE,
+        target_base=TARGET_BASE,
+        rules=house_rules,
+        offline=isinstance(getter, Folder),
+        full_every=FULL_EVERY,
+        now=_now,
+    )
+    return Floored(catalogue, folder, other)
 
 
 def _now() -> datetime:

@@ -15,8 +15,7 @@ from spot_client import checked
 from spot_client.believe import believing
 from spot_client.clock import Clock
 from spot_client.errors import NotLicensed, NotTrusted, RefusedLocally
-from spot_client.fetch.catalogue import Catalogue
-from spot_client.fetch.failover import AnyCatalogue
+from spot_client.fetch.floors import Verified
 from spot_client.known import Known
 from spot_client.state import ComponentState, Store
 from spot_client.wire import halts, index, names
@@ -36,16 +35,16 @@ class Offers:
     def __init__(
         self,
         store: Store,
-        catalogue: Callable[[], Catalogue | AnyCatalogue],
+        catalogue: Callable[[], Verified],
         clock: Clock,
         *,
-        refreshed: Callable[[Catalogue | AnyCatalogue], None] = lambda _: None,
+        refreshed: Callable[[Verified], None] = lambda _: None,
     ) -> None:
         self.known = Known(store.paths)
         """What was believed last, for those who cannot ask the mirror."""
         self._store = store
         self._open = catalogue
-        self._catalogue: Catalogue | AnyCatalogue | None = None
+        self._catalogue: Verified | None = None
         self._clock = clock
         self._halts: dict[str, tuple[Halt, ...]] = {}
         self._tell = refreshed
@@ -114,7 +113,7 @@ class Offers:
         self.known.keep_halts(product, packed)
         return found.halts if found else ()
 
-    def _refreshed(self) -> Catalogue | AnyCatalogue:
+    def _refreshed(self) -> Verified:
         if self._catalogue is None:
             self._clock.check()
             catalogue = self._open()

@@ -178,9 +178,10 @@ class Store:
 
     def _sweep(self) -> None:
         """Remove the temporary files of a killed run: a private key may stand in one of them."""
-        own, catalogue, known = (self.paths.own / name for name in ("", "catalogue", "known"))
-        of_tuf = (path for path in catalogue.glob("tmp*") if not path.suffix)  # python-tuf's; metadata ends in .json
-        for left in (*own.glob(".*.part"), *catalogue.rglob(".*.part"), *known.rglob(".*.part"), *of_tuf):
+        own, *below = (self.paths.own / name for name in ("", "catalogue", "offline", "known"))
+        of_tuf = (path for one in below for path in one.glob("tmp*") if not path.suffix)  # metadata ends in .json
+        parts = (path for one in below for path in one.rglob(".*.part"))
+        for left in (*own.glob(".*.part"), *parts, *of_tuf):
             left.unlink()
 
     def _read(self, name: str, shape: type[D]) -> D | None:

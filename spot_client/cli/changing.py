@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spot_client.cli.options import Command, clock_option, exit_code_option, json_option
+from spot_client.cli.options import Command, clock_option, exit_code_option, json_option, source_option
 from spot_client.cli.session import Session
 from spot_client.errors import RefusedLocally
 
@@ -19,6 +19,7 @@ NOTHING_TO_DO = 10
 @click.argument("component")
 @click.option("--version", metavar="VERSION", help="This version, newer or older; else the newest on offer.")
 @exit_code_option
+@source_option
 @clock_option
 @json_option
 @click.pass_obj
@@ -33,6 +34,7 @@ def install(session: Session, component: str, version: str | None, exit_code: bo
 @click.command(cls=Command, short_help="Go to the newest releases on offer.")
 @click.argument("components", metavar="[COMPONENT]...", nargs=-1)
 @exit_code_option
+@source_option
 @clock_option
 @json_option
 @click.pass_obj

@@ -76,6 +76,19 @@ def exit_code_option(command: F) -> F:
     return click.option("--exit-code", is_flag=True, help="Exit with 10 if there was nothing to do.")(command)
 
 
+def source_option(command: F) -> F:
+    """The option `--from FOLDER`, of what reads the catalogue."""
+    return click.option(
+        "--from",
+        "source",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="FOLDER",
+        help="Use the offline set in FOLDER, and no network.",
+        expose_value=False,
+        callback=_remember,
+    )(command)
+
+
 def clock_option(command: F) -> F:
     """The option `--reset-clock`, of what relies on expiry."""
     return click.option(

@@ -35,6 +35,7 @@ class Session:
         self.root: Path | None = None
         self.quiet = self.verbose = self.json = self.reset_clock = False
         self.log_file: Path | None = None
+        self.source: Path | None = None
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._handlers: list[logging.Handler] = []
         self._report: PlainReport | None = None
@@ -134,11 +135,13 @@ class Session:
         store = Store(paths)
         store.enrolled()
         with store.lock():
-            opened = open_spot(paths, settings, self.report)
+            opened = open_spot(paths, settings, self.report, self.source)
             try:
                 self.warn_of_expiry(store)
                 self.warn_of_pins(store)
                 opened.spot.begin()
+                if self.reset_clock and self.source:
+                    raise click.UsageError("--reset-clock asks a mirror what time it is: leave --from out.")
                 if self.reset_clock:
                     opened.reset_clock()
                 yield opened

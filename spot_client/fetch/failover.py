@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from spot_client import durable
 from spot_client.errors import NotReachable, NotTrusted, OutOfDate, Refused
-from spot_client.fetch.catalogue import Catalogue
+from spot_client.fetch.floors import Verified
 from spot_client.fetch.transport import Transport
 
 _FLOORS = ("timestamp.json", "snapshot.json")  # the versions below which nothing is believed stand in these
@@ -99,11 +99,11 @@ class AnyCatalogue:
         build: opens the catalogue that a transport leads to.
     """
 
-    def __init__(self, mirrors: Mirrors, folder: Path, build: Callable[[Transport], Catalogue]) -> None:
+    def __init__(self, mirrors: Mirrors, folder: Path, build: Callable[[Transport], Verified]) -> None:
         self._mirrors = mirrors
         self._folder = folder
         self._build = build
-        self._opened: tuple[Transport, Catalogue] | None = None
+        self._opened: tuple[Transport, Verified] | None = None
         self._before = {name: _read(folder / name) for name in _FLOORS}
 
     def refresh(self) -> None:
@@ -118,7 +118,7 @@ class AnyCatalogue:
         """As `Catalogue.listing`."""
         return self._mirrors.ask(lambda transport: self._through(transport).listing(product))
 
-    def _through(self, transport: Transport) -> Catalogue:
+    def _through(self, transport: Transport) -> Verified:
         if self._opened is None or self._opened[0] is not transport:
             self._put_back()
             catalogue = self._build(transport)
