@@ -11,10 +11,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from spot_client.errors import NotReachable, Refused, RefusedLocally
+from spot_client.errors import NotLicensed, NotReachable, Refused, RefusedLocally
 from spot_client.fetch.transport import CHUNK, Answer
 from spot_client.wire import routes
 from spot_client.wire.problem import Reason
+from spot_client.wire.routes import Kind
 
 
 class Folder:
@@ -34,7 +35,7 @@ class Folder:
         """The whole file; `unless` is not looked at, since reading costs no network.
 
         Raises:
-            Refused: reason `not-found`.
+            Refused: reason `not-found`; NotLicensed: it has nothing of that product.
             NotReachable: reason `too-long` or `bad-answer` (no ordinary file, or one that cannot be read).
         """
         _ = unless
@@ -70,17 +71,22 @@ class Folder:
         """There is nothing to close."""
 
     def _open(self, path: str) -> BinaryIO:
-        if routes.parse(path) is None:
+        route = routes.parse(path)
+        if route is None:
             raise Refused(Reason.NOT_FOUND.value, f"An offline set has no {path[:200]}.")
         place = self._folder / path.removeprefix("/")
         try:
             handle = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError as error:
+            if route.kind is Kind.METADATA and route.product is not None:
+                raise NotLicensed(
+                    Reason.NOT_LICENSED.value,
+                    f"The offline set has nothing of {route.product}: ask your vendor for one that has.",
+                ) from error
             raise Refused(Reason.NOT_FOUND.value, f"The offline set has no {place}.") from error
         except OSError as error:
             raise NotReachable("bad-answer", f"{place} cannot be read: {error.strerror}.") from error
-        file = os.fdopen(handle, "rb")
         if not stat.S_ISREG(os.fstat(handle).st_mode):
-            file.close()
+            os.close(handle)
             raise NotReachable("bad-answer", f"{place} is not an ordinary file: the set is damaged.")
-        return file
+        return os.fdopen(handle, "rb")
