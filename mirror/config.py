@@ -4,6 +4,7 @@ The file names keys and passphrase files by path; it holds no secret itself.
 """
 
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -62,6 +63,12 @@ class Lifetimes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     snapshot_days: Annotated[int, msgspec.Meta(ge=1, le=365)] = 7
     timestamp_days: Annotated[int, msgspec.Meta(ge=1, le=90)] = 3
     timestamp_every_hours: Annotated[int, msgspec.Meta(ge=1, le=720)] = 6
+
+    def life(self, role: str) -> timedelta:
+        """How long a statement of `role` holds from its signing on."""
+        own = {"root": self.root_days, "targets": self.targets_days}
+        own |= {"snapshot": self.snapshot_days, "timestamp": self.timestamp_days}
+        return timedelta(days=own.get(role, self.products_days))
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

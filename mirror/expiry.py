@@ -1,9 +1,9 @@
 """What lapses, and how soon it is to be told: `serve` logs it, `check` reports it. Pure.
 
-A warning is due while there still is time to act: about a third of the usual life.
+A warning is due while there still is time to act: when a third of its life is left.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,9 +13,9 @@ NEW_LIST: Final = "Run 'spot-ca crl' and bring the list here."
 NEW_ISSUER: Final = "Plan its successor."
 NEW_CERTIFICATE: Final = "Issue its successor with 'spot-ca issue server', and give it to clients as a pin beforehand."
 
-_WARN: Final = {"timestamp": timedelta(days=1), "snapshot": timedelta(days=2)}
-_WARN_ROLE: Final = timedelta(days=30)
-_RESIGN: Final = "Run 'spot-mirror resign'."
+_ONLINE: Final = frozenset({"snapshot", "timestamp"})
+_TIMER: Final = "See that 'spot-mirror catalogue-timer' runs, or run 'spot-mirror resign'."
+_PEOPLE: Final = "Its people sign it anew: 'spot-mirror resign --all'."
 
 
 class Lapse(msgspec.Struct, frozen=True):
@@ -43,10 +43,10 @@ class Lapse(msgspec.Struct, frozen=True):
         return f"{self.what} {word} {self.end:%Y-%m-%d %H:%M} UTC."
 
 
-def of_catalogue(expires: Mapping[str, datetime]) -> list[Lapse]:
-    """The catalogue's statements, by role."""
+def of_catalogue(expires: Mapping[str, datetime], life: Callable[[str], timedelta]) -> list[Lapse]:
+    """The catalogue's statements, by role. `life`: how long one of a role holds from its signing on."""
     return [
-        Lapse(f"The catalogue's {role}", end, _WARN.get(role, _WARN_ROLE), _step(role))
+        Lapse(f"The catalogue's {role}", end, life(role) / 3, _TIMER if role in _ONLINE else _PEOPLE)
         for role, end in sorted(expires.items())
     ]
 
@@ -59,9 +59,3 @@ def of_period(what: str, begin: datetime, end: datetime, step: str) -> Lapse:
 def warnings(lapses: Iterable[Lapse], now: datetime) -> tuple[str, ...]:
     """What has lapsed or soon will, each with the next step."""
     return tuple(f"{lapse.sentence(now)} {lapse.step}" for lapse in lapses if lapse.is_near(now))
-
-
-def _step(role: str) -> str:
-    if role in _WARN:
-        return _RESIGN
-    return "Publish a release of it again." if role not in {"root", "targets"} else "Sign it anew."

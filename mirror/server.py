@@ -209,7 +209,7 @@ def _lapses(running: _Running) -> list[expiry.Lapse]:
     state, leaf = running.memory.state, running.leaf
     lists, issuers = state.world.revocations.values(), state.world.issuers.values()
     return [
-        *expiry.of_catalogue(state.catalogue.expires),
+        *expiry.of_catalogue(state.catalogue.expires, running.config.lifetimes.life),
         *(expiry.of_period("A revocation list", crl.this_update, crl.next_update, expiry.NEW_LIST) for crl in lists),
         *(
             expiry.of_period("An issuing CA's certificate", one.not_before, one.not_after, expiry.NEW_ISSUER)

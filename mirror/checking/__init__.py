@@ -4,6 +4,7 @@ findings    what is found, and how it is judged: values and the clock in, findin
 host        the configuration's file, modes, disk, addresses, what a publish left
 trust       the server's certificate, the issuing CAs, their revocation lists
 offer       the catalogue, and the releases that it offers
+signing     whose keys lie where, what waits for signatures
 store       the records
 
 What is wrong becomes a finding, never the end of the inspection. Signing keys are looked at by their modes only.

@@ -16,6 +16,12 @@ from mirror.expiry import Lapse
 SKEW: Final = timedelta(minutes=5)
 """How far a moment may lie in the future before a clock is said to be wrong."""
 
+_PATIENCE: Final = timedelta(days=1)
+_ALONE: Final = frozenset({"snapshot", "timestamp", "halts"})
+_TWO: Final = (
+    "Before you ship, let two people sign, each with a key of their own: 'spot-mirror keys assign', or a new mirror "
+    "with --root-key and --person."
+)
 _GIB: Final = 2**30
 _FULL: Final = 64 * 2**20
 """Bytes below which a disk is as good as full: the records' log alone can grow to some MiB between two looks."""
@@ -80,9 +86,34 @@ def judge_clock(moments: Sequence[tuple[str, datetime]], now: datetime) -> Findi
 
 
 def judge_thresholds(thresholds: Mapping[str, int]) -> Finding:
-    """How many people have to sign; one is fit for a first try only."""
-    single = sorted(role for role, number in thresholds.items() if number < 2 and role not in {"snapshot", "timestamp"})
+    """How many people have to sign; one is fit for a first try only, but for halts, which can offer nothing."""
+    single = sorted(role for role, number in thresholds.items() if number < 2 and role not in _ALONE)
     if not single:
         return good("Every release takes the signatures of two people or more.")
     what = f"One key is enough to sign as {', '.join(single)}: fit for development."
-    return Finding("advice", "one-key", what, "Before you ship, let two people sign, each with a key of their own.")
+    return Finding("advice", "one-key", what, _TWO)
+
+
+def judge_waits(waits: Mapping[str, tuple[datetime, int]], now: datetime) -> Iterator[Finding]:
+    """What was staged long ago. `waits`: by role, since when, and how many signatures are missing."""
+    late = {role: line for role, line in waits.items() if now - line[0] > _PATIENCE}
+    for role, (since, missing) in sorted(late.items()):
+        what = f"{role} has waited since {since:%Y-%m-%d %H:%M} UTC"
+        if missing:
+            what += f", for {missing} more signature{'s' if missing > 1 else ''}."
+            step = "'spot-mirror staged' says whose; they sign it with 'spot-mirror approve', or 'discard' it."
+        else:
+            what += " to become visible, and is signed."
+            step = "See that 'spot-mirror catalogue-timer' runs, and that all which belongs to it is signed."
+        yield Finding("warning", "waits-long", what, step)
+    if not late:
+        yield good("Nothing has waited for signatures for more than a day.")
+
+
+def judge_timer(signed: datetime, every: timedelta, now: datetime) -> Finding:
+    """Whether the timer is at work. `signed`: when the timestamp was; `every`: how often it should be."""
+    if now - signed <= 2 * every:
+        return good(f"The timestamp is of {signed:%Y-%m-%d %H:%M} UTC: it is signed in time.")
+    hours = int(every.total_seconds() // 3600)
+    what = f"The timestamp was last signed on {signed:%Y-%m-%d %H:%M} UTC, and should be every {hours} hours."
+    return Finding("warning", "no-timer", what, "Start 'spot-mirror catalogue-timer', and look into its log.")

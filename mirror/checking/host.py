@@ -23,11 +23,16 @@ _Place = tuple[int, str, int]  # family, host, port
 
 def modes(config: Config) -> Iterator[Finding]:
     """Who may get at data, passphrase and signing keys. Of those, no byte is read."""
-    keys, passphrase = Path(config.publishing.keys), config.publishing.passphrase_file
-    private = {config.data_dir: _FOLDER, keys: _FOLDER}
-    private |= dict.fromkeys(sorted(keys.glob("*.pem")) if keys.is_dir() else (), _FILE)
+    publishing = config.publishing
+    keys = Path(publishing.keys)
+    folders = [keys, *([Path(publishing.online_keys)] if publishing.online_keys else [])]
+    passphrases = [Path(one) for one in (publishing.passphrase_file, publishing.online_passphrase_file) if one]
+    private = dict.fromkeys((config.data_dir, *folders), _FOLDER)
+    private |= dict.fromkeys(
+        (pem for folder in folders if folder.is_dir() for pem in sorted(folder.glob("*.pem"))), _FILE
+    )
     private |= dict.fromkeys((config.data_dir / name for name in (FILE_NAME, "audit.jsonl")), _FILE)
-    private |= {Path(passphrase): _FILE} if passphrase is not None else {}
+    private |= dict.fromkeys(passphrases, _FILE)
     found = {}
     for path, most in private.items():
         mode = _mode(path)
@@ -41,9 +46,10 @@ def modes(config: Config) -> Iterator[Finding]:
         yield Finding("problem", "missing-folder", f"There is no folder {config.data_dir}.", step)
     if _mode(keys) is None:
         yield good(f"There are no signing keys in {keys}: who publishes does it elsewhere.")
-    if passphrase is not None and _mode(Path(passphrase)) is None:
-        step = "Put the passphrase of the signing keys there, or take 'passphrase_file' out of the configuration."
-        yield Finding("warning", "missing-file", f"There is no passphrase file {passphrase}.", step)
+    for passphrase in passphrases:
+        if _mode(passphrase) is None:
+            step = "Put the passphrase of the signing keys there, or take the file out of the configuration."
+            yield Finding("warning", "missing-file", f"There is no passphrase file {passphrase}.", step)
 
 
 def configuration(path: Path) -> Finding:

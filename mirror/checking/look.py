@@ -7,7 +7,7 @@ from pathlib import Path
 from ca.finding import Finding
 from mirror import config
 from mirror.blobs import LocalBlobs
-from mirror.checking import host, offer, store, trust
+from mirror.checking import host, offer, signing, store, trust
 from mirror.checking.findings import judge_clock
 from mirror.checking.offer import Progress
 from mirror.config import Config, Content
@@ -31,6 +31,7 @@ def look(path: Path, now: datetime, *, deep: bool, progress: Progress) -> Iterat
         return
     yield from _guarded(lambda: [host.configuration(path)])
     yield from _guarded(lambda: host.modes(loaded))
+    yield from _guarded(lambda: signing.keys(loaded))
     moments: list[tuple[str, datetime]] = []
     if loaded.content is None:
         step = "If this host is to serve, add one: 'spot-mirror init' shows an example."
@@ -54,15 +55,19 @@ def _data(
     yield from _guarded(lambda: host.owners(loaded))
     yield from host.disk(data)
     yield from _guarded(lambda: store.look(data / FILE_NAME, deep=deep))
-    yield from _guarded(lambda: _offer(data, moments, now, deep=deep, progress=progress))
+    yield from _guarded(lambda: signing.waiting(data, now))
+    if not signing.is_founding(data):
+        yield from _guarded(lambda: _offer(loaded, moments, now, deep=deep, progress=progress))
     yield from _guarded(lambda: host.leftovers(data))
     moments += host.written(data / name for name in _DATED)
 
 
 def _offer(
-    data: Path, moments: list[tuple[str, datetime]], now: datetime, *, deep: bool, progress: Progress
+    loaded: Config, moments: list[tuple[str, datetime]], now: datetime, *, deep: bool, progress: Progress
 ) -> Iterator[Finding]:
-    found, published = offer.look(data / "catalogue", LocalBlobs(data), now, deep=deep, progress=progress)
+    data = loaded.data_dir
+    lives = loaded.lifetimes
+    found, published = offer.look(data / "catalogue", LocalBlobs(data), lives, now, deep=deep, progress=progress)
     moments += published
     yield from found
 

@@ -1,7 +1,7 @@
 """The catalogue, and every release that it offers: that the manifest and the pack lie there, whole."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -10,7 +10,8 @@ from ca.finding import Finding, good
 from mirror import catalogue, expiry
 from mirror.blobs import Blobs
 from mirror.catalogue import Catalogue, Chain
-from mirror.checking.findings import judge_lapses, judge_thresholds
+from mirror.checking.findings import judge_lapses, judge_thresholds, judge_timer
+from mirror.config import Lifetimes
 from mirror.errors import BlobFault, MirrorError
 from spot_client.wire import digest, manifest, pack
 from spot_client.wire.digest import Blob
@@ -25,7 +26,7 @@ Progress = Callable[[str, int, int], None]
 
 
 def look(
-    folder: Path, blobs: Blobs, now: datetime, *, deep: bool, progress: Progress
+    folder: Path, blobs: Blobs, lives: Lifetimes, now: datetime, *, deep: bool, progress: Progress
 ) -> tuple[list[Finding], list[tuple[str, datetime]]]:
     """All findings about catalogue and releases, and the moments at which releases were published.
 
@@ -36,7 +37,9 @@ def look(
     except MirrorError as error:
         return [Finding("problem", error.reason, str(error))], []
     found = [good(f"The catalogue in {folder} is whole and signed: version {loaded.version}.")]
-    found += judge_lapses(expiry.of_catalogue(loaded.expires), now)
+    found += judge_lapses(expiry.of_catalogue(loaded.expires, lives.life), now)
+    signed = loaded.expires["timestamp"] - lives.life("timestamp")
+    found.append(judge_timer(signed, timedelta(hours=lives.timestamp_every_hours), now))
     found.append(judge_thresholds(_thresholds(chain)))
     found += _releases(loaded, blobs, deep=deep, progress=progress)
     moments = [

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mirror.config import Lifetimes
 from mirror.expiry import NEW_LIST, of_catalogue, of_period, warnings
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -11,24 +12,32 @@ DAY = timedelta(days=1)
 
 
 @pytest.mark.parametrize(
-    ("role", "left", "step"),
+    ("role", "third", "step"),
     [
-        ("timestamp", timedelta(hours=23), "spot-mirror resign"),
-        ("snapshot", timedelta(hours=47), "spot-mirror resign"),
-        ("sdk", 29 * DAY, "Publish a release"),
-        ("root", 29 * DAY, "Sign it anew"),
-        ("targets", 29 * DAY, "Sign it anew"),
+        ("timestamp", DAY, "catalogue-timer"),
+        ("snapshot", 7 * DAY / 3, "catalogue-timer"),
+        ("sdk", 365 * DAY / 3, "resign --all"),
+        ("halts", 365 * DAY / 3, "resign --all"),
+        ("root", 365 * DAY / 3, "resign --all"),
+        ("targets", 365 * DAY / 3, "resign --all"),
     ],
 )
-def test_a_statement_is_told_in_time_with_the_next_step_and_again_when_it_has_lapsed(
-    role: str, left: timedelta, step: str
+def test_a_statement_is_told_when_a_third_of_its_life_is_left_and_again_when_it_has_lapsed(
+    role: str, third: timedelta, step: str
 ) -> None:
-    assert warnings(of_catalogue({role: NOW + 2 * left}), NOW) == ()
-    (soon,) = warnings(of_catalogue({role: NOW + left}), NOW)
+    life = Lifetimes().life
+    assert warnings(of_catalogue({role: NOW + third}, life), NOW) == ()
+    (soon,) = warnings(of_catalogue({role: NOW + third - timedelta(seconds=1)}, life), NOW)
     assert " lapses on " in soon
     assert step in soon
-    (late,) = warnings(of_catalogue({role: NOW}), NOW)
+    (late,) = warnings(of_catalogue({role: NOW}, life), NOW)
     assert " has lapsed on " in late
+
+
+def test_the_warning_goes_by_the_configured_life() -> None:
+    short = Lifetimes(products_days=30).life
+    assert warnings(of_catalogue({"sdk": NOW + 10 * DAY}, short), NOW) == ()
+    assert len(warnings(of_catalogue({"sdk": NOW + 9 * DAY}, short), NOW)) == 1
 
 
 def test_what_says_how_long_it_holds_is_told_in_its_last_third() -> None:

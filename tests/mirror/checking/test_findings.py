@@ -13,6 +13,8 @@ from mirror.checking.findings import (
     judge_lapses,
     judge_modes,
     judge_thresholds,
+    judge_timer,
+    judge_waits,
 )
 from mirror.expiry import Lapse
 
@@ -104,3 +106,32 @@ def test_one_key_for_what_people_sign_is_advised_against() -> None:
     assert brief(single) == ("advice", "one-key")
     assert "sign as sdk:" in single.what
     assert brief(judge_thresholds({"root": 2, "targets": 3, "snapshot": 1, "timestamp": 1})) == ("ok", "good")
+
+
+def test_one_person_may_stop_a_release_and_not_say_which_mirrors_there_are() -> None:
+    assert brief(judge_thresholds({"root": 2, "halts": 1, "house": 2})) == ("ok", "good")
+    assert "sign as house:" in judge_thresholds({"root": 2, "halts": 1, "house": 1}).what
+
+
+@pytest.mark.parametrize(
+    ("age", "missing", "comes_to"),
+    [
+        (DAY, 1, ("ok", "good")),
+        (DAY + timedelta(minutes=1), 1, ("warning", "waits-long")),
+        (DAY + timedelta(minutes=1), 0, ("warning", "waits-long")),
+    ],
+)
+def test_what_waits_for_more_than_a_day_is_told(age: timedelta, missing: int, comes_to: tuple[str, str]) -> None:
+    (found,) = judge_waits({"sdk": (NOW - age, missing)}, NOW)
+    assert brief(found) == comes_to
+    if found.severity != "ok":
+        assert ("approve" in found.next) is (missing == 1)
+        assert ("catalogue-timer" in found.next) is (missing == 0)
+
+
+def test_a_timer_that_missed_a_turn_is_told_after_two() -> None:
+    every = timedelta(hours=6)
+    assert brief(judge_timer(NOW - 2 * every, every, NOW)) == ("ok", "good")
+    late = judge_timer(NOW - 2 * every - timedelta(minutes=1), every, NOW)
+    assert brief(late) == ("warning", "no-timer")
+    assert "every 6 hours" in late.what

@@ -27,6 +27,7 @@ from tests.mirror.content.rig import Mirror
 
 RELEASE = "releases/sdk/botocore/1.40.0/any"
 ONE_KEY = ("advice", "one-key")
+NO_TIMER = ("warning", "no-timer")
 
 
 def checked(mirror: Mirror, now: datetime | None = None, *, deep: bool = False) -> list[Finding]:
@@ -325,7 +326,12 @@ def test_every_release_that_is_not_whole_is_named(mirror: Mirror) -> None:
 def test_what_lapses_is_told_of_with_time_to_act(
     mirror: Mirror, later: timedelta, expected: set[tuple[str, str]]
 ) -> None:
-    assert told(mirror, NOW + later) == {ONE_KEY, *expected}
+    assert told(mirror, NOW + later) == {ONE_KEY, NO_TIMER, *expected}
+
+
+def test_a_timer_that_stands_still_is_noticed_long_before_the_timestamp_lapses(mirror: Mirror) -> None:
+    assert told(mirror, NOW + timedelta(hours=11)) == {ONE_KEY}
+    assert told(mirror, NOW + timedelta(hours=13)) == {ONE_KEY, NO_TIMER}
 
 
 def test_a_clock_that_is_behind_is_noticed_by_what_lies_there(mirror: Mirror) -> None:

@@ -1,0 +1,150 @@
+"""The commands `staged`, `approve` and `discard`: two people, each with a key of their own."""
+
+import json
+
+import pytest
+
+from mirror import catalogue
+from tests.mirror.cli.shell import Result, Shell
+from tests.mirror.cli.vendor import approve, person
+
+
+def publish(shell: Shell, name: str, version: str = "1.0") -> Result:
+    return shell.done("publish", "sdk/tool", version, "source", *person(shell, name))
+
+
+def visible(shell: Shell) -> list[str]:
+    """The versions of sdk/tool on offer."""
+    shell.done("catalogue-timer", "--once")
+    loaded = catalogue.load(shell.folder / "data/catalogue")
+    offered = loaded.indexes.get(("sdk", "tool"))
+    return [line.version for line in offered.releases] if offered else []
+
+
+def test_what_one_person_published_waits_and_what_two_signed_is_visible(vendor: Shell) -> None:
+    said = publish(vendor, "alice").out
+    assert "staged: it waits for approval" in said
+    assert "sdk waits for 1 more signature, of bob, carol: spot-mirror approve" in said
+    assert visible(vendor) == []
+    said = approve(vendor, "carol").out
+    assert "new        sdk/tool 1.0 (any): new in stable" in said
+    assert "Signed: targets, sdk." in said
+    assert visible(vendor) == ["1.0"]
+
+
+def test_nobody_approves_what_they_signed(vendor: Shell) -> None:
+    publish(vendor, "alice")
+    for _ in range(2):
+        result = vendor("approve", *person(vendor, "alice"))
+        assert result.code == 8
+        assert "alice has signed this already: now somebody else has to." in result.err
+    assert visible(vendor) == []
+
+
+def test_holders_of_the_root_do_not_sign_releases(vendor: Shell) -> None:
+    publish(vendor, "alice")
+    result = vendor("approve", *person(vendor, "root-1"))
+    assert result.code == 8
+    assert "root-1 does not sign for this: bob, carol may." in result.err
+
+
+def test_the_documents_for_programs(vendor: Shell) -> None:
+    staged = json.loads(vendor.done("staged", "--json").out)
+    assert staged == []
+    publish(vendor, "alice")
+    staged = json.loads(vendor.done("staged", "--json").out)
+    assert [one["role"] for one in staged] == ["targets", "sdk"]
+    assert staged[1] == {
+        "role": "sdk",
+        "version": 1,
+        "changes": [{"kind": "new", "what": "sdk/tool 1.0 (any): new in stable"}],
+        "missing": 1,
+        "signed_by": ["alice"],
+        "may_sign": ["bob", "carol"],
+    }
+    answer = json.loads(approve(vendor, "bob", "--json").out)
+    assert {**answer, "waits": len(answer["waits"])} == {
+        "signed": ["targets", "sdk"],
+        "visible": False,
+        "catalogue_version": None,
+        "waits": 2,
+    }
+
+
+def test_a_dry_run_shows_all_and_signs_nothing(vendor: Shell) -> None:
+    publish(vendor, "alice")
+    before = (vendor.folder / "data/publishing/staged.json").read_bytes()
+    result = approve(vendor, "bob", "--dry-run")
+    assert "sdk/tool 1.0" in result.out
+    assert "Nothing was signed." in result.out
+    assert (vendor.folder / "data/publishing/staged.json").read_bytes() == before
+
+
+def test_a_wrong_passphrase_signs_nothing_and_exits_with_4(vendor: Shell) -> None:
+    publish(vendor, "alice")
+    wrong = vendor.folder / "wrong"
+    wrong.touch(mode=0o600)
+    wrong.write_text("this is not the one\n")
+    result = vendor("approve", "--as", "bob", "--keys", "stick-bob", "--passphrase-file", str(wrong))
+    assert result.code == 4
+    assert json.loads(vendor.done("staged", "--json").out)[1]["signed_by"] == ["alice"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--as", "bob"], "private key of bob is not in"),
+        (["--as", "nobody"], "knows no key 'nobody'"),
+        ([], "No key in"),
+        (["--keys", "source"], "source"),
+    ],
+)
+def test_who_cannot_sign_here_is_told_what_to_do(vendor: Shell, words: list[str], told: str) -> None:
+    publish(vendor, "alice")
+    result = vendor("approve", *words)
+    assert result.code == 8
+    assert told in result.err
+
+
+def test_only_the_named_roles_are_signed(vendor: Shell) -> None:
+    publish(vendor, "alice")
+    assert "Signed: targets." in approve(vendor, "bob", "targets").out
+    missing = {one["role"]: one["missing"] for one in json.loads(vendor.done("staged", "--json").out)}
+    assert missing == {"targets": 0, "sdk": 1}
+
+
+def test_a_pack_that_was_exchanged_since_is_not_signed_for(vendor: Shell) -> None:
+    publish(vendor, "alice")
+    pack = vendor.folder / "data/releases/sdk/tool/1.0/any/pack"
+    pack.write_bytes(b"\0" * pack.stat().st_size)
+    result = vendor("approve", *person(vendor, "bob"))
+    assert result.code == 3
+    assert "must not be signed" in result.err
+
+
+def test_what_is_discarded_leaves_nothing_and_can_be_published_again(vendor: Shell) -> None:
+    publish(vendor, "alice")
+    assert "Forgotten: 2 changes." in vendor.done("discard", "sdk", "targets").out
+    assert vendor.done("staged").out == "Nothing waits for signatures.\n"
+    assert not (vendor.folder / "data/releases/sdk/tool/1.0").exists()
+    publish(vendor, "bob")
+    approve(vendor, "alice")
+    assert visible(vendor) == ["1.0"]
+
+
+def test_what_does_not_wait_cannot_be_discarded(vendor: Shell) -> None:
+    result = vendor("discard", "sdk")
+    assert result.code == 8
+    assert "Nothing waits for sdk (waiting: nothing)." in result.err
+
+
+def test_whoever_adds_to_what_another_staged_does_not_sign_that_unseen(vendor: Shell) -> None:
+    publish(vendor, "alice")
+    publish(vendor, "bob", "1.1")
+    (line,) = [one for one in json.loads(vendor.done("staged", "--json").out) if one["role"] == "sdk"]
+    assert line["signed_by"] == []
+    assert [one["what"] for one in line["changes"]] == [f"sdk/tool {v} (any): new in stable" for v in ("1.0", "1.1")]
+    approve(vendor, "bob")
+    assert visible(vendor) == []
+    approve(vendor, "alice")
+    assert visible(vendor) == ["1.0", "1.1"]

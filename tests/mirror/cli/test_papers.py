@@ -1,0 +1,117 @@
+"""The commands `signing ...`: what is to be signed goes out on a stick, and signatures come back."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.mirror.cli.shell import Shell
+from tests.mirror.cli.vendor import carry, person
+
+
+@pytest.fixture
+def waiting(vendor: Shell) -> Shell:
+    """sdk/tool 1.0 waits for a second person, and is exported."""
+    vendor.done("publish", "sdk/tool", "1.0", "source", *person(vendor, "alice"))
+    vendor.done("signing", "export", "to-sign")
+    return vendor
+
+
+def sign(shell: Shell, name: str, *more: str) -> tuple[int, str, str]:
+    result = shell("signing", "sign", "to-sign", f"signed-{name}", *more, *person(shell, name))
+    return result.code, result.out, result.err
+
+
+def test_the_round_trip_takes_nothing_of_the_mirror_along_but_the_file(
+    waiting: Shell, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    shutil.copy(waiting.folder / "to-sign", elsewhere)
+    shutil.copytree(waiting.folder / "stick-bob", elsewhere / "my-keys")
+    monkeypatch.chdir(elsewhere)
+    said = waiting.done("signing", "sign", "to-sign", "signed", "--passphrase-file", "my-keys/passphrase").out
+    assert "new        sdk/tool 1.0 (any): new in stable" in said
+    assert "Signed by bob." in said
+    monkeypatch.chdir(waiting.folder)
+    said = waiting.done("signing", "import", str(elsewhere / "signed")).out
+    assert said.startswith("Taken: signatures for sdk, targets.")
+    waiting.done("catalogue-timer", "--once")
+    assert "sdk/tool   1.0" in waiting.done("releases").out
+
+
+def test_only_a_catalogue_that_begins_with_the_root_that_was_kept_is_signed(waiting: Shell) -> None:
+    kept = waiting.folder / "data/catalogue/1.root.json"
+    assert sign(waiting, "bob", "--root", str(kept))[0] == 0
+    other = waiting.folder / "other.json"
+    other.write_bytes(kept.read_bytes() + b"\n")
+    code, _, told = sign(waiting, "carol", "--root", str(other))
+    assert code == 8
+    assert "another catalogue" in told
+    assert not (waiting.folder / "signed-carol").exists()
+
+
+def test_whoever_has_nothing_to_sign_is_told(waiting: Shell) -> None:
+    for name in ("alice", "root-1"):
+        code, _, told = sign(waiting, name)
+        assert code == 8
+        assert f"nothing here for {name} to sign" in told
+
+
+def test_signatures_of_what_has_changed_since_are_not_taken(waiting: Shell) -> None:
+    assert sign(waiting, "bob")[0] == 0
+    waiting.done("publish", "sdk/tool", "1.1", "source", *person(waiting, "alice"))
+    result = waiting("signing", "import", "signed-bob")
+    assert result.code == 8
+    found = {one["role"]: one["signed_by"] for one in json.loads(waiting.done("staged", "--json").out)}
+    assert "bob" not in found["sdk"]
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def other_signature(path: Path) -> None:
+    document = json.loads(path.read_bytes())
+    line = document["signatures"]["sdk"]
+    line["signature"] = ("0" if line["signature"][0] != "0" else "1") + line["signature"][1:]
+    path.write_bytes(json.dumps(document, sort_keys=True, separators=(",", ":")).encode() + b"\n")
+
+
+@pytest.mark.parametrize("damage", [cut, other_signature])
+def test_damaged_signatures_are_not_taken(waiting: Shell, damage: object) -> None:
+    assert sign(waiting, "bob")[0] == 0
+    before = waiting.done("staged", "--json").out
+    assert callable(damage)
+    damage(waiting.folder / "signed-bob")
+    result = waiting("signing", "import", "signed-bob")
+    assert result.code == 8, result.err
+    assert waiting.done("staged", "--json").out == before
+
+
+@pytest.mark.parametrize("name", ["to-sign", "nothing"])
+def test_a_file_that_is_not_to_be_signed_is_refused(waiting: Shell, name: str) -> None:
+    if name == "to-sign":
+        cut(waiting.folder / name)
+    result = waiting("signing", "sign", name, "signed", *person(waiting, "bob"))
+    assert result.code == 8
+    assert not (waiting.folder / "signed").exists()
+
+
+def test_an_export_where_nothing_waits_is_refused(vendor: Shell) -> None:
+    result = vendor("signing", "export", "to-sign")
+    assert result.code == 8
+    assert "Nothing waits" in result.err
+
+
+def test_a_wrong_passphrase_exits_with_4(waiting: Shell) -> None:
+    options = ("--keys", "stick-bob", "--passphrase-file", "stick-carol/passphrase")
+    assert waiting("signing", "sign", "to-sign", "signed", *options).code == 4
+
+
+def test_the_same_signatures_again_change_nothing(vendor: Shell) -> None:
+    vendor.done("resign", "--all", "root")
+    carry(vendor, "root-2")
+    before = vendor.done("staged", "--json").out
+    assert vendor.done("signing", "import", "signed-root-2").out.startswith("Taken")
+    assert vendor.done("staged", "--json").out == before
