@@ -27,6 +27,10 @@ class TooMuch(OSError):
     """More bytes came than there can be."""
 
 
+class BrokenOff(OSError):
+    """The other side closed within what has to be whole."""
+
+
 class Patience(msgspec.Struct, frozen=True, kw_only=True):
     """What is borne of a mirror.
 
@@ -89,3 +93,8 @@ class Pace:
             raise TooSlow(f"{self._came} bytes in {self._waited:.0f} seconds")
         self._came = 0
         self._waited = 0.0
+
+    def ended(self) -> None:
+        """The other side has closed. Raises `BrokenOff` within a head; not before its first byte: that is no answer."""
+        if self._came and math.isinf(self._least):
+            raise BrokenOff(f"only {self._came} bytes of its head came")

@@ -22,7 +22,10 @@ class PacedSocket(ssl.SSLSocket):
     pace: Pace | None = None
 
     def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
-        """Read into `buffer`. Raises `TooSlow` if the pace is not kept, `TimeoutError` if nothing came at all."""
+        """Read into `buffer`.
+
+        Raises `TooSlow` if the pace is not kept, `BrokenOff` at an end within a head, `TimeoutError` if nothing came.
+        """
         pace = self.pace
         if pace is None:
             return super().recv_into(buffer, nbytes, flags)
@@ -33,6 +36,8 @@ class PacedSocket(ssl.SSLSocket):
             count = super().recv_into(buffer, nbytes, flags)
         finally:
             pace.took(count, time.monotonic() - begun)
+        if not count:  # http.client would take it for the end of the head, and what came for all of it
+            pace.ended()
         return count
 
 

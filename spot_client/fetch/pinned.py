@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError
 from ca.errors import TlsError
 from ca.tls import check_cipher, check_pinned
 from spot_client.errors import NotReachable, NotTrusted, OutOfDate, SpotError
-from spot_client.fetch.pace import Patience, TooMuch, TooSlow
+from spot_client.fetch.pace import BrokenOff, Patience, TooMuch, TooSlow
 from spot_client.fetch.paced import PacedConnection
 
 _NOT_YET_VALID, _HAS_EXPIRED = 9, 10  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
@@ -92,6 +92,8 @@ def explain(error: HTTPError, where: str) -> SpotError:
             return _explain_certificate(cause, where)
         if isinstance(cause, TooMuch):
             return NotReachable("too-long", f"{where} sent more headers than an answer may have: {cause}.")
+        if isinstance(cause, BrokenOff):
+            return NotReachable("broken-off", f"{where} broke off its answer: {cause}. Trying again later.")
         if isinstance(cause, TooSlow):
             return NotReachable(
                 "too-slow",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spot_client.fetch.pace import MAX_HEAD, Pace, Patience, TooMuch, TooSlow
+from spot_client.fetch.pace import MAX_HEAD, BrokenOff, Pace, Patience, TooMuch, TooSlow
 
 PATIENCE = Patience(gap=30, window=60, rate=100)
 
@@ -37,6 +37,16 @@ def test_a_head_without_an_end_is_given_up_however_fast_it_comes() -> None:
     pace.took(MAX_HEAD, 0)
     with pytest.raises(TooMuch):
         pace.took(1, 0)
+
+
+def test_an_end_within_a_head_is_a_break_and_before_it_or_in_a_body_none_of_its_business() -> None:
+    head, body = PATIENCE.for_head, PATIENCE.for_body
+    head.ended()
+    for pace in (head, body):
+        pace.took(1, 0)
+    with pytest.raises(BrokenOff):
+        head.ended()
+    body.ended()
 
 
 def test_a_thin_line_above_the_least_rate_may_take_hours() -> None:

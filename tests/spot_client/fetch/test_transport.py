@@ -104,6 +104,28 @@ def test_a_body_that_breaks_off_is_never_taken_for_whole(serve: Serve, dial: Dia
     assert isinstance(failure(dial(serve(in_turn(broken)))), NotReachable)
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"HTTP/1.1 2",
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 200 OK\r\nDate: Wed, 21 Oct",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r",
+        b"HTTP/1.1 304 Not Modified\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n",
+    ],
+)
+def test_a_head_that_breaks_off_is_never_taken_for_whole(serve: Serve, dial: Dialler, broken: bytes) -> None:
+    """http.client takes the end of the connection for the end of the head, and then there is no body."""
+    server = serve()
+    server.behave = lambda _: reply(body=b"all of it") if len(server.asked) > 1 else iter([broken])
+    assert dial(server).get("/x", max_bytes=100, unless='"x"').body == b"all of it"
+    assert len(server.asked) == 2
+    error = failure(dial(serve(lambda _: iter([broken]))))
+    assert (type(error), error.reason) == (NotReachable, "broken-off")
+
+
 def test_a_compressed_body_is_not_unpacked(serve: Serve, dial: Dialler) -> None:
     assert (
         dial(serve(lambda _: reply(body=b"\x1f\x8bxx", Content_Encoding="gzip"))).get("/x", max_bytes=10).body

@@ -1,0 +1,102 @@
+"""Killed within a refresh that brings new keys for timestamp, snapshot and targets: the next run goes on, and the keys
+that were replaced are good for nothing once the root that says so is kept."""
+
+import itertools
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from securesystemslib.signer import CryptoSigner
+from tuf.api.metadata import Metadata, Root
+
+from spot_client.errors import NotTrusted
+from spot_client.fetch.catalogue import FULL_EVERY, Catalogue
+from spot_client.fetch.rules import house_rules
+from spot_client.wire.index import target_path
+from spot_client.wire.routes import METADATA_BASE, TARGET_BASE
+from tests.spot_client.killing import killed
+from tests.spot_client.vendor import Line, Vendor
+
+PATH = target_path("sdk", "tool")
+OLD, NEW = b"the index under the old keys", b"the index under the new ones"
+ROLES = ("timestamp", "snapshot", "targets")
+
+Look = Callable[[Path, Vendor], bytes | None]
+
+
+@pytest.fixture(params=[None, FULL_EVERY], ids=["always whole", "asks first"])
+def look(request: pytest.FixtureRequest) -> Look:
+    """A whole run: refresh, then the index, from a mirror that shows what this vendor has."""
+    full_every: timedelta | None = request.param
+
+    def run(folder: Path, vendor: Vendor) -> bytes | None:
+        catalogue = Catalogue(
+            folder,
+            Line(vendor.files),
+            root=vendor.root,
+            metadata_base=METADATA_BASE,
+            target_base=TARGET_BASE,
+            rules=house_rules,
+            full_every=full_every,
+        )
+        catalogue.refresh()
+        return catalogue.target(PATH, max_bytes=100)
+
+    return run
+
+
+def rotate(vendor: Vendor) -> None:
+    """A next root with other keys for all three, and everything signed anew with them."""
+    repository = vendor.repository
+    for role in ROLES:
+        repository.root.revoke_key(repository.signers[role].public_key.keyid, role)
+        repository.signers[role] = CryptoSigner.generate_ed25519()
+        repository.root.add_key(repository.signers[role].public_key, role)
+    repository.root.version += 1
+    repository.write(f"{repository.root.version}.root.json", repository.root, "root")
+    vendor.put_index("sdk/tool", NEW)
+
+
+def newest_root(folder: Path) -> int:
+    return max(Metadata[Root].from_file(str(path)).signed.version for path in (folder / "root_history").iterdir())
+
+
+@pytest.mark.slow
+def test_killed_before_any_change_to_a_file_while_the_keys_are_replaced(tmp_path: Path, look: Look) -> None:
+    vendor, before = Vendor(), Vendor()
+    vendor.put_index("sdk/tool", OLD)
+    before.root, before.files = vendor.root, dict(vendor.files)
+    template, folder = tmp_path / "template", tmp_path / "folder"
+    assert look(template, vendor) == OLD
+    rotate(vendor)
+    reached = set()
+    for step in itertools.count(1):
+        shutil.copytree(template, folder, symlinks=True)
+        was_killed = killed(lambda: look(folder, vendor), folder, step)
+        reached.add(newest_root(folder))
+        stale = Path(shutil.copytree(folder, tmp_path / "stale", symlinks=True))
+        if newest_root(stale) == 1:
+            assert look(stale, before) == OLD
+        else:
+            with pytest.raises(NotTrusted):
+                look(stale, before)
+        assert look(folder, vendor) == NEW
+        settled(folder, vendor)
+        assert look(folder, vendor) == NEW
+        shutil.rmtree(folder)
+        shutil.rmtree(stale)
+        if not was_killed:
+            break
+    assert step > 15
+    assert reached == {1, 2}
+
+
+def settled(folder: Path, vendor: Vendor) -> None:
+    """What lies here is what the mirror shows, all of it."""
+    repository = vendor.repository
+    assert (folder / "root.json").read_bytes() == repository.metadata["2.root.json"]
+    assert (folder / "timestamp.json").read_bytes() == repository.metadata["timestamp.json"]
+    for role, signed in (("snapshot", repository.snapshot), ("targets", repository.targets)):
+        assert (folder / f"{role}.json").read_bytes() == repository.metadata[f"{signed.version}.{role}.json"]
