@@ -52,7 +52,6 @@ def check(session: Session, components: tuple[str, ...], exit_code: bool) -> Non
 @click.argument("component")
 @click.option("--from", "after", metavar="VERSION", help="After this version; else after the one in use.")
 @click.option("--to", "up_to", metavar="VERSION", help="Up to this version; else up to the newest on offer.")
-@source_option
 @clock_option
 @json_option
 @click.pass_obj
