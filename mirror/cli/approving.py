@@ -7,13 +7,14 @@ from typing import Any
 import click
 
 from mirror.cli.options import config_option
-from mirror.cli.output import counted, json_document
+from mirror.cli.output import counted, json_document, rfc3339, utc
 from mirror.cli.progress import progress_bar
 from mirror.cli.signers import say_settled, say_waits, signer_options, signing, waits_document
 from mirror.cli.store import json_option
 from mirror.errors import SigningError
 from mirror.publishing import approve as approving
 from mirror.publishing.approve import Proposal
+from mirror.signing import proposal
 from mirror.signing.ring import Ring
 
 
@@ -24,7 +25,7 @@ def staged(*, as_json: bool, config_path: Path) -> None:
     """List what waits for signatures: what it changes, who has signed, and who may.
 
     \b
-    --json: a list of role, version, changes (kind and what), missing, signed_by, may_sign
+    --json: a list of role, version, until, changes (kind and what), missing, signed_by, may_sign
     """
     using = signing(config_path)
     found = approving.look(using)
@@ -94,7 +95,7 @@ def discard(roles: tuple[str, ...], *, yes: bool, config_path: Path) -> None:
     What clients see is not touched.
     """
     using = signing(config_path)
-    waiting = {one.role for one in approving.look(using)}
+    waiting = set(proposal.read_staged(using.place).statements)
     unknown = [role for role in roles if role not in waiting]
     if unknown:
         known = ", ".join(sorted(waiting)) or "nothing"
@@ -110,7 +111,7 @@ def discard(roles: tuple[str, ...], *, yes: bool, config_path: Path) -> None:
 
 def show(one: Proposal) -> None:
     """Print what the next version of a role changes."""
-    click.echo(f"{one.role}, version {one.version}:")
+    click.echo(f"{one.role}, version {one.version}, until {utc(one.until)}:")
     for difference in one.differences:
         click.echo(f"  {difference.kind:10} {difference.what}")
     if not one.differences:
@@ -119,7 +120,13 @@ def show(one: Proposal) -> None:
 
 def _document(keys: Ring, one: Proposal) -> dict[str, Any]:
     changes = [{"kind": difference.kind, "what": difference.what} for difference in one.differences]
-    return {"role": one.role, "version": one.version, "changes": changes, **waits_document(keys, [one.wait])[0]}
+    return {
+        "role": one.role,
+        "version": one.version,
+        "until": rfc3339(one.until),
+        "changes": changes,
+        **waits_document(keys, [one.wait])[0],
+    }
 
 
 COMMANDS: tuple[click.Command, ...] = (staged, approve, discard)

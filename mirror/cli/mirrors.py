@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from ca.bundle import MirrorPins, mirror_problems
 from ca.errors import TlsError
 from ca.files import read_file
 from ca.misplaced import Guiding
@@ -121,6 +122,9 @@ def _known(using: Signing) -> tuple[OfficialMirror, ...]:
 
 
 def _change(using: Signing, wanted: list[OfficialMirror], sentence: str, *, as_json: bool) -> None:
+    problem = next(mirror_problems([MirrorPins(one.url, one.pins) for one in wanted]), None)
+    if problem is not None:
+        raise PublishError("bad-url", f"Clients would refuse this list: {problem}.")
     settled = changes.mirrors(using, Trust(mirrors=tuple(wanted)))
     tell(using, settled, sentence, trust.ROLE, as_json=as_json)
 

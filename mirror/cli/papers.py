@@ -71,7 +71,7 @@ def sign(
     keys = ring.read(folder, reader(passphrase_file, f"Passphrase of the keys in {folder}"))
     with tempfile.TemporaryDirectory() as scratch:
         carried = papers.unpack(papers.read(file), Path(scratch))
-        if root is not None and (carried.place.catalogue / "1.root.json").read_bytes() != papers.read(root):
+        if root is not None and papers.first_root(carried) != papers.read(root):
             raise SigningError("other-root", f"{file} is of another catalogue than the one that begins with {root}.")
         name = who or _only(keys.held(), folder)
         keys.hear(carried.names)

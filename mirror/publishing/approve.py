@@ -5,14 +5,17 @@ is not there as it was signed for.
 """
 
 from collections.abc import Callable, Collection
+from datetime import datetime
 
 import msgspec
 
 from mirror.catalogue import Chain
 from mirror.errors import BlobFault, Conflict
 from mirror.place import Place
-from mirror.publishing import stored
+from mirror.publishing import journal, stored
+from mirror.publishing.journal import Journal
 from mirror.publishing.tree import Progress
+from mirror.publishing.turn import turn
 from mirror.signing import papers, people, proposal, stage
 from mirror.signing.candidate import Wait, waits
 from mirror.signing.means import Signing
@@ -25,10 +28,11 @@ from spot_client.wire.errors import WireError
 
 
 class Proposal(msgspec.Struct, frozen=True):
-    """The next version of a role: what it changes, and whose signatures it waits for."""
+    """The next version of a role: until when it holds (UTC), what it changes, whose signatures it waits for."""
 
     role: str
     version: int
+    until: datetime
     differences: tuple[Difference, ...]
     wait: Wait
 
@@ -85,13 +89,16 @@ def discard(signing: Signing, only: Collection[str]) -> tuple[str, ...]:
     Raises:
         Busy, SigningError, CatalogueFault: as they say.
     """
-    with changing(signing.place):
-        _, staged = stage.open_staged(signing)
-        gone = staged.drop(frozenset(only))
-        staged.save(signing.place.staged)
-        for change in gone:
-            for key in change.blobs:
-                signing.place.blobs.remove(key)
+    with turn(signing.place):
+        with changing(signing.place):
+            known, staged = stage.open_staged(signing)
+            gone = staged.drop(frozenset(only))
+            blobs = tuple(key for change in gone for key in change.blobs)
+            journal.begin(signing.place, Journal(what=f"The discarding of {', '.join(only)}", blobs=blobs))
+            stage.delegate_no_more(known, staged, only)
+            staged.save(signing.place.staged)
+        for key in blobs:
+            signing.place.blobs.remove(key)
         return tuple(change.what for change in gone)
 
 
@@ -105,10 +112,10 @@ def take(signing: Signing, raw: bytes, progress: Progress) -> tuple[tuple[str, .
     """
     with changing(signing.place):
         known, staged = stage.open_staged(signing)
-        roles = papers.take(raw, known, staged)
-        for one in proposals(signing.place, signing.ring, known, staged, roles):
+        taken = papers.take(raw, known, staged)
+        for one in proposals(signing.place, signing.ring, known, staged, taken):
             _check_stored(signing, one, progress)
-        return roles, stage.settle(signing, known, staged, None)
+        return taken, stage.settle(signing, known, staged, None)
 
 
 def proposals(
@@ -123,6 +130,7 @@ def proposals(
         Proposal(
             role=line.role,
             version=staged.statements[line.role].signed.version,
+            until=staged.statements[line.role].signed.expires,
             differences=tuple(proposal.differences(place, known, staged, line.role, ring)),
             wait=line,
         )

@@ -112,6 +112,14 @@ def unpack(raw: bytes, folder: Path) -> Unpacked:
     return Unpacked(place, known, waiting, paper.names)
 
 
+def first_root(carried: Unpacked) -> bytes | None:
+    """The root that the carried catalogue begins with; None where the first one is only to be signed."""
+    try:
+        return (carried.place.catalogue / "1.root.json").read_bytes()
+    except FileNotFoundError:
+        return None
+
+
 def sign(ring: Ring, name: str, known: Chain | None, waiting: Staged) -> bytes:
     """The signatures of the key `name` on all that it may sign.
 

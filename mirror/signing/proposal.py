@@ -15,7 +15,7 @@ from mirror import catalogue
 from mirror.catalogue import Chain
 from mirror.errors import CatalogueFault, Conflict
 from mirror.place import Place
-from mirror.signing import marks, review, roles
+from mirror.signing import form, marks, review, roles
 from mirror.signing import staged as staging
 from mirror.signing.review import Difference, Holders
 from mirror.signing.ring import Ring
@@ -50,10 +50,12 @@ def differences(
     """What the next version of `role` changes; `ring` knows the names of keys.
 
     Raises:
-        Conflict: reason `changed-release`, or `bad-target`: it leads to what it may not, or to what is not there.
+        Conflict: reason `changed-release`, `bad-statement` (as `form.check`), or `bad-target`: it leads to what it may
+            not, or to what is not there.
     """
     new = staged.statements[role].signed
     old = known.roles.get(role) if known else None
+    form.check(role, new, last=old.version if old else 0, floor=marks.floors(place).versions.get(role, 0))
     if isinstance(new, Root):
         yield from review.of_holders(_top(cast("Root | None", old), ring), _top(new, ring))
         return

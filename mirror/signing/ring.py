@@ -107,8 +107,7 @@ class Ring:
             PassphraseError: the passphrase is missing.
         """
         self._check_new(name)
-        if (self.folder / f"{name}.pem").exists():  # made, and not written down: a run was killed in between
-            (self.folder / f"{name}.pem").unlink()
+        self._set_aside(self.folder / f"{name}.pem")
         made = keys.make(self.folder, name, self._unlock)
         self._add(name, made)
         return made
@@ -126,6 +125,14 @@ class Ring:
         if other is not None:
             raise SigningError("key-exists", f"This key is known already, as {other}: one key has one name.")
         self._add(name, Key(public))
+
+    def _set_aside(self, path: Path) -> None:
+        """A private key that keys.json does not know: a run was killed in between, or keys.json was lost. It stays."""
+        number = 1
+        while (other := path.with_name(f"{path.name}.{number}")).exists():
+            number += 1
+        if path.exists():
+            path.rename(other)
 
     def _check_new(self, name: str) -> None:
         if not ID_PATTERN.fullmatch(name):

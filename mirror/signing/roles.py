@@ -32,7 +32,7 @@ class Keyholders(msgspec.Struct, frozen=True):
     keys: tuple[SSlibKey, ...]
 
 
-def _paths(role: str) -> list[str]:
+def paths(role: str) -> list[str]:
     """What a delegated role may speak of."""
     if role == halts.ROLE:
         return [halts.target_path("*")]
@@ -45,8 +45,15 @@ def delegate(targets: Targets, role: str, holders: Keyholders) -> None:
     """Let `targets` delegate to a role, or change who speaks for it."""
     known = delegated(targets)
     if role not in known:
-        known[role] = DelegatedRole(role, [], 1, True, _paths(role))
+        known[role] = DelegatedRole(role, [], 1, True, paths(role))
     assign(targets, role, holders)
+
+
+def withdraw(targets: Targets, role: str) -> None:
+    """Delegate to a role no more."""
+    for keyid in tuple(delegated(targets)[role].keyids):
+        targets.revoke_key(keyid, role)
+    del delegated(targets)[role]
 
 
 def assign(delegator: Root | Targets, role: str, holders: Keyholders) -> None:

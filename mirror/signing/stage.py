@@ -87,6 +87,26 @@ def next_root(signing: Signing, known: Chain | None, staged: Staged) -> Root:
     return newer
 
 
+def delegate_no_more(known: Chain | None, staged: Staged, only: Collection[str]) -> None:
+    """A product that was only to come is not delegated either: without its statement, targets could not be shown."""
+    waiting = staged.statements.get("targets")
+    if known is None or waiting is None or not isinstance(waiting.signed, Targets):
+        return
+    gone = set(only) & roles.delegated(waiting.signed).keys() - known.products.keys()
+    if not gone:
+        return
+    targets = copy.deepcopy(waiting.signed)
+    for role in gone:
+        roles.withdraw(targets, role)
+    staged.changes = [
+        one for one in staged.changes if one.role != "targets" or one.what not in {f"new: {r}" for r in gone}
+    ]
+    if targets.delegations == known.targets.delegations:
+        staged.drop(frozenset({"targets"}))
+    else:
+        staged.put("targets", targets)
+
+
 def settle(
     signing: Signing, known: Chain | None, staged: Staged, signer: str | None, only: Collection[str] | None = None
 ) -> Settled:

@@ -1,6 +1,7 @@
 """The commands `staged`, `approve` and `discard`: two people, each with a key of their own."""
 
 import json
+import re
 
 import pytest
 
@@ -54,6 +55,7 @@ def test_the_documents_for_programs(vendor: Shell) -> None:
     publish(vendor, "alice")
     staged = json.loads(vendor.done("staged", "--json").out)
     assert [one["role"] for one in staged] == ["targets", "sdk"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", staged[1].pop("until"))
     assert staged[1] == {
         "role": "sdk",
         "version": 1,

@@ -1,0 +1,71 @@
+"""What every statement must be that people are asked to sign, whatever it changes. Pure.
+
+What waits is a file on the mirror's disk: whoever took the mirror over may have written it. So nothing may stand in it
+that whoever approves is not shown: it follows on what is published, delegates to each role no more than its own paths,
+names no key twice, and has no field that is not ours.
+"""
+
+from collections.abc import Iterable
+
+from tuf.api.metadata import Key, Root, Targets
+
+from mirror.errors import Conflict
+from mirror.signing import roles
+from spot_client.wire import names
+from spot_client.wire.errors import BadName
+
+
+def check(role: str, new: Root | Targets, *, last: int, floor: int) -> None:
+    """Refuse a statement that is not of our form.
+
+    Args:
+        last: the version that is published, 0 if none is; floor: the one that a restore has to be signed above.
+
+    Raises:
+        Conflict: reason `bad-statement`.
+    """
+    most = last + 1 if isinstance(new, Root) else max(last, floor) + 1
+    if not last < new.version <= most:
+        raise _bad(role, f"has the version {new.version}, where {most} would follow")
+    if new.unrecognized_fields:
+        raise _bad(role, f"has a field of its own, {min(new.unrecognized_fields)[:80]!r}")
+    if isinstance(new, Root):
+        _check_keys(role, new.keys.values())
+        for name, line in new.roles.items():
+            _check_threshold(role, name, line.threshold, line.keyids)
+        if not new.consistent_snapshot:
+            raise _bad(role, "would have files without versions in their names")
+    elif role == "targets":
+        _check_delegations(new)
+    elif new.delegations is not None:
+        raise _bad(role, "delegates to others")
+
+
+def _check_delegations(targets: Targets) -> None:
+    if targets.delegations is None or targets.delegations.roles is None:
+        raise _bad("targets", "delegates nothing")
+    _check_keys("targets", targets.delegations.keys.values())
+    for name, line in targets.delegations.roles.items():
+        try:
+            _ = name in roles.OWN_ROLES or names.check_product(name)
+        except BadName as error:
+            raise _bad("targets", f"has a role that is none of ours. {error}") from error
+        _check_threshold("targets", name, line.threshold, line.keyids)
+        usual = line.terminating and line.path_hash_prefixes is None and not line.unrecognized_fields
+        if not usual or line.paths not in (roles.paths(name), roles.paths(name)[:1]):
+            raise _bad("targets", f"lets {name} speak of more than its own")
+
+
+def _check_keys(role: str, keys: Iterable[Key]) -> None:
+    public = [key.keyval.get("public") for key in keys]
+    if len(public) != len(set(public)):
+        raise _bad(role, "names one key twice")
+
+
+def _check_threshold(role: str, name: str, threshold: int, keyids: list[str]) -> None:
+    if not 1 <= threshold <= len(set(keyids)):
+        raise _bad(role, f"asks for {threshold} of {len(set(keyids))} signatures for {name}")
+
+
+def _bad(role: str, what: str) -> Conflict:
+    return Conflict("bad-statement", f"What waits for {role} {what}: it must not be signed. 'discard' forgets it.")

@@ -1,0 +1,122 @@
+"""What waits may have been written by whoever took the mirror over: nothing is signed that is not shown."""
+
+import copy
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from securesystemslib.signer import CryptoSigner
+from tuf.api.metadata import DelegatedRole, Delegations, Root, Targets
+
+from mirror.errors import Conflict
+from mirror.signing import form, roles, statements
+from mirror.signing.roles import OWN_ROLES, TOP_ROLES, Keyholders
+from mirror.signing.terms import Terms
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+KEYS = tuple(CryptoSigner.generate_ed25519().public_key for _ in range(3))
+HOLDERS = Keyholders(2, KEYS)
+
+
+def first() -> tuple[Root, Targets]:
+    made = statements.first(dict.fromkeys((*TOP_ROLES, *OWN_ROLES), HOLDERS), Terms(), NOW)
+    root, targets = made["root"], made["targets"]
+    assert isinstance(root, Root)
+    assert isinstance(targets, Targets)
+    roles.delegate(targets, "sdk", HOLDERS)
+    return root, targets
+
+
+def reason(role: str, signed: Root | Targets, *, last: int = 0, floor: int = 0) -> str:
+    with pytest.raises(Conflict) as error:
+        form.check(role, signed, last=last, floor=floor)
+    assert "discard" in str(error.value)
+    return error.value.reason
+
+
+def test_what_the_house_makes_is_of_its_form() -> None:
+    root, targets = first()
+    form.check("root", root, last=0, floor=0)
+    form.check("targets", targets, last=0, floor=0)
+    form.check("sdk", Targets(version=1, expires=NOW), last=0, floor=0)
+
+
+@pytest.mark.parametrize(("version", "last", "floor"), [(1, 1, 0), (3, 1, 0), (2**31, 1, 0), (9, 1, 7), (1, 1, 7)])
+def test_a_version_follows_on_the_published_one_or_on_the_mark(version: int, last: int, floor: int) -> None:
+    assert reason("sdk", Targets(version=version, expires=NOW), last=last, floor=floor) == "bad-statement"
+    root, _ = first()
+    root.version = version
+    assert reason("root", root, last=last, floor=floor) == "bad-statement"
+
+
+@pytest.mark.parametrize("version", [2, 7, 8])
+def test_after_a_restore_it_may_stand_above_the_mark(version: int) -> None:
+    form.check("sdk", Targets(version=version, expires=NOW), last=1, floor=7)
+
+
+def twice(targets: Targets) -> None:
+    assert targets.delegations is not None
+    key = copy.deepcopy(KEYS[0])
+    key.keyid = "0" * 64
+    targets.delegations.keys[key.keyid] = key
+    assert targets.delegations.roles is not None
+    targets.delegations.roles["sdk"].keyids.append(key.keyid)
+
+
+def role_of(targets: Targets, name: str = "sdk") -> DelegatedRole:
+    return roles.delegated(targets)[name]
+
+
+def threshold(targets: Targets) -> None:
+    role_of(targets).threshold = 0
+
+
+def wide(targets: Targets) -> None:
+    role_of(targets).paths = ["*/*/index.json.zst"]
+
+
+def open_ended(targets: Targets) -> None:
+    role_of(targets).terminating = False
+
+
+def hashed(targets: Targets) -> None:
+    role_of(targets).paths, role_of(targets).path_hash_prefixes = None, [""]
+
+
+def named(targets: Targets) -> None:
+    found = roles.delegated(targets)
+    found["Root"] = DelegatedRole("Root", list(role_of(targets).keyids), 1, True, ["Root/*"])
+
+
+def field(targets: Targets) -> None:
+    targets.unrecognized_fields["x-spot-offline"] = True
+
+
+def none(targets: Targets) -> None:
+    targets.delegations = None
+
+
+@pytest.mark.parametrize("spoil", [twice, threshold, wide, open_ended, hashed, named, field, none])
+def test_targets_that_let_somebody_do_more_are_refused(spoil: Callable[[Targets], None]) -> None:
+    _, targets = first()
+    spoil(targets)
+    assert reason("targets", targets) == "bad-statement"
+
+
+def test_a_root_with_a_threshold_that_cannot_hold_or_a_key_twice_is_refused() -> None:
+    for number in (0, 4):
+        root, _ = first()
+        root.roles["timestamp"].threshold = number
+        assert reason("root", root) == "bad-statement"
+    root, _ = first()
+    key = copy.deepcopy(KEYS[0])
+    key.keyid = "0" * 64
+    root.keys[key.keyid] = key
+    assert reason("root", root) == "bad-statement"
+    root, _ = first()
+    root.consistent_snapshot = False
+    assert reason("root", root) == "bad-statement"
+
+
+def test_a_product_hands_nothing_on() -> None:
+    assert reason("sdk", Targets(version=1, expires=NOW, delegations=Delegations({}, {}))) == "bad-statement"
