@@ -142,9 +142,10 @@ def _pin(url: str, path: Path) -> str:
 def _host(url: str) -> str | None:
     try:
         parts = urlsplit(url)
-        return parts.hostname if parts.port != 0 else None
+        port = parts.port
     except ValueError:  # no URL, or a port that cannot be
         return None
+    return parts.hostname if port != 0 else None
 
 
 COMMANDS: tuple[click.Command, ...] = (mirrors,)

@@ -19,12 +19,17 @@ def free_port() -> int:
         return port
 
 
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @contextmanager
 def serving(world: World) -> Iterator[None]:
     process = world.start("spot-mirror", "serve")
     try:
         deadline = time.monotonic() + 30
-        while socket.socket().connect_ex(("127.0.0.1", world.port)):
+        while not listens(world.port):
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline
             time.sleep(0.1)
@@ -59,12 +64,13 @@ def world(tmp_path: Path) -> World:
     release(world, "1.0")
     world.succeed("spot-mirror", "customer", "add", "acme")
     world.succeed("spot-mirror", "licence", "grant", "acme", "sdk", "--installations", "5")
-    world.succeed("spot-mirror", "backup", "bak")
-    release(world, "1.1")
     root = ("--catalogue-root", "data/catalogue/1.root.json")
     world.succeed("spot-ca", "bundle", "acme", "--mirror", f"{world.url}=ca/issued/mirror.crt", *root, "--out", "it")
     with serving(world):
         world.succeed("spot", "--root", "acme", "enrol", "it")
+        world.succeed("spot-mirror", "backup", "bak")
+        release(world, "1.1")
+        time.sleep(2)  # the mirror looks for a new catalogue every second
         world.succeed("spot", "--root", "acme", "install", "sdk/tool")
     return world
 
