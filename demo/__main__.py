@@ -243,7 +243,6 @@ def ask(context: ssl.SSLContext, path: str) -> tuple[str, str]:
     return (head.split()[1].decode(), body.decode()) if head else ("nothing read", "")
 
 
-
 def _check_ports() -> None:
     for port in (PORT, OTHER_PORT):
         with socket.socket() as probe:

@@ -101,7 +101,7 @@ def read(folder: Path) -> Backup:
         try:
             there = blobs.length(key)
         except BlobFault as error:
-            raise BackupError("damaged", f"The backup is not whole: {error}") from error
+            raise BackupError("damaged", f"The backup is not whole, {key} is missing: use another backup.") from error
         if there != length:
             raise BackupError("damaged", f"{folder / key} has {there} bytes instead of {length}: use another backup.")
     return found

@@ -131,7 +131,7 @@ def _change(using: Signing, wanted: list[OfficialMirror], sentence: str, *, as_j
 
 def _pin(url: str, path: Path) -> str:
     """A certificate that clients may pin for a mirror. Raises TlsError, PublishError."""
-    host = urlsplit(url).hostname
+    host = _host(url)
     if host is None or not url.startswith("https://"):
         raise PublishError("bad-url", f"{url!r} is not the URL of a mirror: write https://HOST or https://HOST:PORT.")
     raw = read_file(path, max_bytes=MAX_PINS, refusal=TlsError)
@@ -141,6 +141,15 @@ def _pin(url: str, path: Path) -> str:
     if not names_host(pins[0], host):
         raise TlsError("wrong-host", f"The certificate in {path} is not for {host}: clients would refuse it.")
     return raw.decode()
+
+
+def _host(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # no URL, or a port that cannot be
+        return None
+    return parts.hostname if port != 0 else None
 
 
 COMMANDS: tuple[click.Command, ...] = (mirrors,)
