@@ -371,7 +371,7 @@ def put_with(vendor: Vendor, *digests: str) -> None:
 
 
 def test_of_several_digests_the_name_of_a_target_has_the_sha256(folder: Path, vendor: Vendor) -> None:
-    put_with(vendor, "sha512", "sha256")
+    put_with(vendor, "sha224", "sha256")
     assert open_alone(folder, vendor).target(PATH, max_bytes=1000) == FIRST
 
 
@@ -439,6 +439,24 @@ def test_a_root_that_the_last_one_signed_takes_its_place_for_good(fresh: Open, v
     line.asked.clear()
     assert read(fresh) == FIRST
     assert f"{METADATA_BASE}2.root.json" not in line.asked
+
+
+def test_without_a_root_the_newest_that_lies_here_counts_though_the_link_to_it_is_gone(
+    fresh: Open, vendor: Vendor, folder: Path, line: Line
+) -> None:
+    def alone() -> Catalogue:
+        return Catalogue(folder, line, root=None, metadata_base=METADATA_BASE, target_base=TARGET_BASE)
+
+    with pytest.raises(FileNotFoundError):
+        alone()
+    for version in range(2, 11):  # of which 9 is not the newest
+        rotate(vendor, "root", version=version)
+    read(fresh)
+    (folder / "root.json").unlink()
+    (folder / "root_history" / "11.root.json.part").touch()
+    line.asked.clear()
+    alone().refresh()
+    assert line.asked[0] == f"{METADATA_BASE}11.root.json"
 
 
 @pytest.mark.parametrize("signers", [(), ("targets",), ("timestamp",)])
