@@ -166,8 +166,15 @@ class Catalogue:
 
     def _open(self) -> Updater:
         folder, (base, _) = str(self._folder), self._bases
+        root = self._newest_root() if self._root is None else self._root
         with self._explained():
-            return Updater(folder, base, fetcher=self._asking, config=_CONFIG, bootstrap=self._root)
+            return Updater(folder, base, fetcher=self._asking, config=_CONFIG, bootstrap=root)
+
+    def _newest_root(self) -> bytes:
+        """The newest that was verified here. root.json leads to it, but is gone for a moment while it is changed."""
+        history = self._folder / "root_history"
+        newest = max((int(path.name.partition(".")[0]) for path in history.glob("*.root.json")), default=1)
+        return (history / f"{newest}.root.json").read_bytes()
 
     def _refresh(self, timestamp: bytes | None, *, full: bool = True) -> None:
         """With the timestamp that was fetched already, if any; if not `full`, without a look for a newer root."""

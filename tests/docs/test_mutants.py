@@ -21,7 +21,7 @@ def test_each_survivor_has_a_reason_and_changes_a_line_that_is_there() -> None:
 def test_the_files_are_there_and_have_tests() -> None:
     for file, tests in FILES.items():
         assert (ROOT / file).is_file()
-        assert list(ROOT.glob(tests))
+        assert all(list(ROOT.glob(pattern)) for pattern in tests)
         assert f"`{file}`" in TEXT
 
 

@@ -21,10 +21,15 @@ from tests.docs.pages import ROOT
 from tests.mutants.page import PAGE, Mutant, accepted, plain
 
 FILES: Final = {
-    "spot_client/decide/choose.py": "tests/spot_client/decide/test_choose*.py",
-    "spot_client/decide/plan.py": "tests/spot_client/decide/test_plan*.py",
-    "mirror/content/policy.py": "tests/mirror/content/test_policy*.py",
-    "spot_client/fetch/catalogue.py": "tests/spot_client/fetch/test_[cpr]*.py",
+    "spot_client/decide/choose.py": (
+        "tests/spot_client/decide/test_choose*.py",
+        "tests/spot_client/decide/test_site.py",
+    ),
+    "spot_client/decide/plan.py": ("tests/spot_client/decide/test_plan*.py",),
+    "mirror/content/policy.py": ("tests/mirror/content/test_policy*.py",),
+    "spot_client/fetch/catalogue.py": tuple(
+        f"tests/spot_client/fetch/test_{name}.py" for name in ("catalogue", "plain", "poll", "rules")
+    ),
 }
 """The files, and the tests that hold each to its word."""
 
@@ -40,7 +45,7 @@ _NOTICED = {"killed", "timeout", "caught by type check"}  # a test that never en
 
 def survivors(file: str) -> Iterator[Mutant]:
     """The changes of a file that no test notices. Raises ValueError: mutmut could not run."""
-    tests = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(FILES[file]))
+    tests = sorted(str(path.relative_to(ROOT)) for pattern in FILES[file] for path in ROOT.glob(pattern))
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         for name in ("ca", "mirror", "spot_client", "tests"):

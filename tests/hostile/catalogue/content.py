@@ -147,6 +147,16 @@ def truncated_block(stage: Stage) -> Iterator[None]:
     yield
 
 
+@attack(
+    BYTES, "A timestamp whose answer breaks off within its head, every time.", guard=guards.WHOLE_HEAD,
+    stopped="broken-off",
+)  # fmt: skip
+def truncated_head(stage: Stage) -> Iterator[None]:
+    """Taken for the whole head, it would be an empty timestamp."""
+    stage.say(TIMESTAMP, lambda _: b"HTTP/1.1 200 OK\r\nConnection: close\r\n")
+    yield
+
+
 @attack(REDIRECT, "A redirect to another path of the mirror.", guard=guards.NEVER_REDIRECTED, stopped="http-302")
 def redirect(stage: Stage) -> Iterator[None]:
     stage.shown = {**stage.vendor.files, "/catalogue/moved": _served(stage, TIMESTAMP)}

@@ -180,6 +180,9 @@ CLOCK: Final = Guard(
 MIN_RATE: Final = Guard(
     "spot_client/fetch/pace.py", "Pace.took", ("        if 0 < self._came < self._least:\n", "        if False:\n")
 )
+WHOLE_HEAD: Final = Guard(
+    "spot_client/fetch/paced.py", "PacedSocket.recv_into", ("            pace.ended()\n", "            pass\n")
+)
 BODY_SIZE: Final = Guard(_TRANSPORT, "Mirror._read", ("        if len(raw) > max_bytes:\n", "        if False:\n"))
 RANGE_SIZE: Final = Guard(_TRANSPORT, "Mirror.stream", ("response.read1(min(CHUNK, left))", "response.read1(CHUNK)"))
 RANGE_END: Final = Guard(

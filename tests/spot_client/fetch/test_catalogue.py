@@ -1,16 +1,17 @@
 """The catalogue through a repository in memory, signed with python-tuf: what is believed, and what never is."""
 
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from securesystemslib.signer import CryptoSigner, SSlibKey
-from tuf.api.metadata import DelegatedRole, Delegations
+from tuf.api.metadata import DelegatedRole, Delegations, TargetFile
 
 from spot_client.errors import NotLicensed, NotReachable, NotTrusted, OutOfDate, Refused
 from spot_client.fetch.catalogue import Catalogue
-from spot_client.fetch.rules import house_rules
+from spot_client.fetch.rules import Rules, house_rules
 from spot_client.wire.routes import METADATA_BASE, TARGET_BASE
 from tests.spot_client.vendor import DAY, Line, Vendor, not_licensed
 
@@ -91,6 +92,14 @@ def test_what_was_verified_is_kept_for_its_owner_only_and_is_asked_for_once(
     assert line.asked == [f"{METADATA_BASE}2.root.json", TIMESTAMP]
 
 
+def test_that_a_target_is_kept_here_is_told_on_request(fresh: Open, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "spot_client.fetch.catalogue")
+    read(fresh)
+    assert caplog.messages == []
+    read(fresh)
+    assert caplog.messages == [f"{PATH}: unchanged, kept here"]
+
+
 def test_a_kept_target_is_verified_again_and_a_damaged_one_fetched_anew(
     fresh: Open, folder: Path, line: Line, vendor: Vendor
 ) -> None:
@@ -131,6 +140,15 @@ def test_an_expired_root_is_told_as_such(fresh: Open, vendor: Vendor) -> None:
     with pytest.raises(OutOfDate) as failed:
         read(fresh)
     assert "The role root of the signed catalogue expired on " in str(failed.value)
+
+
+def test_a_first_root_that_has_expired_and_has_no_successor_is_told_as_such(fresh: Open, vendor: Vendor) -> None:
+    since = vendor.repository.root.expires = datetime.now(UTC).replace(microsecond=0) - DAY
+    vendor.repository.write("1.root.json", vendor.repository.root, "root")
+    vendor.root = vendor.repository.metadata["1.root.json"]
+    with pytest.raises(OutOfDate) as failed:
+        read(fresh)
+    assert f"The role root of the signed catalogue expired on {since:%Y-%m-%d %H:%M} UTC" in str(failed.value)
 
 
 def test_an_expired_product_is_out_of_date_and_the_others_go_on(fresh: Open, vendor: Vendor) -> None:
@@ -216,7 +234,8 @@ def test_a_set_for_machines_without_a_network_is_not_taken_from_a_mirror(
     vendor.repository.timestamp.unrecognized_fields["x-spot-offline"] = said
     vendor.repository.sign()
     vendor.lay_out()
-    distrust(fresh, "offline-set")
+    told = distrust(fresh, "offline-set")
+    assert told == ("The mirror shows a catalogue that was made for machines without a network. Tell your vendor.")
     assert not (folder / "timestamp.json").exists()
 
 
@@ -230,6 +249,7 @@ def test_what_a_mirror_serves_is_not_taken_for_a_set_without_a_network(
     with pytest.raises(NotTrusted) as failed:
         open_offline(folder, line, vendor).refresh()
     assert failed.value.reason == "not-an-offline-set"
+    assert str(failed.value) == "This is not a set that was made for machines without a network."
     assert not (folder / "timestamp.json").exists()
 
 
@@ -334,8 +354,46 @@ def test_a_target_that_is_longer_than_was_signed_is_not_read(fresh: Open, vendor
 
 
 def test_a_target_longer_than_the_caller_takes_is_not_asked_for(fresh: Open, vendor: Vendor, line: Line) -> None:
-    distrust(fresh, max_bytes=len(FIRST) - 1)
+    told = distrust(fresh, max_bytes=len(FIRST) - 1)
+    assert told == f"The catalogue lists {PATH} in a way that SPOT does not accept."
     assert target_file(vendor) not in line.asked
+    assert read(fresh, max_bytes=len(FIRST)) == FIRST
+
+
+def put_with(vendor: Vendor, *digests: str) -> None:
+    """Sign for the first index by these digests, and lay it out under the last one's name alone."""
+    target = TargetFile.from_data(PATH, FIRST, list(digests))
+    vendor.repository.products["sdk"].targets[PATH] = target
+    vendor.repository.sign()
+    vendor.lay_out()
+    vendor.files = {path: raw for path, raw in vendor.files.items() if not path.startswith(TARGET_BASE)}
+    vendor.files[f"{TARGET_BASE}{target.get_prefixed_paths()[-1]}"] = FIRST
+
+
+def test_of_several_digests_the_name_of_a_target_has_the_sha256(folder: Path, vendor: Vendor) -> None:
+    put_with(vendor, "sha224", "sha256")
+    assert open_alone(folder, vendor).target(PATH, max_bytes=1000) == FIRST
+
+
+def test_without_rules_another_digest_will_do_and_with_them_it_will_not(folder: Path, vendor: Vendor) -> None:
+    put_with(vendor, "sha512")
+    assert open_alone(folder, vendor).target(PATH, max_bytes=1000) == FIRST
+    with pytest.raises(NotTrusted) as failed:
+        open_alone(folder, vendor, house_rules).target(PATH, max_bytes=1000)
+    assert failed.value.reason == "bad-metadata"
+
+
+def open_alone(folder: Path, vendor: Vendor, rules: Rules | None = None) -> Catalogue:
+    catalogue = Catalogue(
+        folder,
+        Line(vendor.files),
+        root=vendor.root,
+        metadata_base=METADATA_BASE,
+        target_base=TARGET_BASE,
+        rules=rules,
+    )
+    catalogue.refresh()
+    return catalogue
 
 
 def test_a_product_without_licence_is_refused_as_such(fresh: Open, line: Line) -> None:
@@ -381,6 +439,24 @@ def test_a_root_that_the_last_one_signed_takes_its_place_for_good(fresh: Open, v
     line.asked.clear()
     assert read(fresh) == FIRST
     assert f"{METADATA_BASE}2.root.json" not in line.asked
+
+
+def test_without_a_root_the_newest_that_lies_here_counts_though_the_link_to_it_is_gone(
+    fresh: Open, vendor: Vendor, folder: Path, line: Line
+) -> None:
+    def alone() -> Catalogue:
+        return Catalogue(folder, line, root=None, metadata_base=METADATA_BASE, target_base=TARGET_BASE)
+
+    with pytest.raises(FileNotFoundError):
+        alone()
+    for version in range(2, 11):  # of which 9 is not the newest
+        rotate(vendor, "root", version=version)
+    read(fresh)
+    (folder / "root.json").unlink()
+    (folder / "root_history" / "11.root.json.part").touch()
+    line.asked.clear()
+    alone().refresh()
+    assert line.asked[0] == f"{METADATA_BASE}11.root.json"
 
 
 @pytest.mark.parametrize("signers", [(), ("targets",), ("timestamp",)])
@@ -462,4 +538,11 @@ def test_a_role_that_may_not_speak_of_components_lists_none(fresh: Open, vendor:
     assert delegations.roles is not None
     delegations.roles["sdk"].paths = ["sdk/*/deltas.json.zst"]
     vendor.put_index("sdk/abc", FIRST)
+    assert listing(fresh) == ()
+
+
+def test_a_catalogue_that_delegates_to_nobody_lists_nothing(fresh: Open, vendor: Vendor) -> None:
+    vendor.repository.targets.delegations = None
+    vendor.repository.sign()
+    vendor.lay_out()
     assert listing(fresh) == ()

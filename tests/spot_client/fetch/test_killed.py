@@ -24,18 +24,21 @@ OLD, NEW = b"the index under the old keys", b"the index under the new ones"
 ROLES = ("timestamp", "snapshot", "targets")
 
 Look = Callable[[Path, Vendor], bytes | None]
+WAYS = {"always whole": (None, True), "asks first": (FULL_EVERY, True), "used alone": (None, False)}
+"""How long after a whole refresh it first asks for news; whether each run brings the first root."""
 
 
-@pytest.fixture(params=[None, FULL_EVERY], ids=["always whole", "asks first"])
+@pytest.fixture(params=WAYS)
 def look(request: pytest.FixtureRequest) -> Look:
     """A whole run: refresh, then the index, from a mirror that shows what this vendor has."""
-    full_every: timedelta | None = request.param
+    full_every: timedelta | None
+    full_every, with_root = WAYS[request.param]
 
     def run(folder: Path, vendor: Vendor) -> bytes | None:
         catalogue = Catalogue(
             folder,
             Line(vendor.files),
-            root=vendor.root,
+            root=vendor.root if with_root or not folder.exists() else None,
             metadata_base=METADATA_BASE,
             target_base=TARGET_BASE,
             rules=house_rules,

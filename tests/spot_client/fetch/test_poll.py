@@ -1,5 +1,6 @@
 """What a look at the catalogue costs, over real connections; and how far a mirror gets that says nothing is new."""
 
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -55,7 +56,7 @@ def transport(server: Server, dial: Dialler) -> Transport:
 def poll(tmp_path: Path, vendor: Vendor, server: Server, transport: Transport) -> Poll:
     """A look, as a run of SPOT makes it; `server.asked` then has what this one asked for."""
 
-    def look() -> Catalogue:
+    def look(at: datetime | None = None) -> Catalogue:
         server.asked.clear()
         catalogue = Catalogue(
             tmp_path / "catalogue",
@@ -65,6 +66,7 @@ def poll(tmp_path: Path, vendor: Vendor, server: Server, transport: Transport) -
             target_base=TARGET_BASE,
             rules=house_rules,
             full_every=FULL_EVERY,
+            now=lambda: at or datetime.now(UTC),
         )
         catalogue.refresh()
         return catalogue
@@ -176,6 +178,31 @@ def test_an_expired_snapshot_is_not_passed_over_because_the_timestamp_is_the_sam
     assert "The role snapshot" in str(failed.value)
 
 
+def test_the_day_of_a_whole_look_has_its_first_moment_and_not_its_last(poll: Poll, server: Server) -> None:
+    begin = datetime.now(UTC).replace(microsecond=0)
+    poll(begin)
+    for at in (begin, begin + FULL_EVERY - timedelta(microseconds=1)):
+        poll(at)
+        assert asked(server) == ["timestamp.json"]
+    for at in (begin + FULL_EVERY, begin - timedelta(microseconds=1)):
+        poll(at)
+        assert asked(server)[0] == "2.root.json"
+        poll(begin)
+
+
+def test_a_timestamp_that_has_expired_by_the_clock_of_the_run_is_not_asked_about(
+    poll: Poll, server: Server, vendor: Vendor
+) -> None:
+    end = vendor.repository.timestamp.expires = datetime.now(UTC).replace(microsecond=0) + 3 * HOUR
+    vendor.repository.sign()
+    vendor.lay_out()
+    poll()
+    poll(end - timedelta(seconds=1))
+    assert "if-none-match" in server.asked[0].headers
+    poll(end)
+    assert all("if-none-match" not in one.headers for one in server.asked)
+
+
 @pytest.mark.parametrize("role", ["timestamp", "snapshot", "targets"])
 def test_what_was_damaged_here_is_fetched_again_though_nothing_is_new(
     poll: Poll, tmp_path: Path, server: Server, role: str
@@ -187,8 +214,9 @@ def test_what_was_damaged_here_is_fetched_again_though_nothing_is_new(
 
 
 def test_a_timestamp_that_was_changed_here_is_found_out_though_the_mirror_says_it_is_the_same(
-    poll: Poll, tmp_path: Path, server: Server, vendor: Vendor
+    poll: Poll, tmp_path: Path, server: Server, vendor: Vendor, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.DEBUG, "spot_client.fetch.catalogue")
     poll()
     kept = tmp_path / "catalogue" / "timestamp.json"
     kept.write_bytes(kept.read_bytes().replace(b'"2027', b'"2037').replace(b'"2026', b'"2036'))
@@ -196,6 +224,9 @@ def test_a_timestamp_that_was_changed_here_is_found_out_though_the_mirror_says_i
     server.behave = lambda one: reply("304 Not Modified") if "if-none-match" in one.headers else honest(one)
     poll()
     assert kept.read_bytes() == vendor.files[TIMESTAMP]
+    assert [said.partition(": The mirror's catalogue is not")[0] for said in caplog.messages] == [
+        "what lies here is not enough"
+    ]
 
 
 def test_a_root_that_came_with_a_new_timestamp_is_followed(poll: Poll, server: Server, vendor: Vendor) -> None:
