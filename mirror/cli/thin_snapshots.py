@@ -12,6 +12,7 @@ from ca.misplaced import Guiding
 from mirror.cli.fleet_export import export
 from mirror.cli.options import config_option
 from mirror.cli.output import json_document, rfc3339, table, utc, utc_and_age
+from mirror.cli.stopped import stopped
 from mirror.cli.store import check_customer, customer_filter, json_option, records
 from mirror.errors import NotThere, RecordsError
 from mirror.records.protocol import Installation, Records, ThinSnapshot
@@ -235,5 +236,6 @@ def _change_as_json(change: fleet.Change) -> dict[str, object]:
 
 
 thin_snapshots.add_command(export)
+thin_snapshots.add_command(stopped)
 
 COMMANDS = (thin_snapshots,)

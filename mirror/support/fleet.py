@@ -1,7 +1,7 @@
 """Thin snapshots compared and counted: what changed, what was there when, how many use a product. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 
@@ -9,6 +9,8 @@ import msgspec
 
 from mirror.records.protocol import Installation, ThinSnapshot
 from spot_client.wire import names
+from spot_client.wire.halts import Halts
+from spot_client.wire.index import Index
 
 
 class Kind(Enum):
@@ -70,3 +72,48 @@ def _kind(old: str | None, new: str | None) -> Kind:
     if before == after:
         return Kind.RESPELLED
     return Kind.UP if before < after else Kind.DOWN
+
+
+class Stopped(msgspec.Struct, frozen=True):
+    """A version that was withdrawn or halted, for which `platforms`; `everywhere`: for all that it was offered for."""
+
+    kind: str
+    since: str
+    reason: str
+    platforms: tuple[str, ...]
+    everywhere: bool
+
+
+def still_have(
+    newest: Iterable[ThinSnapshot], stopped: Mapping[tuple[str, str], Stopped]
+) -> Iterator[tuple[ThinSnapshot, str, Stopped]]:
+    """Which installations have a version that was stopped, by component; `stopped` by (component, version).
+
+    A thin snapshot names no platform: unless a version was stopped everywhere, an installation only may have it.
+    """
+    for line in newest:
+        for component, version in sorted(line.components.items()):
+            found = stopped.get((component, version))
+            if found is not None:
+                yield line, component, found
+
+
+def stops(indexes: Iterable[Index], halts: Mapping[str, Halts]) -> dict[tuple[str, str], Stopped]:
+    """Every version that is withdrawn or halted, by (component, version); withdrawn outweighs halted."""
+    found: dict[tuple[str, str], Stopped] = {}
+    for index in indexes:
+        ref = f"{index.product}/{index.component}"
+        halted = halts[index.product].halts if index.product in halts else ()
+        for version in {stone.version for stone in index.tombstones} | {one.version for one in halted}:
+            stones = [stone for stone in index.tombstones if stone.version == version]
+            held = [one for one in halted if (one.component, one.version) == (index.component, version)]
+            left = {line.platform for line in index.releases if line.version == version}
+            if stones:
+                platforms = tuple(stone.platform for stone in stones)
+                last = stones[-1]
+                found[ref, version] = Stopped("withdrawn", last.withdrawn, last.reason, platforms, not left)
+            elif held:
+                platforms = tuple(one.platform for one in held)
+                everywhere = left <= set(platforms)
+                found[ref, version] = Stopped("halted", held[-1].since, held[-1].reason, platforms, everywhere)
+    return found
