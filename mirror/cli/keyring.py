@@ -1,5 +1,6 @@
 """The commands `keys ...`: who signs, and what to do when a key is lost or stolen."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from mirror.cli.store import json_option
 from mirror.signing import holders, ring
 from mirror.signing.draft import Draft
 from mirror.signing.keys import public_line, read_public
+from mirror.signing.means import Signing
 from mirror.signing.ring import Ring
 from mirror.signing.switch import changing
 
@@ -120,17 +122,29 @@ def replace(*, old: str, new: str, as_json: bool, config_path: Path, **signer: A
       waits (a list of role, missing, signed_by, may_sign)
     """
     using = signing(config_path, **signer)
-
-    def online() -> dict[str, str]:
-        there = using.online or online_ring(config.load(config_path), signer["passphrase_file"])
-        found = holders.next_names(there)
-        for name in found.values():
-            made = there.create(name)
-            using.ring.add(name, made.public)
-        return found
-
+    online = partial(_next_online, using, config_path, signer["passphrase_file"])
     settled = holders.replace(using, old, new, online)
     tell(using, settled, f"{new} is in place of {old}.", as_json=as_json)
+
+
+@keys.command("rotate", short_help="Make new keys for snapshot and timestamp.")
+@signer_options
+@json_option
+@config_option
+def rotate(*, as_json: bool, config_path: Path, **signer: Any) -> None:
+    """Make new keys for snapshot and timestamp, in the timer's folder, and stage a root that names them.
+
+    The holders of the root sign it with 'spot-mirror approve'; from then on the running timer uses the new ones. Do
+    this when the timer's host may have been somebody else's, and once in a while anyway. Keys of people are replaced
+    one by one: 'keys create', 'keys add', 'keys replace'.
+
+    \b
+    --json: signed (roles), visible (whether clients see it now), catalogue_version (or null),
+      waits (a list of role, missing, signed_by, may_sign)
+    """
+    using = signing(config_path, **signer)
+    settled = holders.rotate(using, partial(_next_online, using, config_path, signer["passphrase_file"]))
+    tell(using, settled, "There are new keys for snapshot and timestamp.", as_json=as_json)
 
 
 @keys.command("assign", short_help="Say who signs for a role.")
@@ -154,6 +168,15 @@ def assign(
     using = signing(config_path, **signer)
     settled = holders.assign(using, role, threshold, names)
     tell(using, settled, f"{role}: {threshold} of {', '.join(names)}.", as_json=as_json)
+
+
+def _next_online(using: Signing, config_path: Path, passphrase_file: Path | None) -> dict[str, str]:
+    """Make the next keys of snapshot and timestamp; their names by role."""
+    there = using.online or online_ring(config.load(config_path), passphrase_file)
+    found = holders.next_names(there)
+    for name in found.values():
+        using.ring.add(name, there.create(name).public)
+    return found
 
 
 def _name(known: list[Ring], keyid: str) -> str:

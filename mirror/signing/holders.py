@@ -69,6 +69,19 @@ def replace(signing: Signing, old: str, new: str, online: Callable[[], Mapping[s
         return stage.settle(signing, draft.known, draft.staged, None)
 
 
+def rotate(signing: Signing, online: Callable[[], Mapping[str, str]]) -> Settled:
+    """Stage new keys for snapshot and timestamp, and nothing else: `online` makes them, as in `replace`.
+
+    Raises:
+        Busy, SigningError, CatalogueFault: as they say.
+    """
+    with changing(signing.place):
+        draft = Draft(signing)
+        changes = {role: holders(signing.ring, 1, (name,)) for role, name in online().items()}
+        _reassign(signing, draft, changes, draft.change("", "new keys for snapshot and timestamp"))
+        return stage.settle(signing, draft.known, draft.staged, None)
+
+
 def assign(signing: Signing, role: str, threshold: int, names: tuple[str, ...]) -> Settled:
     """Stage other keys or another threshold for a role.
 

@@ -101,6 +101,15 @@ def test_a_stolen_key_of_the_timer_is_replaced_by_the_root_alone(vendor: Shell) 
     assert catalogue.load(vendor.folder / "data/catalogue").current["snapshot"] == 2
 
 
+def test_both_keys_of_the_timer_are_made_anew_by_one_command(vendor: Shell) -> None:
+    vendor.done("keys", "rotate")
+    carry(vendor, "root-1", "root-2")
+    turn(vendor)
+    found = holders(vendor)
+    assert (found["snapshot"], found["timestamp"]) == ((1, ["snapshot-2"]), (1, ["timestamp-2"]))
+    assert catalogue.load(vendor.folder / "data/catalogue").current["targets"] == 1
+
+
 def test_another_threshold_takes_the_signatures_of_who_says_so(vendor: Shell) -> None:
     said = vendor.done("keys", "assign", "halts", "alice", "bob", "carol", "--threshold", "2").out
     assert "halts: 2 of alice, bob, carol, once that is signed:" in said
