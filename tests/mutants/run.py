@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -43,8 +43,8 @@ pytest_add_cli_args_test_selection = [{tests}]
 _NOTICED = {"killed", "timeout", "caught by type check"}  # a test that never ends is as red as one that fails
 
 
-def survivors(file: str) -> Iterator[Mutant]:
-    """The changes of a file that no test notices. Raises ValueError: mutmut could not run."""
+def survivors(file: str) -> tuple[int, set[Mutant]]:
+    """How many changes were tried, and those that no test notices. Raises ValueError: mutmut could not run."""
     tests = sorted(str(path.relative_to(ROOT)) for pattern in FILES[file] for path in ROOT.glob(pattern))
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -53,9 +53,9 @@ def survivors(file: str) -> Iterator[Mutant]:
         settings = _SETTINGS.format(file=file, tests=", ".join(f'"{test}"' for test in tests))
         (folder / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text() + settings)
         _mutmut(folder, "run", "--max-children", "2")
-        for name, status in re.findall(r"^ +(\S+): (.+)$", _mutmut(folder, "results"), re.MULTILINE):
-            if status not in _NOTICED:
-                yield Mutant(file, plain(_mutmut(folder, "show", name)))
+        tried = re.findall(r"^ +(\S+): (.+)$", _mutmut(folder, "results", "--all", "true"), re.MULTILINE)
+        alive = [name for name, status in tried if status not in _NOTICED]
+        return len(tried), {Mutant(file, plain(_mutmut(folder, "show", name))) for name in alive}
 
 
 def _mutmut(folder: Path, *command: str) -> str:
@@ -72,11 +72,9 @@ def main(files: Sequence[str]) -> int:
     reasons = dict(accepted(PAGE.read_text(encoding="utf-8")))
     wrong = 0
     for file in files or FILES:
-        found = set(survivors(file))
+        tried, found = survivors(file)
         known = {mutant for mutant in reasons if mutant.file == file}
-        click.echo(
-            f"{file}: {len(found)} survive, {len(known)} of them expected" if found else f"{file}: none survives"
-        )
+        click.echo(f"{file}: {len(found)} of {tried} survive, {len(found & known)} of them expected")
         for what, mutants in (("survives without a reason", found - known), ("is noticed now", known - found)):
             wrong += len(mutants)
             for mutant in sorted(mutants):
