@@ -9,7 +9,9 @@ from mirror import catalogue, config
 from mirror.cli.options import config_option
 from mirror.cli.output import json_document, rfc3339, table, utc_and_age
 from mirror.cli.store import check_customer, customer_filter, json_option, records
+from mirror.records.protocol import Installation
 from mirror.support import fleet
+from mirror.support.fleet import Stopped
 from spot_client.wire.installation import short_form
 
 
@@ -27,51 +29,49 @@ def stopped(customer_name: str | None, *, as_json: bool, config_path: Path) -> N
     --json: a list of installation (its id), short_form, customer, last_seen, component, version,
       why ("withdrawn" or "halted"), since, reason, platforms, perhaps (true or false)
     """
-    now = datetime.now(UTC)
-    known = catalogue.load(config.load(config_path).data_dir / "catalogue")
-    stops = fleet.stops(known.indexes.values(), known.halts)
-    with records(config_path) as store:
-        if customer_name is not None:
-            check_customer(store, customer_name)
-        installations = {line.id: line for line in store.installations(customer_name)}
-        found = [
-            (installations[line.installation], component, line.components[component], stop)
-            for line, component, stop in fleet.still_have(store.newest_thin_snapshots(customer_name), stops)
-            if line.installation in installations
-        ]
+    found = _found(config_path, customer_name)
     if as_json:
-        documents = [
-            {
-                "installation": one.id,
-                "short_form": short_form(one.id),
-                "customer": one.customer,
-                "last_seen": rfc3339(one.last_seen),
-                "component": component,
-                "version": version,
-                "why": stop.kind,
-                "since": stop.since,
-                "reason": stop.reason,
-                "platforms": stop.platforms,
-                "perhaps": not stop.everywhere,
-            }
-            for one, component, version, stop in found
-        ]
-        click.echo(json_document(documents))
+        click.echo(json_document([_document(*line) for line in found]))
     elif not found:
         click.echo("No installation has a version that was withdrawn or is halted.")
     else:
         head = ("CUSTOMER", "INSTALLATION", "COMPONENT", "VERSION", "WHY", "SINCE", "LAST SEEN", "REASON")
-        rows = [
-            (
-                one.customer,
-                short_form(one.id),
-                component,
-                version,
-                stop.kind if stop.everywhere else f"perhaps {stop.kind} ({', '.join(stop.platforms)})",
-                stop.since,
-                utc_and_age(one.last_seen, now),
-                stop.reason,
-            )
-            for one, component, version, stop in found
-        ]
-        click.echo(table(head, rows))
+        click.echo(table(head, [_row(*line, now=datetime.now(UTC)) for line in found]))
+
+
+def _found(config_path: Path, customer: str | None) -> list[tuple[Installation, str, str, Stopped]]:
+    """Installation, component, version, and what stopped it."""
+    known = catalogue.load(config.load(config_path).data_dir / "catalogue")
+    stops = fleet.stops(known.indexes.values(), known.halts)
+    with records(config_path) as store:
+        if customer is not None:
+            check_customer(store, customer)
+        installations = {line.id: line for line in store.installations(customer)}
+        newest = store.newest_thin_snapshots(customer)
+    return [
+        (installations[line.installation], component, line.components[component], stop)
+        for line, component, stop in fleet.still_have(newest, stops)
+        if line.installation in installations  # enrolled after the installations were read
+    ]
+
+
+def _document(one: Installation, component: str, version: str, stop: Stopped) -> dict[str, object]:
+    return {
+        "installation": one.id,
+        "short_form": short_form(one.id),
+        "customer": one.customer,
+        "last_seen": rfc3339(one.last_seen),
+        "component": component,
+        "version": version,
+        "why": stop.kind,
+        "since": stop.since,
+        "reason": stop.reason,
+        "platforms": stop.platforms,
+        "perhaps": not stop.everywhere,
+    }
+
+
+def _row(one: Installation, component: str, version: str, stop: Stopped, *, now: datetime) -> tuple[str, ...]:
+    why = stop.kind if stop.everywhere else f"perhaps {stop.kind} ({', '.join(stop.platforms)})"
+    seen = utc_and_age(one.last_seen, now)
+    return one.customer, short_form(one.id), component, version, why, stop.since, seen, stop.reason
