@@ -15,7 +15,6 @@ from mirror.signing.draft import Draft
 from mirror.signing.means import Signing
 from mirror.signing.roles import OWN_ROLES, TOP_ROLES
 from mirror.signing.stage import Settled
-from mirror.signing.switch import changing
 from spot_client.wire import halts as halting
 from spot_client.wire import names
 
@@ -103,8 +102,7 @@ def halts(*, as_json: bool, config_path: Path) -> None:
     --json: a list of component, version, platform, since, reason
     """
     using = signing(config_path)
-    with changing(using.place):
-        draft = Draft(using)
+    draft = Draft(using)
     products = sorted(draft.known.products.keys() - {*OWN_ROLES, *TOP_ROLES})
     found = [
         {
@@ -178,8 +176,7 @@ def list_baselines(*, product: str, as_json: bool, config_path: Path) -> None:
     """
     names.check_product(product)
     using = signing(config_path)
-    with changing(using.place):
-        found = Draft(using).baselines(product).baselines
+    found = Draft(using).baselines(product).baselines
     if as_json:
         documents = [
             {"name": one.name, "published": one.published, "notes": one.notes, "components": one.components}

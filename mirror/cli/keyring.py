@@ -21,7 +21,6 @@ from mirror.signing.draft import Draft
 from mirror.signing.keys import public_line, read_public
 from mirror.signing.means import Signing
 from mirror.signing.ring import Ring
-from mirror.signing.switch import changing
 
 
 @click.group(cls=Guiding, short_help="Make, list and replace signing keys.")
@@ -79,8 +78,7 @@ def list_keys(*, as_json: bool, config_path: Path) -> None:
     --json: roles (a list of role, threshold, keys), keys (a list of name, public, here: whether the private half is)
     """
     using = signing(config_path)
-    with changing(using.place):
-        found = [*holders.listing(Draft(using))]
+    found = [*holders.listing(Draft(using))]
     known = [using.ring, *([] if using.online else [online_ring(config.load(config_path))])]
     rows = [(one.name, one.threshold, [_name(known, keyid) for keyid in one.keyids]) for one in found]
     here = {name: (key.public, name in one.held()) for one in known for name, key in one.keys.items()}

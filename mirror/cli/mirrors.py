@@ -21,7 +21,6 @@ from mirror.publishing import changes
 from mirror.signing import proposal
 from mirror.signing.draft import Draft
 from mirror.signing.means import Signing
-from mirror.signing.switch import changing
 from spot_client.wire import trust
 from spot_client.wire.trust import OfficialMirror, Trust
 
@@ -116,8 +115,7 @@ def remove(*, url: str, as_json: bool, config_path: Path, **signer: Any) -> None
 
 
 def _known(using: Signing) -> tuple[OfficialMirror, ...]:
-    with changing(using.place):
-        found = Draft(using).trust()
+    found = Draft(using).trust()
     return found.mirrors if found else ()
 
 

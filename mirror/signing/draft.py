@@ -1,6 +1,7 @@
 """The catalogue as it is to become: what clients see with what waits on top, read and changed file by file.
 
-Open while the lock of the catalogue is held (`mirror.signing.switch`). Changes are in memory until `settle`.
+Reading takes no lock; whoever changes something holds that of the catalogue (`mirror.signing.switch`) from before the
+draft is made until `settle`, which writes the changes down.
 """
 
 from collections.abc import Collection, Iterator

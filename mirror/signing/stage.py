@@ -29,12 +29,10 @@ class Settled(msgspec.Struct, frozen=True):
 
 
 def open_staged(signing: Signing) -> tuple[Chain | None, Staged]:
-    """The catalogue that clients see, and what waits to follow on it. The lock is held. Raises as they say."""
+    """The catalogue that clients see, and what waits to follow on it; whoever changes it holds the lock."""
     known = proposal.chain(signing.place)
     found = proposal.read_staged(signing.place)
-    gone = found.follow(known)
-    if gone:
-        found.save(signing.place.staged)
+    found.follow(known)
     return known, found
 
 
