@@ -76,7 +76,12 @@ class Floored:
 
 
 def newest_root(first: bytes, *folders: Path) -> bytes:
-    """The root to begin with: `first`, the bundle's, or a newer one that was verified into one of the folders."""
+    """The root to begin with: `first`, the bundle's, or a newer one that was verified into one of the folders.
+
+    `first` is given back if it is none: whoever reads it then says so, and nothing goes on without a beginning.
+    """
+    if not _root_version(first):
+        return first
     found = [first]
     for folder in folders:
         try:

@@ -106,7 +106,7 @@ def test_an_older_timestamp_than_the_one_seen_is_refused(world: World, proxy: Pr
     new = (world.folder / "data/catalogue/timestamp.json").read_bytes()
     kept = root / ".spot/catalogue/timestamp.json"
     world.until(lambda: bool(world.spot(root, "check")) and kept.read_bytes() == new)
-    proxy.lie = about("timestamp.json", lambda _, reply: reply._replace(body=old))
+    proxy.lie = about("timestamp.json", lambda _, reply: reply._replace(status=200, body=old))
     code, told = refuses(world, root)
     assert code == 3, told
 

@@ -179,12 +179,19 @@ def test_a_list_that_cannot_be_fetched_does_not_stop_an_update(enrolled: Desk, h
 
 @pytest.mark.parametrize(
     ("role", "paths"),
-    [("sdk", ["sdk/*/index.json.zst"]), ("halts", ["halts/*.json.zst"]), ("tools", ["tools/*", "*.json"])],
+    [("sdk", ["sdk/*/index.json.zst"]), ("halts", ["halts/*.json.zst"])],
 )
 def test_a_list_that_another_role_signed_is_none(enrolled: Desk, house: House, role: str, paths: list[str]) -> None:
     """A stolen key of a product, or that of `halts`."""
     publish(enrolled.vendor, listed(mirror(GONE, house.server)), role, *paths)
     enrolled.says("check", TOOL)
+    assert told(enrolled) == ("bundle", [url_of(enrolled)])
+
+
+def test_a_role_that_might_sign_a_list_beside_its_own_files_is_refused(enrolled: Desk, house: House) -> None:
+    publish(enrolled.vendor, listed(mirror(GONE, house.server)), "tools", "tools/*", "*.json")
+    code, _, _ = enrolled("check", TOOL)
+    assert code == 3
     assert told(enrolled) == ("bundle", [url_of(enrolled)])
 
 
