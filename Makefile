@@ -8,7 +8,7 @@ CODE := ca mirror spot_client tests demo bench fuzz
 .PHONY: help env demo test lint types unit fuzz guards mutants bench bench-catalogue reference install format lock clean
 
 help:  ## Show the commands.
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 16
 
 env: .venv/.made  ## Make the environment in .venv from the lock.
 
