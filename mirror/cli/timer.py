@@ -67,7 +67,8 @@ def _say(shown: Shown | None) -> None:
     if shown is None:
         click.echo(f"{_now()} nothing to do")
         return
-    what = "; ".join(change.what for change in shown.changes) or "signed anew"
+    told = "; ".join(change.what for change in shown.changes) or "signed anew"
+    what = "".join(char if char.isprintable() else "?" for char in told)
     click.echo(f"{_now()} version {shown.version}: {what}")
     sys.stdout.flush()
 

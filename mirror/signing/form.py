@@ -2,16 +2,19 @@
 
 What waits is a file on the mirror's disk: whoever took the mirror over may have written it. So nothing may stand in it
 that whoever approves is not shown: it follows on what is published, delegates to each role no more than its own paths,
-names no key twice, and has no field that is not ours.
+names no key twice, and has no field that is not ours. Keys are shown by their ids, so an id is that of its key, always:
+TUF leaves that open.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from tuf.api.metadata import Key, Root, Targets
 
 from mirror.errors import Conflict
+from mirror.signing import keys as keys_of
 from mirror.signing import roles
 from spot_client.wire import names
+from spot_client.wire.digest import SHA256_HEX
 from spot_client.wire.errors import BadName
 
 
@@ -30,7 +33,7 @@ def check(role: str, new: Root | Targets, *, last: int, floor: int) -> None:
     if new.unrecognized_fields:
         raise _bad(role, f"has a field of its own, {min(new.unrecognized_fields)[:80]!r}")
     if isinstance(new, Root):
-        _check_keys(role, new.keys.values())
+        _check_keys(role, new.keys)
         for name, line in new.roles.items():
             _check_threshold(role, name, line.threshold, line.keyids)
         if not new.consistent_snapshot:
@@ -39,12 +42,14 @@ def check(role: str, new: Root | Targets, *, last: int, floor: int) -> None:
         _check_delegations(new)
     elif new.delegations is not None:
         raise _bad(role, "delegates to others")
+    else:
+        _check_targets(role, new)
 
 
 def _check_delegations(targets: Targets) -> None:
     if targets.delegations is None or targets.delegations.roles is None:
         raise _bad("targets", "delegates nothing")
-    _check_keys("targets", targets.delegations.keys.values())
+    _check_keys("targets", targets.delegations.keys)
     for name, line in targets.delegations.roles.items():
         try:
             _ = name in roles.OWN_ROLES or names.check_product(name)
@@ -56,10 +61,21 @@ def _check_delegations(targets: Targets) -> None:
             raise _bad("targets", f"lets {name} speak of more than its own")
 
 
-def _check_keys(role: str, keys: Iterable[Key]) -> None:
-    public = [key.keyval.get("public") for key in keys]
+def _check_keys(role: str, keys: Mapping[str, Key]) -> None:
+    public = [key.keyval.get("public", "") for key in keys.values()]
     if len(public) != len(set(public)):
         raise _bad(role, "names one key twice")
+    for keyid, key in keys.items():
+        found = key.keyval.get("public", "")
+        ours = keys_of.Key(found).verifier if SHA256_HEX.fullmatch(found) else None  # as long as a digest
+        if ours is None or ours.keyid != keyid or ours.to_dict() != key.to_dict():
+            raise _bad(role, f"has a key under an id that is not its own, {keyid[:80]!r}")
+
+
+def _check_targets(role: str, targets: Targets) -> None:
+    for path, target in targets.targets.items():
+        if target.hashes.keys() != {"sha256"} or target.unrecognized_fields or target.path != path:
+            raise _bad(role, f"lists {path[:120]!r} in a way that is not ours")
 
 
 def _check_threshold(role: str, name: str, threshold: int, keyids: list[str]) -> None:

@@ -30,6 +30,10 @@ from spot_client.wire.index import Tombstone
 MAX_BYTES: Final = 64 * 2**20
 
 
+MOST_VERSIONS: Final = 10_000_000
+"""No role of ours comes to as many versions; whoever makes us sign one beyond would lock clients out."""
+
+
 class HighWater(document.Document, frozen=True):
     """`versions` by role; `roots` by number and `targets`, as JSON; `tombstones` by `PRODUCT/COMPONENT`."""
 
@@ -93,7 +97,12 @@ def raise_mark(path: Path, place: Place, written: Mapping[str, bytes], versions:
 
 def floors(place: Place) -> HighWater:
     """What a restore brought, and the catalogue is not above yet; empty in ordinary times."""
-    return read(place.floors) or HighWater()
+    found = read(place.floors) or HighWater()
+    if max(found.versions.values(), default=0) > MOST_VERSIONS:
+        raise SigningError(
+            "bad-mark", f"{place.floors} names a version that no catalogue comes to: find out who wrote it."
+        )
+    return found
 
 
 def newest_root(chain: Chain, mark: HighWater) -> Chain:

@@ -88,6 +88,8 @@ class Ring:
         They are said by somebody else, and so never written down.
         """
         for name, public in names.items():
+            if not ID_PATTERN.fullmatch(name):  # it might be made to look like more than a name
+                continue
             self._hear(f"{name[:63]} ({Key(public).verifier.keyid[:12]})", public)
 
     def unlock_all(self) -> None:

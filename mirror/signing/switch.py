@@ -18,7 +18,7 @@ from mirror.disk import in_words
 from mirror.errors import PublishError
 from mirror.locks import locked
 from mirror.place import Place
-from spot_client.wire import document
+from spot_client.wire import document, routes
 from spot_client.wire.digest import sha256_hex
 from spot_client.wire.errors import FormatError
 
@@ -69,6 +69,10 @@ def _recover(place: Place) -> None:
     switch = _read(place)
     if switch is None:
         return
+    strange = [name for name in switch.files if routes.parse(f"{routes.METADATA_BASE}{name}") is None]
+    if strange:
+        hint = f"Find out who wrote {_path(place)}, and move it away."
+        raise PublishError("bad-journal", f"The journal names {strange[0][:120]!r}, which is no catalogue file. {hint}")
     if sha256_hex(_content(place.catalogue / TIMESTAMP) or b"") != switch.timestamp:
         for name in switch.files:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):

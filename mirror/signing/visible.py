@@ -19,6 +19,7 @@ from mirror.errors import SigningError
 from mirror.place import Place
 from mirror.signing import marks, proposal, statements
 from mirror.signing.candidate import Candidate, candidate
+from mirror.signing.marks import HighWater
 from mirror.signing.means import Signing
 from mirror.signing.ring import Ring
 from mirror.signing.staged import Change, Staged, Statement
@@ -104,13 +105,24 @@ def _files(
     raw = sign(snapshot, root, online)
     written[f"{snapshot.version}.snapshot.json"] = raw
     # Clients look for the next root before all else: it comes last before the timestamp that belongs to it.
-    written |= {f"{number}.root.json": text.encode() for number, text in floor.roots.items()}
+    written |= _roots(signing.place, chain, floor)
     if "root" in changed:
         written[f"{root.version}.root.json"] = changed["root"].to_bytes()
     before = chain.timestamp if chain else None
     timestamp = statements.next_timestamp(before, (snapshot.version, raw), terms.expiry("timestamp", now), last[1])
     written[TIMESTAMP] = sign(timestamp, root, online)
     return written, {"snapshot": snapshot.version, "timestamp": timestamp.version}
+
+
+def _roots(place: Place, chain: Chain | None, mark: HighWater) -> Files:
+    """The roots of a mark that are not on the disk: those that `marks.newest_root` verified, and no others."""
+    numbers = range(1, chain.root.version + 1) if chain else ()
+    names = {number: f"{number}.root.json" for number in numbers if str(number) in mark.roots}
+    return {
+        name: mark.roots[str(number)].encode()
+        for number, name in names.items()
+        if not (place.catalogue / name).exists()
+    }
 
 
 def sign(signed: S, root: Root, online: Ring) -> bytes:

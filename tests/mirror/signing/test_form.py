@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from securesystemslib.signer import CryptoSigner
-from tuf.api.metadata import DelegatedRole, Delegations, Root, Targets
+from tuf.api.metadata import DelegatedRole, Delegations, Root, TargetFile, Targets
 
 from mirror.errors import Conflict
 from mirror.signing import form, roles, statements
@@ -16,6 +16,14 @@ from mirror.signing.terms import Terms
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 KEYS = tuple(CryptoSigner.generate_ed25519().public_key for _ in range(3))
 HOLDERS = Keyholders(2, KEYS)
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> None:
+    """Tests spoil the keys of what they look at."""
+    global KEYS, HOLDERS  # noqa: PLW0603
+    KEYS = tuple(CryptoSigner.generate_ed25519().public_key for _ in range(3))
+    HOLDERS = Keyholders(2, KEYS)
 
 
 def first() -> tuple[Root, Targets]:
@@ -67,6 +75,18 @@ def role_of(targets: Targets, name: str = "sdk") -> DelegatedRole:
     return roles.delegated(targets)[name]
 
 
+def swapped(targets: Targets) -> None:
+    """Every id as it was, and another key below it: what is shown by ids would look the same."""
+    assert targets.delegations is not None
+    key = targets.delegations.keys[KEYS[0].keyid]
+    key.keyval["public"] = CryptoSigner.generate_ed25519().public_key.keyval["public"]
+
+
+def other_scheme(targets: Targets) -> None:
+    assert targets.delegations is not None
+    targets.delegations.keys[KEYS[0].keyid].unrecognized_fields["x"] = 1
+
+
 def threshold(targets: Targets) -> None:
     role_of(targets).threshold = 0
 
@@ -96,7 +116,9 @@ def none(targets: Targets) -> None:
     targets.delegations = None
 
 
-@pytest.mark.parametrize("spoil", [twice, threshold, wide, open_ended, hashed, named, field, none])
+@pytest.mark.parametrize(
+    "spoil", [twice, swapped, other_scheme, threshold, wide, open_ended, hashed, named, field, none]
+)
 def test_targets_that_let_somebody_do_more_are_refused(spoil: Callable[[Targets], None]) -> None:
     _, targets = first()
     spoil(targets)
@@ -116,6 +138,24 @@ def test_a_root_with_a_threshold_that_cannot_hold_or_a_key_twice_is_refused() ->
     root, _ = first()
     root.consistent_snapshot = False
     assert reason("root", root) == "bad-statement"
+
+
+def test_a_root_whose_ids_are_of_other_keys_is_refused() -> None:
+    root, _ = first()
+    key = next(iter(root.keys.values()))
+    key.keyval["public"] = CryptoSigner.generate_ed25519().public_key.keyval["public"]
+    assert reason("root", root) == "bad-statement"
+
+
+@pytest.mark.parametrize("hashes", [{"sha512": "0" * 128}, {"sha256": "0" * 64, "sha512": "0" * 128}])
+def test_a_file_is_listed_by_one_digest_and_nothing_else(hashes: dict[str, str]) -> None:
+    product = Targets(version=1, expires=NOW)
+    product.targets["sdk/tool/index.json.zst"] = TargetFile(1, hashes, "sdk/tool/index.json.zst")
+    assert reason("sdk", product) == "bad-statement"
+    product.targets["sdk/tool/index.json.zst"] = TargetFile(
+        1, {"sha256": "0" * 64}, "sdk/tool/index.json.zst", {"custom": {"x": 1}}
+    )
+    assert reason("sdk", product) == "bad-statement"
 
 
 def test_a_product_hands_nothing_on() -> None:
