@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from mirror.cli.options import config_option
-from mirror.cli.output import counted, json_document, rfc3339, utc
+from mirror.cli.output import counted, json_document, printable, rfc3339, utc
 from mirror.cli.progress import progress_bar
 from mirror.cli.signers import say_settled, say_waits, signer_options, signing, waits_document
 from mirror.cli.store import json_option
@@ -106,14 +106,14 @@ def discard(roles: tuple[str, ...], *, yes: bool, config_path: Path) -> None:
     gone = approving.discard(using, roles)
     click.echo(f"Forgotten: {counted(len(gone), 'change')}.")
     for what in gone:
-        click.echo(f"  {what}")
+        click.echo(f"  {printable(what)}")
 
 
 def show(one: Proposal) -> None:
     """Print what the next version of a role changes."""
     click.echo(f"{one.role}, version {one.version}, until {utc(one.until)}:")
     for difference in one.differences:
-        click.echo(f"  {difference.kind:10} {difference.what}")
+        click.echo(f"  {difference.kind:10} {printable(difference.what)}")
     if not one.differences:
         click.echo("  the first: it lists nothing yet" if one.version == 1 else "  the same, signed anew")
 

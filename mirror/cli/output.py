@@ -27,6 +27,11 @@ def utc_and_age(moment: datetime | None, now: datetime) -> str:
     return "never" if moment is None else f"{utc(moment)} ({_age(moment, now)})"
 
 
+def printable(text: str) -> str:
+    """Text of others without what a terminal would obey instead of show."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
 def counted(count: int, word: str) -> str:
     """A number of things: `1 licence`, `2 licences`."""
     return f"{count} {word}{'' if count == 1 else 's'}"

@@ -10,7 +10,7 @@ import click
 
 from mirror import config
 from mirror.cli.options import config_option
-from mirror.cli.output import rfc3339
+from mirror.cli.output import printable, rfc3339
 from mirror.cli.passphrase import passphrase_option
 from mirror.cli.signers import online_ring, signing
 from mirror.errors import MirrorError
@@ -67,8 +67,7 @@ def _say(shown: Shown | None) -> None:
     if shown is None:
         click.echo(f"{_now()} nothing to do")
         return
-    told = "; ".join(change.what for change in shown.changes) or "signed anew"
-    what = "".join(char if char.isprintable() else "?" for char in told)
+    what = printable("; ".join(change.what for change in shown.changes)) or "signed anew"
     click.echo(f"{_now()} version {shown.version}: {what}")
     sys.stdout.flush()
 

@@ -131,17 +131,12 @@ def proposals(
             role=line.role,
             version=staged.statements[line.role].signed.version,
             until=staged.statements[line.role].signed.expires,
-            differences=tuple(map(_in_plain, proposal.differences(place, known, staged, line.role, ring))),
+            differences=tuple(proposal.differences(place, known, staged, line.role, ring)),
             wait=line,
         )
         for line in waits(known, staged)
         if only is None or line.role in only
     )
-
-
-def _in_plain(found: Difference) -> Difference:
-    """Without what a terminal would obey instead of show: reasons and notes are written by others."""
-    return msgspec.structs.replace(found, what="".join(char if char.isprintable() else "?" for char in found.what))
 
 
 def _check_stored(signing: Signing, found: Proposal, progress: Progress) -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mirror.cli.output import table, utc, utc_and_age
+from mirror.cli.output import printable, table, utc, utc_and_age
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -41,3 +41,8 @@ def test_an_age_is_told_in_its_largest_unit(seconds: int, age: str) -> None:
 
 def test_what_never_was_is_never() -> None:
     assert utc_and_age(None, NOW) == "never"
+
+
+def test_what_a_terminal_would_obey_is_not_printed() -> None:
+    assert printable("it\x1b[8m breaks\nsigned by everybody") == "it?[8m breaks?signed by everybody"
+    assert printable("Füße “ok”") == "Füße “ok”"
