@@ -18,20 +18,13 @@ KEYS = tuple(CryptoSigner.generate_ed25519().public_key for _ in range(3))
 HOLDERS = Keyholders(2, KEYS)
 
 
-@pytest.fixture(autouse=True)
-def _fresh() -> None:
-    """Tests spoil the keys of what they look at."""
-    global KEYS, HOLDERS  # noqa: PLW0603
-    KEYS = tuple(CryptoSigner.generate_ed25519().public_key for _ in range(3))
-    HOLDERS = Keyholders(2, KEYS)
-
-
 def first() -> tuple[Root, Targets]:
-    made = statements.first(dict.fromkeys((*TOP_ROLES, *OWN_ROLES), HOLDERS), Terms(), NOW)
+    holders = copy.deepcopy(HOLDERS)  # tests spoil the keys of what they look at
+    made = statements.first(dict.fromkeys((*TOP_ROLES, *OWN_ROLES), holders), Terms(), NOW)
     root, targets = made["root"], made["targets"]
     assert isinstance(root, Root)
     assert isinstance(targets, Targets)
-    roles.delegate(targets, "sdk", HOLDERS)
+    roles.delegate(targets, "sdk", holders)
     return root, targets
 
 

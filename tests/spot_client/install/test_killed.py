@@ -2,9 +2,7 @@
 lost, and the next run finishes or undoes."""
 
 import itertools
-import os
 import shutil
-import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,8 +16,8 @@ from spot_client.install import switch
 from spot_client.install.assemble import damage
 from spot_client.state import Store
 from spot_client.wire.manifest import Kind
-from tests.e2e.warm import count
 from tests.spot_client.installation import TOOL, Installation
+from tests.spot_client.killing import killed
 from tests.spot_client.vendor import Line, Tree, Vendor
 
 pytestmark = pytest.mark.slow
@@ -103,22 +101,6 @@ def write(here: Installation, version: str) -> None:
     (tree / "new").write_bytes(b"written by rename")
     (tree / "new").rename(tree / "single")
     (tree / "becomes").write_bytes(b"written in place")
-
-
-def killed(work: Callable[[], object], root: Path, step: int) -> bool:
-    """Do the work in a child that ends just before its `step`-th change to a file below `root`."""
-    child = os.fork()
-    if child == 0:
-        try:
-            count(str(root), step)
-            work()
-        except BaseException:  # noqa: BLE001  the child ends here, whatever happened
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert code in {0, -9}
-    return code == -9
 
 
 def contents(root: Path) -> set[bytes]:
