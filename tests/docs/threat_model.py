@@ -6,7 +6,6 @@ from typing import Final
 from tests.docs.pages import DOCS
 from tests.hostile.catalogue import attacks
 from tests.hostile.catalogue.guards import NOTHING, Guard
-from tests.hostile.catalogue.later import LATER
 from tests.hostile.catalogue.table import Attack
 
 PAGE: Final[Path] = DOCS / "threat-model.md"
@@ -36,8 +35,6 @@ def _lines() -> list[str]:
 
 def _row(attack: Attack) -> str:
     ends = attack.outcome.value + (f", `{attack.reason}`" if attack.reason else "")
-    if attack.name in LATER:
-        return f"| {attack.says} | {ends} | not yet: {LATER[attack.name]} | `{attack.name}` |\n"
     return f"| {attack.says} | {ends} | {_guard(attack.guard)} | `{attack.name}` |\n"
 
 

@@ -8,12 +8,11 @@ import pytest
 from tests.hostile.catalogue import attacks, guards
 from tests.hostile.catalogue.disable import ROOT, source_of, without
 from tests.hostile.catalogue.guards import NOTHING, Guard
-from tests.hostile.catalogue.later import LATER
 from tests.hostile.catalogue.table import Outcome
 
 ALL = {name: guard for name, guard in vars(guards).items() if isinstance(guard, Guard) and guard is not NOTHING}
 
-PRESENT = {attack.guard for attack in attacks.ALL if attack.name not in LATER}
+PRESENT = {attack.guard for attack in attacks.ALL}
 MISSING = {attack.guard for attack in attacks.ALL} - PRESENT
 
 
