@@ -16,6 +16,7 @@ from mirror.cli.signers import say_settled, signing
 from mirror.errors import SigningError
 from mirror.publishing import approve
 from mirror.signing import papers, ring
+from spot_client.wire.digest import sha256_hex
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -71,8 +72,15 @@ def sign(
     keys = ring.read(folder, reader(passphrase_file, f"Passphrase of the keys in {folder}"))
     with tempfile.TemporaryDirectory() as scratch:
         carried = papers.unpack(papers.read(file), Path(scratch))
-        if root is not None and papers.first_root(carried) != papers.read(root):
+        first = papers.first_root(carried)
+        if root is not None and first != papers.read(root):
             raise SigningError("other-root", f"{file} is of another catalogue than the one that begins with {root}.")
+        if root is None and first is not None:
+            click.echo(
+                "Nobody here has checked whose catalogue this is: it begins with the root of SHA-256 "
+                f"{sha256_hex(first)}. Keep a copy of the first root, and name it with --root.",
+                err=True,
+            )
         name = who or _only(keys.held(), folder)
         keys.hear(carried.names)
         for one in approve.proposals(carried.place, keys, carried.known, carried.waiting, None):

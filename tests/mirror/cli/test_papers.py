@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from spot_client.wire.digest import sha256_hex
 from tests.mirror.cli.shell import Shell
 from tests.mirror.cli.vendor import carry, person
 
@@ -42,13 +43,20 @@ def test_the_round_trip_takes_nothing_of_the_mirror_along_but_the_file(
 
 def test_only_a_catalogue_that_begins_with_the_root_that_was_kept_is_signed(waiting: Shell) -> None:
     kept = waiting.folder / "data/catalogue/1.root.json"
-    assert sign(waiting, "bob", "--root", str(kept))[0] == 0
+    code, _, told = sign(waiting, "bob", "--root", str(kept))
+    assert (code, "Nobody here has checked" in told) == (0, False)
     other = waiting.folder / "other.json"
     other.write_bytes(kept.read_bytes() + b"\n")
     code, _, told = sign(waiting, "carol", "--root", str(other))
     assert code == 8
     assert "another catalogue" in told
     assert not (waiting.folder / "signed-carol").exists()
+
+
+def test_whoever_keeps_no_root_is_told_which_one_to_compare(waiting: Shell) -> None:
+    kept = (waiting.folder / "data/catalogue/1.root.json").read_bytes()
+    code, _, told = sign(waiting, "bob")
+    assert (code, f"the root of SHA-256 {sha256_hex(kept)}" in told) == (0, True)
 
 
 def test_whoever_has_nothing_to_sign_is_told(waiting: Shell) -> None:
