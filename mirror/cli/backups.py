@@ -2,16 +2,15 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
 from mirror import backup as backups
 from mirror import config
 from mirror.cli.options import config_option
-from mirror.cli.output import counted, json_document
+from mirror.cli.output import counted, json_document, printable
 from mirror.cli.progress import progress_bar, size
-from mirror.cli.signers import say_settled, signer_options, signing
+from mirror.cli.signers import say_settled, signing, waits_document
 from mirror.cli.store import json_option
 from mirror.signing import marks, recovery
 
@@ -49,18 +48,19 @@ def backup(*, folder: Path, as_json: bool, config_path: Path) -> None:
     metavar="FILE",
     help="How far the catalogue had gone; by default the file of the configuration.",
 )
-@signer_options
 @json_option
 @config_option
-def restore(*, folder: Path, high_water: Path | None, as_json: bool, config_path: Path, **signer: Any) -> None:
+def restore(*, folder: Path, high_water: Path | None, as_json: bool, config_path: Path) -> None:
     """Lay out the backup in FOLDER as the data folder of the configuration, which must not exist.
 
     Clients refuse a catalogue that is older than what they saw. So with a high-water mark, everything that had moved on
-    since the backup is staged to be signed above it, and nothing becomes visible before that is signed. Releases that
-    were published since are not on offer any more: publish them again.
+    since the backup is staged to be signed above it, and nothing becomes visible before people signed that ('approve').
+    Withdrawals, halts, keys and official mirrors are the newest. Releases that were published since the backup are not
+    on offer any more: they are listed, publish them again.
 
     \b
-    --json: catalogue_version, above (whether a high-water mark was used), signed (roles), visible
+    --json: catalogue_version, above (whether a high-water mark was used), lost (releases), visible,
+      waits (a list of role, missing, signed_by, may_sign)
     """
     loaded = config.load(config_path)
     configured = loaded.publishing.high_water
@@ -68,18 +68,21 @@ def restore(*, folder: Path, high_water: Path | None, as_json: bool, config_path
     mark = marks.read(path) if path else None
     with progress_bar() as progress:
         made = backups.restore(folder, loaded.data_dir, progress)
-    using = signing(config_path, **signer)
-    settled = recovery.above(using, mark) if mark is not None else None
+    using = signing(config_path)
+    found = recovery.above(using, mark) if mark is not None else None
     if as_json:
-        answer = {"catalogue_version": made.version, "above": mark is not None}
-        signed = [*settled.signed] if settled else []
-        click.echo(json_document({**answer, "signed": signed, "visible": bool(settled and settled.shown)}))
+        answer = {"catalogue_version": made.version, "above": found is not None, "lost": [*found.lost] if found else []}
+        waits = waits_document(using.ring, found.settled.waits) if found else []
+        visible = bool(found and found.settled.shown)
+        click.echo(json_document({**answer, "visible": visible, "waits": waits}))
         return
     click.echo(f"{loaded.data_dir}: restored as of {made.made}, catalogue version {made.version}.")
-    if settled is None:
+    if found is None:
         click.echo("  without a high-water mark: clients that saw a newer catalogue refuse this one until it is newer")
         return
-    say_settled(using.ring, settled)
+    for release in found.lost:
+        click.echo(f"  lost: {printable(release)}: publish the same bytes again, or a new version")
+    say_settled(using.ring, found.settled)
 
 
 COMMANDS: tuple[click.Command, ...] = (backup, restore)

@@ -24,6 +24,7 @@ from mirror.publishing.journal import Journal
 from mirror.publishing.order import Means, Order, Outcome, State
 from mirror.publishing.pack import Layout
 from mirror.publishing.turn import turn
+from mirror.signing import marks
 from mirror.signing.draft import Draft
 from mirror.signing.stage import Settled
 from mirror.signing.staged import Change
@@ -98,6 +99,7 @@ def _new(means: Means, draft: Draft, order: Order, layout: Layout, *, dry_run: b
     make_folder(staging)
     blocks = pack.write(layout, staging / "pack", level=means.level, workers=means.workers, progress=means.progress)
     seal = _seal(means, order, layout, blocks)
+    _check_lost(means, order, seal)
     for name, key in keys.items():
         means.place.blobs.put(key, staging / name)
     release = order.release(seal, means.now)
@@ -105,6 +107,19 @@ def _new(means: Means, draft: Draft, order: Order, layout: Layout, *, dry_run: b
     stored_bytes = sum(block.length for block in blocks)
     outcome = _outcome(State.PUBLISHED, release.channels, layout, stored_bytes, draft.version)
     return msgspec.structs.replace(_settled(outcome, order, settled), notes=notes)
+
+
+def _check_lost(means: Means, order: Order, seal: Seal) -> None:
+    """A release that clients saw before a restore comes back as it was, or not at all: they refuse another."""
+    path = means.signing.high_water
+    mark = marks.read(path) if path is not None else None
+    heads = mark.heads.get(f"{order.product}/{order.component}", {}) if mark is not None else {}
+    if heads.get(f"{order.version} {order.platform}", seal.head) != seal.head:
+        raise Conflict(
+            "other-content",
+            f"{order.name} was on offer with other content before the mirror was restored, and products that saw that "
+            "refuse this. Publish the same bytes again, or a new version.",
+        )
 
 
 def _settled(outcome: Outcome, order: Order, settled: Settled) -> Outcome:

@@ -1,12 +1,14 @@
 """How far the catalogue has gone, written down elsewhere: what a restored one has to be signed above.
 
     HIGH-WATER FILE             on another disk (`high_water` in mirror.toml); written before anything becomes visible
-    publishing/floors.json      the same, brought by a restore, until the catalogue is above it
+                                (`mirror.signing.advance`)
+    publishing/floors.json      versions and roots of it, brought by a restore, until the catalogue is above it
 
 Clients refuse a catalogue that went back. After a restore every role that had moved on since the backup is signed anew,
-with a version above the mark. The roots and the targets that clients may know by now come from the mark: none could be
-made again, and older ones might name a key that was stolen. A withdrawal is put back, since clients refuse an index
-that lost one.
+with a version above the mark. Roots, targets, halts and official mirrors come from the mark as they were signed: older
+ones might name a key or a pin that was stolen, or let a release go on that was halted. A withdrawal is put back, since
+clients refuse an index that lost one; and a release that was lost is known by its head, since they refuse another one
+under its name.
 """
 
 from collections.abc import Mapping
@@ -19,28 +21,39 @@ from tuf.api.metadata import Metadata, Root
 from tuf.api.serialization import DeserializationError
 
 from ca import files
-from mirror import catalogue
 from mirror.catalogue import Chain
 from mirror.errors import SigningError
 from mirror.place import Place
-from spot_client.wire import document, index
+from spot_client.wire import document
 from spot_client.wire.errors import FormatError
 from spot_client.wire.index import Tombstone
 
 MAX_BYTES: Final = 64 * 2**20
-
 
 MOST_VERSIONS: Final = 10_000_000
 """No role of ours comes to as many versions; whoever makes us sign one beyond would lock clients out."""
 
 
 class HighWater(document.Document, frozen=True):
-    """`versions` by role; `roots` by number and `targets`, as JSON; `tombstones` by `PRODUCT/COMPONENT`."""
+    """What may not be forgotten.
+
+    `versions` by role; `roots` by number, as JSON; `statements` of targets, halts and house, as JSON; `files` that
+    these lead to by name in the catalogue's folder, base64. By `PRODUCT/COMPONENT`: `tombstones`; and `heads`, the
+    digest that is signed for a manifest by `VERSION PLATFORM`, of every release that was ever visible and not
+    withdrawn.
+    """
 
     versions: dict[str, int] = msgspec.field(default_factory=dict)
     roots: dict[str, str] = msgspec.field(default_factory=dict)
-    targets: str = ""
+    statements: dict[str, str] = msgspec.field(default_factory=dict)
+    files: dict[str, str] = msgspec.field(default_factory=dict)
     tombstones: dict[str, tuple[Tombstone, ...]] = msgspec.field(default_factory=dict)
+    heads: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
+
+    @property
+    def floors(self) -> "HighWater":
+        """That of it which binds until the catalogue is above it."""
+        return HighWater(versions=self.versions, roots=self.roots)
 
 
 def read(path: Path) -> HighWater | None:
@@ -65,34 +78,6 @@ def write(path: Path, mark: HighWater) -> None:
         hint = "Nothing becomes visible before it is written: mount its disk, or change high_water."
         what = f"The high-water mark {path} cannot be written: {error.strerror}. {hint}"
         raise SigningError("bad-mark", what) from error
-
-
-def raise_mark(path: Path, place: Place, written: Mapping[str, bytes], versions: Mapping[str, int]) -> None:
-    """Write down how far the catalogue is about to go: `written`, its new files by name; `versions` of all roles.
-
-    Raises:
-        SigningError: reason `bad-mark`: nothing may become visible.
-        CatalogueFault: as `catalogue.load`.
-    """
-    last = read(path)
-    there = catalogue.load(place.catalogue) if last is None and (place.catalogue / "timestamp.json").exists() else None
-    indexes = [*there.indexes.values()] if there else []
-    indexes += [index.decode(raw) for name, raw in written.items() if name.endswith(".index.json.zst")]
-    last = last or HighWater()
-    stones = {ref: {(one.version, one.platform): one for one in found} for ref, found in last.tombstones.items()}
-    for offered in indexes:
-        known = stones.setdefault(f"{offered.product}/{offered.component}", {})
-        known.update({(one.version, one.platform): one for one in offered.tombstones})
-    roots = {path.name.split(".")[0]: path.read_text(encoding="utf-8") for path in place.catalogue.glob("*.root.json")}
-    roots |= {name.split(".")[0]: raw.decode() for name, raw in written.items() if name.endswith(".root.json")}
-    name = f"{versions['targets']}.targets.json"
-    mark = HighWater(
-        targets=(written[name] if name in written else (place.catalogue / name).read_bytes()).decode(),
-        versions={**last.versions, **{role: max(n, last.versions.get(role, 0)) for role, n in versions.items()}},
-        roots=roots,
-        tombstones={ref: tuple(found.values()) for ref, found in stones.items() if found},
-    )
-    write(path, mark)
 
 
 def floors(place: Place) -> HighWater:

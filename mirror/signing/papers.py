@@ -32,11 +32,16 @@ MAX_BYTES: Final = 256 * 2**20
 
 
 class _ToSign(document.Document, frozen=True):
-    """`catalogue`: files by name in its folder, base64; `names` of public keys; `waiting`: `Staged.encode`, base64."""
+    """What is carried there.
+
+    `catalogue`: files by name in its folder, base64; `names` of public keys; `waiting`: `Staged.encode`, base64;
+    `floors`: after a restore, what is to be signed above (`marks.floors`), base64.
+    """
 
     catalogue: dict[str, str]
     names: dict[str, Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]]
     waiting: str
+    floors: str = ""
 
 
 class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,11 +74,14 @@ def to_sign(place: Place, ring: Ring) -> bytes:
     waiting.follow(known)
     if not waiting.statements:
         raise SigningError("nothing-waits", "Nothing waits for signatures.")
-    names = _names(known, waiting) if known else ()
+    names = [*_names(known, waiting)] if known else []
+    # After a restore, newer roots are in the mark.
+    names = [name for name in names if not name.endswith(".root.json") or (place.catalogue / name).exists()]
     carried = {name: base64.b64encode((place.catalogue / name).read_bytes()).decode() for name in names}
     called = {name: key.public for name, key in ring.keys.items()}
     text = base64.b64encode(waiting.encode()).decode()
-    return document.encode(_ToSign(catalogue=carried, names=called, waiting=text))
+    floors = base64.b64encode(place.floors.read_bytes()).decode() if place.floors.exists() else ""
+    return document.encode(_ToSign(catalogue=carried, names=called, waiting=text, floors=floors))
 
 
 def read(path: Path) -> bytes:
@@ -92,7 +100,7 @@ def unpack(raw: bytes, folder: Path) -> Unpacked:
     """Lay out in the empty `folder` what is to be signed: the catalogue, verified, and what waits to follow on it.
 
     Raises:
-        SigningError: reason `bad-paper` or `bad-staged`.
+        SigningError: reason `bad-paper`, `bad-staged` or `bad-mark`.
         CatalogueFault: the catalogue that was carried does not verify.
     """
     place = Place(folder, LocalBlobs(folder))
@@ -100,6 +108,7 @@ def unpack(raw: bytes, folder: Path) -> Unpacked:
         paper = document.decode(raw, _ToSign, max_bytes=MAX_BYTES, what="The file to be signed")
         waiting = staged.decode(base64.b64decode(paper.waiting, validate=True), "What is to be signed")
         carried = {name: base64.b64decode(text, validate=True) for name, text in paper.catalogue.items()}
+        floors = base64.b64decode(paper.floors, validate=True)
     except (FormatError, binascii.Error, ValueError) as error:
         raise SigningError("bad-paper", f"This is not to be signed, or damaged: {error}. Export it again.") from error
     for name, content in carried.items():
@@ -107,6 +116,9 @@ def unpack(raw: bytes, folder: Path) -> Unpacked:
             raise SigningError("bad-paper", f"{name[:120]!r} is no file of a catalogue: export it again.")
         make_folder((place.catalogue / name).parent)
         files.replace(place.catalogue / name, content)
+    if floors:
+        make_folder(place.folder)
+        files.replace(place.floors, floors, files.PRIVATE)
     known = proposal.chain(place)
     waiting.follow(known)
     return Unpacked(place, known, waiting, paper.names)

@@ -55,7 +55,10 @@ def differences(
     """
     new = staged.statements[role].signed
     old = known.roles.get(role) if known else None
-    form.check(role, new, last=old.version if old else 0, floor=marks.floors(place).versions.get(role, 0))
+    number = old.version if old else 0
+    form.check(role, new, last=number, floor=marks.floors(place).versions.get(role, 0))
+    if new.version > number + 1:
+        yield Difference("restored", f"{role}: version {new.version} follows on {number}, for the mirror was restored")
     if isinstance(new, Root):
         yield from review.of_holders(_top(cast("Root | None", old), ring), _top(new, ring))
         return

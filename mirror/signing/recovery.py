@@ -1,5 +1,9 @@
 """After a restore: every role that had moved on since the backup is staged above the high-water mark."""
 
+import base64
+import binascii
+from collections.abc import Iterator
+
 import msgspec
 from tuf.api.exceptions import RepositoryError
 from tuf.api.serialization import DeserializationError
@@ -9,6 +13,7 @@ from mirror.signing import marks, stage
 from mirror.signing.draft import Draft
 from mirror.signing.marks import HighWater
 from mirror.signing.means import Signing
+from mirror.signing.roles import KEPT
 from mirror.signing.stage import Settled
 from mirror.signing.staged import parse
 from mirror.signing.switch import changing
@@ -16,38 +21,64 @@ from spot_client.wire import index, names
 from spot_client.wire.index import Tombstone
 
 
-def above(signing: Signing, mark: HighWater) -> Settled:
-    """Stage what has to be signed anew, and hold the catalogue back until it is; sign for whoever is here.
+class Recovered(msgspec.Struct, frozen=True):
+    """What waits now, and the releases that are not on offer any more, in words."""
 
-    Who signs for which product is as the mark has it. A product that the backup does not have is empty. Withdrawals
-    that it lacks are put back.
+    settled: Settled
+    lost: tuple[str, ...]
+
+
+def above(signing: Signing, mark: HighWater) -> Recovered:
+    """Stage what has to be signed anew, and hold the catalogue back until it is. Nobody signs: they look first.
+
+    Roots, targets, halts and official mirrors are as the mark has them. A product that the backup does not have is
+    empty. Withdrawals that it lacks are put back.
 
     Raises:
         SigningError: reason `bad-mark`, or as they say.
         PassphraseError, Conflict, Busy, CatalogueFault: as they say.
     """
     with changing(signing.place):
-        marks.write(signing.place.floors, mark)
+        marks.write(signing.place.floors, mark.floors)
+        if signing.high_water is not None and not signing.high_water.exists():
+            marks.write(signing.high_water, mark)
         draft = Draft(signing)
         draft.staged.drop(frozenset(draft.staged.statements))
-        _take_targets(draft, mark)
-        for ref, stones in sorted(mark.tombstones.items()):
-            _put_back(draft, ref, stones)
+        for role in KEPT:
+            _take(draft, mark, role)
         versions = {role: one.version for role, one in draft.known.roles.items()}
         for role in marks.behind(versions, mark):
             if role not in draft.staged.statements:
                 _stage(signing, draft, role)
-        return draft.settle(set(draft.staged.statements))
+        for ref, stones in sorted(mark.tombstones.items()):
+            _put_back(draft, ref, stones)
+        lost = tuple(_lost(draft, mark))
+        return Recovered(draft.show(), lost)
 
 
-def _take_targets(draft: Draft, mark: HighWater) -> None:
+def _take(draft: Draft, mark: HighWater, role: str) -> None:
+    """Take the newest statement of a role from the mark, with the signatures that it has."""
     try:
-        newest = parse("targets", mark.targets.encode())
-    except (DeserializationError, RepositoryError, ValueError) as error:
-        raise SigningError("bad-mark", f"The high-water mark has no targets that can be read: {error}.") from error
-    if newest.signed.version > draft.known.targets.version:
-        draft.staged.statements["targets"] = newest
-        draft.staged.changes.append(draft.change("targets", "targets: as the high-water mark has it"))
+        newest = parse(role, mark.statements[role].encode())
+        held = {name: base64.b64decode(raw, validate=True) for name, raw in mark.files.items()}
+    except (KeyError, DeserializationError, RepositoryError, ValueError, binascii.Error) as error:
+        what = f"The high-water mark has no statement of {role} that can be read: {error}."
+        raise SigningError("bad-mark", what) from error
+    known = draft.known.roles.get(role)
+    if known is None or newest.signed.version > known.version:
+        draft.staged.statements[role] = newest
+        draft.staged.files |= held  # those of other roles go when it is written down
+        draft.staged.changes.append(draft.change(role, f"{role}: as the high-water mark has it"))
+
+
+def _lost(draft: Draft, mark: HighWater) -> Iterator[str]:
+    for ref, heads in sorted(mark.heads.items()):
+        offered = draft.index(*names.split_component(ref))
+        there = {(one.version, one.platform) for one in offered.releases}
+        for line in heads:
+            version, platform = line.split(" ")
+            if (version, platform) not in there:
+                yield f"{ref} {version} ({platform})"
 
 
 def _stage(signing: Signing, draft: Draft, role: str) -> None:

@@ -21,6 +21,9 @@ TOP_ROLES: Final = ("root", "targets", "snapshot", "timestamp")
 OWN_ROLES: Final = (halts.ROLE, trust.ROLE)
 """Delegated roles that every catalogue has from the beginning."""
 
+KEPT: Final = ("targets", *OWN_ROLES)
+"""Roles whose newest statement holds after a restore, too, as it was signed."""
+
 OFFLINE: Final = "x-spot-offline"
 """A field of the timestamp of an offline set, which clients refuse from a mirror and demand of a folder."""
 

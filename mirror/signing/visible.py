@@ -17,7 +17,7 @@ from mirror import catalogue
 from mirror.catalogue import MAX_METADATA_BYTES, Chain
 from mirror.errors import SigningError
 from mirror.place import Place
-from mirror.signing import marks, proposal, statements
+from mirror.signing import advance, marks, proposal, statements
 from mirror.signing.candidate import Candidate, candidate
 from mirror.signing.marks import HighWater
 from mirror.signing.means import Signing
@@ -62,7 +62,7 @@ def show(signing: Signing, online: Ring, staged: Staged, *, renew: bool = False)
         return None
     signed, online_versions = _files(signing, online, staged, found, chain)
     if signing.high_water is not None:
-        marks.raise_mark(signing.high_water, place, signed, versions | online_versions)
+        advance.raise_mark(signing.high_water, place, signed, versions | online_versions)
     put_up(place, signed)
     place.floors.unlink(missing_ok=True)
     changes = tuple(change for change in staged.changes if change.role in changed)

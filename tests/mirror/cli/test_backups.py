@@ -7,12 +7,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from mirror import catalogue
 from mirror.records.sqlite import FILE_NAME, open_records
+from tests.ca.house import House, make_house
 from tests.mirror.cli.shell import PASSPHRASE, Shell
+from tests.mirror.cli.test_mirrors import certificate
 from tests.mirror.cli.test_timer import PROGRAM
-from tests.mirror.cli.vendor import approve, person
+from tests.mirror.cli.vendor import approve, carry, make_keys, person
 
 
 @pytest.fixture
@@ -24,6 +27,11 @@ def marked(made: Shell) -> Shell:
     config.write_text("\n".join(wanted) + "\n")
     made.done("publish", "sdk/tool", "1.0", "source")
     return made
+
+
+@pytest.fixture(scope="module")
+def house() -> House:
+    return make_house(lambda: ec.generate_private_key(ec.SECP256R1()))
 
 
 def versions(shell: Shell, data: str = "data") -> dict[str, int]:
@@ -99,7 +107,13 @@ def test_what_had_moved_on_is_signed_above_the_mark_and_withdrawals_stay(marked:
     seen = versions(marked)
     (marked.folder / "data").rename(marked.folder / "lost")
     answer = json.loads(marked.done("restore", "bak", "--json").out)
-    assert (answer["above"], answer["visible"]) == (True, True)
+    assert (answer["above"], answer["visible"], answer["lost"]) == (True, False, ["sdk/tool 1.1 (any)"])
+    assert [line["role"] for line in answer["waits"]] == ["sdk"]
+    old = versions(marked)
+    assert marked("resign").code == 8
+    assert versions(marked) == old  # nothing is signed that nobody looked at
+    said = marked.done("approve").out
+    assert f"version {seen['sdk'] + 1} follows on {old['sdk']}, for the mirror was restored" in said
     now = versions(marked)
     assert all(now[role] > seen[role] for role in ("sdk", "snapshot", "timestamp"))
     assert all(now[role] >= seen[role] for role in seen)
@@ -108,28 +122,121 @@ def test_what_had_moved_on_is_signed_above_the_mark_and_withdrawals_stay(marked:
     assert offered.releases == ()
 
 
-def test_with_people_nothing_is_visible_before_they_signed_above_the_mark(vendor: Shell) -> None:
+@pytest.fixture
+def watched(vendor: Shell) -> Shell:
+    """People, a high-water mark, and a backup of sdk/tool 1.0."""
     config = vendor.folder / "mirror.toml"
     config.write_text(config.read_text().replace("# high_water = ", "high_water = ").replace("/mnt/elsewhere/", ""))
-    for version in ("1.0", "1.1"):
-        vendor.done("publish", "sdk/tool", version, "source", *person(vendor, "alice"))
-        approve(vendor, "bob")
-        vendor.done("catalogue-timer", "--once")
-        if version == "1.0":
-            vendor.done("backup", "bak")
-    seen = versions(vendor)
-    (vendor.folder / "data").rename(vendor.folder / "lost")
-    vendor.done("restore", "bak", *person(vendor, "alice"))
-    old = versions(vendor)
-    vendor.done("catalogue-timer", "--once")
-    assert versions(vendor) == old
-    result = vendor("resign")
-    assert result.code == 8
-    assert "staged" in result.err
+    release(vendor, "1.0")
+    vendor.done("backup", "bak")
+    return vendor
+
+
+def release(vendor: Shell, version: str) -> None:
+    vendor.done("publish", "sdk/tool", version, "source", *person(vendor, "alice"))
     approve(vendor, "bob")
     vendor.done("catalogue-timer", "--once")
+
+
+def lose(vendor: Shell) -> dict[str, int]:
+    """The mirror's data is lost, and what was backed up is laid out; the versions that clients saw."""
+    seen = versions(vendor)
+    (vendor.folder / "data").rename(vendor.folder / "lost")
+    vendor.done("restore", "bak")
+    return seen
+
+
+def assert_above(vendor: Shell, seen: dict[str, int]) -> None:
     now = versions(vendor)
+    assert all(now[role] >= seen[role] for role in seen)
     assert all(now[role] > seen[role] for role in ("sdk", "snapshot", "timestamp"))
+
+
+def test_with_people_nothing_is_visible_before_they_signed_above_the_mark(watched: Shell) -> None:
+    release(watched, "1.1")
+    seen = lose(watched)
+    old = versions(watched)
+    watched.done("catalogue-timer", "--once")
+    assert versions(watched) == old
+    result = watched("resign")
+    assert result.code == 8
+    assert "staged" in result.err
+    approve(watched, "alice")
+    assert versions(watched) == old
+    approve(watched, "bob")
+    watched.done("catalogue-timer", "--once")
+    assert_above(watched, seen)
+
+
+def test_halts_keys_and_official_mirrors_are_the_newest_as_they_were_signed(watched: Shell, house: House) -> None:
+    (watched.folder / "server.crt").write_bytes(certificate(house, "updates.example.com"))
+    watched.done("halt", "sdk/tool", "1.0", "--reason", "it burns", *person(watched, "carol"))
+    words = ("mirrors", "set", "https://updates.example.com", "--current", "server.crt")
+    watched.done(*words, *person(watched, "alice"))
+    approve(watched, "bob")
+    make_keys(watched, "dave")
+    watched.done("keys", "add", "stick-dave/dave.pub")
+    watched.done("keys", "replace", "carol", "dave")
+    carry(watched, "root-1", "root-2")
+    approve(watched, "alice")
+    approve(watched, "dave")
+    watched.done("catalogue-timer", "--once")
+    seen, before = lose(watched), catalogue.load(watched.folder / "lost/catalogue")
+    approve(watched, "alice", "sdk")
+    approve(watched, "dave", "sdk")
+    watched.done("catalogue-timer", "--once")
+    now = catalogue.load(watched.folder / "data/catalogue")
+    assert (now.halts, now.trust) == (before.halts, before.trust)
+    assert now.current["root"] == seen["root"] == 2
+    assert_above(watched, seen)
+
+
+def test_after_a_restore_people_sign_on_machines_of_their_own_too(watched: Shell) -> None:
+    watched.done("keys", "rotate")  # the roots that clients know are newer than that of the backup
+    carry(watched, "root-1", "root-2")
+    watched.done("catalogue-timer", "--once")
+    release(watched, "1.1")
+    seen = lose(watched)
+    watched.done("signing", "export", "to-sign")
+    for name in ("alice", "bob"):
+        said = watched.done("signing", "sign", "to-sign", f"signed-{name}", *person(watched, name)).out
+        assert "for the mirror was restored" in said
+        watched.done("signing", "import", f"signed-{name}")
+    watched.done("catalogue-timer", "--once")
+    assert_above(watched, seen)
+
+
+def test_a_product_that_the_backup_does_not_have_keeps_its_withdrawals(watched: Shell) -> None:
+    watched.done("publish", "new/tool", "1.0", "source", *person(watched, "alice"))
+    approve(watched, "bob")
+    watched.done("catalogue-timer", "--once")
+    watched.done("withdraw", "new/tool", "1.0", "--reason", "it breaks", *person(watched, "alice"))
+    approve(watched, "bob")
+    watched.done("catalogue-timer", "--once")
+    seen = lose(watched)
+    waiting = {line["role"] for line in json.loads(watched.done("staged", "--json").out) if line["missing"]}
+    assert waiting == {"new"}  # targets came with its signatures, and delegates to it
+    approve(watched, "alice")
+    approve(watched, "bob")
+    watched.done("catalogue-timer", "--once")
+    now = catalogue.load(watched.folder / "data/catalogue")
+    assert [one.version for one in now.indexes["new", "tool"].tombstones] == ["1.0"]
+    assert now.current["new"] > seen["new"]
+
+
+def test_a_lost_release_comes_back_as_it_was_or_under_another_version(marked: Shell) -> None:
+    marked.done("backup", "bak")
+    marked.done("publish", "sdk/tool", "1.1", "source")
+    (marked.folder / "data").rename(marked.folder / "lost")
+    assert "sdk/tool 1.1 (any)" in marked.done("restore", "bak").out
+    marked.done("approve")
+    (marked.folder / "other").mkdir()
+    (marked.folder / "other/file").write_text("other content")
+    for _ in range(2):
+        result = marked("publish", "sdk/tool", "1.1", "other")
+        assert (result.code, "before the mirror was restored" in result.err) == (3, True)
+    marked.done("publish", "sdk/tool", "1.1", "source")
+    marked.done("publish", "sdk/tool", "1.2", "other")
 
 
 def test_without_a_mark_it_is_said_what_clients_will_do(marked: Shell) -> None:

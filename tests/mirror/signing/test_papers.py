@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from mirror.errors import MirrorError, SigningError
 from mirror.publishing import approve
 from mirror.signing import papers, ring
+from mirror.signing.marks import HighWater
+from spot_client.wire import document
 from tests.drawn import json_documents
 from tests.mirror.publishing.rig import PASSPHRASE, made_keys
 from tests.mirror.signing.ceremony import House, new_house, start
@@ -128,6 +130,14 @@ def test_a_paper_whose_catalogue_does_not_verify_is_refused(waiting: House, tmp_
     stranger = base64.b64encode(b'{"signatures":[],"signed":{}}').decode()
     spoilt = edited(raw, lambda it: it["catalogue"].update({"timestamp.json": stranger}))
     assert unpacked(spoilt, tmp_path / "spoilt") == "damaged"
+
+
+def test_a_paper_leads_no_signer_to_versions_far_ahead(waiting: House, tmp_path: Path) -> None:
+    far = document.encode(HighWater(versions={"sdk": 2**62}))
+    raw = papers.to_sign(waiting.place, waiting.names)
+    for number, floors in enumerate((far, b"{}", b"\xff")):
+        document_ = {**json.loads(raw), "floors": base64.b64encode(floors).decode()}
+        assert unpacked(canonical(document_), tmp_path / str(number)) == "bad-mark"
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "targets/../../x", "", "x", "staged.json", "1.root.json/x"])
