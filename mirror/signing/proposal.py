@@ -58,7 +58,7 @@ def differences(
     number = old.version if old else 0
     form.check(role, new, last=number, floor=marks.floors(place).versions.get(role, 0))
     if new.version > number + 1:
-        yield Difference("restored", f"{role}: version {new.version} follows on {number}, for the mirror was restored")
+        yield Difference("restored", f"version {new.version} follows on {number}, for the mirror was restored")
     if isinstance(new, Root):
         yield from review.of_holders(_top(cast("Root | None", old), ring), _top(new, ring))
         return
