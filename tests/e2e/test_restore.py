@@ -75,14 +75,15 @@ def world(tmp_path: Path) -> World:
     return world
 
 
-def version(world: World) -> str:
-    return (world.folder / "acme/sdk/tool/current/version").read_text()
+def version(world: World, root: str = "acme") -> str:
+    return (world.folder / root / "sdk/tool/current/version").read_text()
 
 
 @pytest.mark.slow
 def test_an_installation_that_saw_the_newer_catalogue_updates_from_the_restored_mirror(world: World) -> None:
     (world.folder / "data").rename(world.folder / "lost")
     world.succeed("spot-mirror", "restore", "bak")
+    world.succeed("spot-mirror", "approve")
     with serving(world):
         world.succeed("spot", "--root", "acme", "check")
         assert version(world) == "1.1"
@@ -90,6 +91,25 @@ def test_an_installation_that_saw_the_newer_catalogue_updates_from_the_restored_
         time.sleep(2)  # the mirror looks for a new catalogue every second
         world.succeed("spot", "--root", "acme", "update")
     assert version(world) == "1.2"
+
+
+@pytest.mark.slow
+def test_an_installation_that_was_enrolled_since_the_backup_enrols_again_and_keeps_what_it_has(world: World) -> None:
+    with serving(world):
+        world.succeed("spot", "--root", "later", "enrol", "it")
+        world.succeed("spot", "--root", "later", "install", "sdk/tool")
+    (world.folder / "data").rename(world.folder / "lost")
+    world.succeed("spot-mirror", "restore", "bak")
+    world.succeed("spot-mirror", "approve")
+    release(world, "1.2")
+    with serving(world):
+        refused = world.run("spot", "--root", "later", "update")
+        assert refused.code == 12, refused
+        assert "enrol" in refused.err
+        assert version(world, "later") == "1.1"
+        world.succeed("spot", "--root", "later", "enrol", "it")
+        world.succeed("spot", "--root", "later", "update")
+    assert version(world, "later") == "1.2"
 
 
 @pytest.mark.slow
