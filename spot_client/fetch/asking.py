@@ -11,6 +11,7 @@ from tuf.ngclient.fetcher import FetcherInterface
 
 from spot_client.errors import Refused
 from spot_client.fetch.transport import Answer
+from spot_client.fetch.withheld import handed_out
 from spot_client.wire.problem import Reason
 
 
@@ -42,12 +43,15 @@ class Asking(FetcherInterface):
         if role == Root.type and not self.with_root:
             raise DownloadHTTPError("not asked for", 404)
         ready = self.timestamp if role == Timestamp.type else None
-        raw = self._get(url, max_length) if ready is None else ready
+        raw = self._get(role, url, max_length) if ready is None else ready
         self._check(role, raw)
         self.seen[role] = raw
         return raw
 
-    def _get(self, url: str, max_length: int) -> bytes:
+    def _get(self, role: str, url: str, max_length: int) -> bytes:
+        if role != Root.type:
+            with handed_out(url):
+                return self._getter.get(url, max_bytes=max_length).body
         try:
             return self._getter.get(url, max_bytes=max_length).body
         except Refused as error:

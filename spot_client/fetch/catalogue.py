@@ -24,21 +24,17 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from tuf.api.exceptions import (
-    DownloadError,
-    ExpiredMetadataError,
-    LengthOrHashMismatchError,
-    RepositoryError,
-)
+from tuf.api.exceptions import ExpiredMetadataError, LengthOrHashMismatchError, RepositoryError
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets, Timestamp
 from tuf.ngclient import Updater
 from tuf.ngclient.config import UpdaterConfig
 
 from spot_client import durable
-from spot_client.errors import NotReachable, NotTrusted, OutOfDate
+from spot_client.errors import NotTrusted, OutOfDate
 from spot_client.fetch.asking import Asking, Getter
 from spot_client.fetch.lapse import lapsed
 from spot_client.fetch.rules import Rules
+from spot_client.fetch.withheld import handed_out
 from spot_client.wire.digest import sha256_hex
 
 OFFLINE: Final = "x-spot-offline"
@@ -115,7 +111,7 @@ class Catalogue:
         Raises:
             OutOfDate: expired metadata, reason `expired-metadata`; or `clock-wrong`, if the mirror's clock differs.
             NotTrusted: metadata that does not verify (reason `bad-metadata`), is of the other kind of set
-                (`offline-set`, `not-an-offline-set`), or breaks the rules.
+                (`offline-set`, `not-an-offline-set`), breaks the rules, or is not handed out (`withheld`).
             SpotError: what the getter raises.
         """
         kept = self._kept_timestamp()
@@ -123,7 +119,8 @@ class Catalogue:
             self._refresh(None)
             return
         url, limit = f"{self._bases[0]}{_TIMESTAMP}", _CONFIG.timestamp_max_length
-        answer = self._getter.get(url, max_bytes=limit, unless=f'"{sha256_hex(kept)}"')
+        with handed_out(url):
+            answer = self._getter.get(url, max_bytes=limit, unless=f'"{sha256_hex(kept)}"')
         if answer.status != 304:
             self._refresh(answer.body)
             return
@@ -137,7 +134,8 @@ class Catalogue:
         """The verified bytes of one target, or None if no role says that it exists.
 
         Raises:
-            NotTrusted: metadata or target do not verify, or the target is longer than `max_bytes`.
+            NotTrusted: metadata or target do not verify or are not handed out, or the target is longer than
+                `max_bytes`.
             SpotError: what the getter raises.
         """
         found = self._found(path)
@@ -230,7 +228,9 @@ class Catalogue:
         if cached is not None:
             _log.debug("%s: unchanged, kept here", found.path)
             return cached
-        raw = self._getter.get(f"{self._bases[1]}{self._file_name(found)}", max_bytes=found.length).body
+        path = f"{self._bases[1]}{self._file_name(found)}"
+        with handed_out(path):
+            raw = self._getter.get(path, max_bytes=found.length).body
         try:
             found.verify_length_and_hashes(raw)
         except LengthOrHashMismatchError as error:
@@ -261,8 +261,6 @@ class Catalogue:
                 "bad-metadata",
                 f"The mirror's catalogue is not what your vendor signed: {error}. Nothing was installed.",
             ) from error
-        except DownloadError as error:
-            raise NotReachable("bad-metadata-answer", f"The catalogue could not be fetched: {error}.") from error
 
     def _expired(self, told: str) -> OutOfDate:
         role = found[1] if (found := _EXPIRED.fullmatch(told)) else told

@@ -274,7 +274,22 @@ TOMBSTONES_STAY: Final = Guard(
 )
 
 # Of SPOT, mirrors
-OTHER_MIRROR: Final = Guard(_FAILOVER, "Mirrors.ask", ("            if len(mirrors) == 1:\n", "            if True:\n"))
+OTHER_MIRROR: Final = Guard(
+    _FAILOVER, "Mirrors.ask", ("            others = self._others(through)\n", "            others = ()\n")
+)
+REFUSED_BY_ONE: Final = Guard(
+    _FAILOVER,
+    "Mirrors.ask",
+    (
+        "(through)\n        except (NotReachable, NotTrusted, Refused) as error:\n",
+        "(through)\n        except (NotReachable, NotTrusted) as error:\n",
+    ),
+)
+HANDED_OUT: Final = Guard(
+    "spot_client/fetch/withheld.py",
+    "handed_out",
+    ("        if error.reason != Reason.NOT_FOUND.value:\n", "        if True:\n"),
+)
 PUT_BACK: Final = Guard(
     _FAILOVER, "AnyCatalogue._put_back", ("            elif raw != _read(path):\n", "            elif False:\n")
 )

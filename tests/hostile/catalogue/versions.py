@@ -12,7 +12,7 @@ from tests.hostile.catalogue import guards
 from tests.hostile.catalogue.people import Production, repository_of
 from tests.hostile.catalogue.stage import TOOL, Stage
 from tests.hostile.catalogue.table import attack
-from tests.spot_client.fetch.server import paths
+from tests.spot_client.fetch.server import paths, problem
 from tests.spot_client.vendor import DAY, Vendor
 
 ROLLBACK, FAST_FORWARD, FREEZE, MIX, ROOT = "rollback", "fast-forward", "freeze", "mix-and-match", "the chain of roots"
@@ -155,6 +155,17 @@ def fast_forward_of_a_product(stage: Stage) -> Iterator[None]:
 @attack(FREEZE, "The newest catalogue that SPOT knows, for as long as its timestamp holds.", guard=guards.NOTHING)
 def freeze_while_the_timestamp_holds(stage: Stage) -> Iterator[None]:
     stage.shown = stage.older.files
+    yield
+
+
+@attack(
+    FREEZE,
+    "A mirror that says it has no role of the product, which its own snapshot names.",
+    guard=guards.HANDED_OUT,
+    stopped="withheld",
+)
+def role_kept_back(stage: Stage) -> Iterator[None]:
+    stage.say(".sdk.json", lambda _: problem("404 Not Found", "not-found"))
     yield
 
 
