@@ -141,6 +141,7 @@ def _catalogue(store: Store, transport: Transport | Folder, honest: Mirrors | No
 
 
 def _verified(getter: Transport | Folder, first: bytes, folder: Path, other: Path) -> Verified:
+    offline = isinstance(getter, Folder)
     catalogue = Catalogue(
         folder,
         getter,
@@ -148,11 +149,11 @@ def _verified(getter: Transport | Folder, first: bytes, folder: Path, other: Pat
         metadata_base=METADATA_BASE,
         target_base=TARGET_BASE,
         rules=house_rules,
-        offline=isinstance(getter, Folder),
+        offline=offline,
         full_every=FULL_EVERY,
         now=_now,
     )
-    return Floored(catalogue, folder, other)
+    return Floored(catalogue, folder, other, offline=offline)
 
 
 def _now() -> datetime:

@@ -27,12 +27,18 @@ class Getter(Protocol):
 
 
 class Asking(FetcherInterface):
-    """python-tuf asks by URL; the URL is our path. Errors of ours pass through it untouched."""
+    """python-tuf asks by URL; the URL is our path. Errors of ours pass through it untouched.
 
-    def __init__(self, getter: Getter, base: str, check: Callable[[str, bytes], None]) -> None:
+    `rooted` is called when the newest root has been found, before anything else is read.
+    """
+
+    def __init__(
+        self, getter: Getter, base: str, check: Callable[[str, bytes], None], rooted: Callable[[], None]
+    ) -> None:
         self._getter = getter
         self._base = base
         self._check = check
+        self._rooted = rooted
         self.timestamp: bytes | None = None  # was fetched already
         self.with_root = True  # whether to look for a newer one
         self.seen: dict[str, bytes] = {}  # the newest file of each role that came in
@@ -41,6 +47,7 @@ class Asking(FetcherInterface):
         """A metadata file, held to the rules."""
         role = _role(url.removeprefix(self._base))
         if role == Root.type and not self.with_root:
+            self._rooted()
             raise DownloadHTTPError("not asked for", 404)
         ready = self.timestamp if role == Timestamp.type else None
         raw = self._get(role, url, max_length) if ready is None else ready
@@ -57,6 +64,7 @@ class Asking(FetcherInterface):
         except Refused as error:
             # python-tuf asks for the next root until it is told that there is none.
             if error.reason == Reason.NOT_FOUND.value:
+                self._rooted()
                 raise DownloadHTTPError(str(error), 404) from error
             raise
 

@@ -5,8 +5,9 @@ one target by its path. Which targets exist, and what they mean, is for the call
 `spot_client.fetch.plain`.
 
 Rules, by python-tuf 7 and the TUF specification 1.0.34: root is rolled forward one version at a time (§5.3), versions
-of timestamp, snapshot and every targets role never go back (§5.4 to §5.6), expired metadata is refused, a target's
-length and SHA-256 are those of signed metadata (§5.7). What is verified is written to the folder, and made durable
+of timestamp, snapshot and every targets role never go back (§5.4 to §5.6) unless a key of timestamp or snapshot was
+replaced (§5.3.11), expired metadata is refused, a target's length and SHA-256 are those of signed metadata (§5.7). What
+is verified is written to the folder, and made durable
 after a refresh, because the versions remembered there are what stops a rollback.
 
 The rules of the house (`spot_client.fetch.rules`), and which kind of set this is, are held to each file as it comes in,
@@ -32,6 +33,7 @@ from tuf.ngclient.config import UpdaterConfig
 from spot_client import durable
 from spot_client.errors import NotTrusted, OutOfDate
 from spot_client.fetch.asking import Asking, Getter
+from spot_client.fetch.kept import forget_undone, newest_root
 from spot_client.fetch.lapse import lapsed
 from spot_client.fetch.rules import Rules
 from spot_client.fetch.withheld import handed_out
@@ -97,7 +99,7 @@ class Catalogue:
         durable.make_private(folder)
         if root is not None:
             self._check(Root.type, root)
-        self._asking = Asking(getter, metadata_base, self._check)
+        self._asking = Asking(getter, metadata_base, self._check, self._forget_undone)
         self._updater = self._open()
 
     def refresh(self) -> None:
@@ -164,15 +166,9 @@ class Catalogue:
 
     def _open(self) -> Updater:
         folder, (base, _) = str(self._folder), self._bases
-        root = self._newest_root() if self._root is None else self._root
+        root = newest_root(self._folder) if self._root is None else self._root
         with self._explained():
             return Updater(folder, base, fetcher=self._asking, config=_CONFIG, bootstrap=root)
-
-    def _newest_root(self) -> bytes:
-        """The newest that was verified here. root.json leads to it, but is gone for a moment while it is changed."""
-        history = self._folder / "root_history"
-        newest = max((int(path.name.partition(".")[0]) for path in history.glob("*.root.json")), default=1)
-        return (history / f"{newest}.root.json").read_bytes()
 
     def _refresh(self, timestamp: bytes | None, *, full: bool = True) -> None:
         """With the timestamp that was fetched already, if any; if not `full`, without a look for a newer root."""
@@ -186,6 +182,10 @@ class Catalogue:
             moment = self._now().timestamp()
             os.utime(self._folder / _TIMESTAMP, (moment, moment))
             durable.sync_tree(self._folder)
+
+    def _forget_undone(self) -> None:
+        with self._explained():
+            forget_undone(self._folder)
 
     def _kept_timestamp(self) -> bytes | None:
         """The timestamp here, if it is still good and the last whole refresh, its file's time, is not too long ago."""

@@ -169,6 +169,27 @@ EXTRANEOUS_ROLE: Final = Guard(
     "_check_names",
     ('        raise _distrust("extraneous-role", f"the role {role} hands on what it may not")\n', "        pass\n"),
 )
+BOTH_WAYS: Final = Guard(
+    "spot_client/fetch/floors.py",
+    "Floored._hold",
+    ("        if ours is not None and known is not None and ours < known:\n", "        if False:\n"),
+)
+KEYS_OF_FLOORS: Final = Guard(
+    "spot_client/fetch/kept.py",
+    "snapshot_that_counts",
+    (
+        "path.exists() or not all(_counts(root, folder, role) for role in (Timestamp.type, Snapshot.type)):\n",
+        "path.exists():\n",
+    ),
+)
+KEYS_UNDO: Final = Guard(
+    "spot_client/fetch/kept.py",
+    "forget_undone",
+    (
+        "    if not all(_counts(root, folder, role) for role in (Timestamp.type, Snapshot.type)):\n        for",
+        "    if False:\n        for",
+    ),
+)
 
 CLOCK: Final = Guard(
     "spot_client/clock.py",
