@@ -6,9 +6,10 @@ verifies them. Then each mirror is asked alone, and the first that has it whole 
 found out is named. A refusal is treated alike, because any mirror can say "revoked": it stands if no other mirror gives
 what was refused.
 
-What was learnt of the catalogue on the way is put back before the next mirror is asked: it was verified, but may be
-newer than what the honest ones have yet. The chain of roots is kept: the holders of the root signed it, and to forget
-it would give a key that they replaced its power back.
+Each is held to the newest catalogue that was verified whole, by whichever mirror: its timestamp and all that leads from
+there to the targets. Of one that was not had whole, what was learnt is put back before the next mirror is asked: a
+timestamp that leads nowhere is no catalogue, and may be newer than what the honest ones have yet. The chain of roots is
+kept: the holders of the root signed it, and to forget it would give a key that they replaced its power back.
 """
 
 import logging
@@ -114,6 +115,8 @@ class Mirrors:
 class AnyCatalogue:
     """A `Catalogue` from whichever mirror has it whole, opened and refreshed when it is first asked.
 
+    No mirror is believed that is behind what another has shown whole, in this run or before.
+
     Args:
         folder: where `build` keeps verified metadata.
         build: opens the catalogue that a transport leads to.
@@ -124,7 +127,7 @@ class AnyCatalogue:
         self._folder = folder
         self._build = build
         self._opened: tuple[Transport, Verified] | None = None
-        self._before = {name: _read(folder / name) for name in _FLOORS}
+        self._before = self._floors()
 
     def refresh(self) -> None:
         """As `Catalogue.refresh`."""
@@ -140,11 +143,16 @@ class AnyCatalogue:
 
     def _through(self, transport: Transport) -> Verified:
         if self._opened is None or self._opened[0] is not transport:
+            self._opened = None
             self._put_back()
             catalogue = self._build(transport)
             catalogue.refresh()
+            self._before = self._floors()
             self._opened = transport, catalogue
         return self._opened[1]
+
+    def _floors(self) -> dict[str, bytes | None]:
+        return {name: _read(self._folder / name) for name in _FLOORS}
 
     def _put_back(self) -> None:
         for name, raw in self._before.items():

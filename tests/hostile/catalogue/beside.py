@@ -6,7 +6,7 @@ from tests.hostile.catalogue import guards
 from tests.hostile.catalogue.stage import Stage
 from tests.hostile.catalogue.table import attack
 from tests.hostile.catalogue.versions import let_expire
-from tests.spot_client.fetch.server import problem, reply
+from tests.spot_client.fetch.server import Asked, problem, reply
 
 BESIDE = "a lying mirror beside a good one"
 FAR = 10**6
@@ -96,6 +96,25 @@ def beside_fast_forward(stage: Stage) -> Iterator[None]:
     yield
 
 
+@attack(
+    BESIDE,
+    "It has the newest catalogue and keeps the index back, and the other one shows an older catalogue.",
+    guard=guards.HELD_WITHIN_A_RUN,
+    stopped="withheld",
+    beside=True,
+)
+def beside_one_that_is_behind(stage: Stage) -> Iterator[None]:
+    _keep_back(stage, ".index.json.zst")
+    good, files = stage.mirrors[1].behave, stage.older.files
+
+    def behind(asked: Asked) -> bytes:
+        return reply(body=files[asked.path]) if asked.path in files else problem("404 Not Found", "not-found")
+
+    stage.mirrors[1].behave = behind
+    yield
+    stage.mirrors[1].behave = good
+
+
 @attack(BESIDE, "It answers nothing.", guard=guards.NEXT_MIRROR, updated=True, beside=True)
 def beside_silence(stage: Stage) -> Iterator[None]:
     stage.answer = lambda _: b""
@@ -106,10 +125,6 @@ def beside_silence(stage: Stage) -> Iterator[None]:
 def beside_errors(stage: Stage) -> Iterator[None]:
     stage.answer = lambda _: reply("503 Service Unavailable")
     yield
-
-
-def _keep_back(stage: Stage, ending: str) -> None:
-    stage.say(ending, lambda _: problem("404 Not Found", "not-found"))
 
 
 @attack(
@@ -221,3 +236,7 @@ def beside_no_licence(stage: Stage) -> Iterator[None]:
 def beside_gone(stage: Stage) -> Iterator[None]:
     stage.answer = lambda _: reply("410 Gone", b"gone")
     yield
+
+
+def _keep_back(stage: Stage, ending: str) -> None:
+    stage.say(ending, lambda _: problem("404 Not Found", "not-found"))

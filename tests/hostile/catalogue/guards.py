@@ -314,6 +314,9 @@ HANDED_OUT: Final = Guard(
 PUT_BACK: Final = Guard(
     _FAILOVER, "AnyCatalogue._put_back", ("            elif raw != _read(path):\n", "            elif False:\n")
 )
+HELD_WITHIN_A_RUN: Final = Guard(
+    _FAILOVER, "AnyCatalogue._through", ("            self._before = self._floors()\n", "            pass\n")
+)
 NEXT_MIRROR: Final = Guard(
     _TRANSPORT,
     "Transport._first",

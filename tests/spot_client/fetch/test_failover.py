@@ -4,11 +4,12 @@ The whole way through a hostile mirror is in tests/hostile/catalogue.
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
 from spot_client.errors import NotLicensed, NotReachable, NotTrusted, OutOfDate, Refused, SpotError
-from spot_client.fetch.failover import Mirrors
+from spot_client.fetch.failover import AnyCatalogue, Mirrors
 from spot_client.fetch.transport import Transport
 from tests.spot_client.fetch.server import Serve, reply
 
@@ -125,3 +126,47 @@ def test_of_one_mirror_everything_is_said_as_it_is(serve: Serve, dial: Dial) -> 
         with pytest.raises(type(fault)):
             Mirrors(alone, lambda _: None).ask(attempt({alone.alone()[0][0]: fault}, asked))
     assert len(asked) == 3
+
+
+class Shown:
+    """A catalogue that brings a timestamp into the folder, and then fails or not; it never has a target."""
+
+    def __init__(self, folder: Path, version: str, fault: SpotError | None = None) -> None:
+        self._file, self._version, self._fault = folder / "timestamp.json", version, fault
+        self.found = ""
+
+    def refresh(self) -> None:
+        self.found = self._file.read_text()
+        self._file.write_text(self._version)
+        if self._fault:
+            raise self._fault
+
+    def target(self, path: str, *, max_bytes: int) -> bytes | None:
+        _ = path, max_bytes
+        raise LIE
+
+    def listing(self, product: str) -> tuple[str, ...]:
+        _ = product
+        raise LIE
+
+
+def test_what_a_mirror_has_not_shown_whole_is_put_back_before_the_next_is_asked(
+    three: Transport, tmp_path: Path
+) -> None:
+    (tmp_path / "timestamp.json").write_text("0")
+    shown = [Shown(tmp_path, "9", LIE), Shown(tmp_path, "9", NO), Shown(tmp_path, "1")]
+    left = list(shown)
+    AnyCatalogue(Mirrors(three, lambda _: None), tmp_path, lambda _: left.pop(0)).refresh()
+    assert [one.found for one in shown] == ["0", "0", "0"]
+    assert (tmp_path / "timestamp.json").read_text() == "1"
+
+
+def test_the_next_mirror_is_held_to_what_the_last_has_shown_whole(three: Transport, tmp_path: Path) -> None:
+    (tmp_path / "timestamp.json").write_text("0")
+    shown = [Shown(tmp_path, "1"), Shown(tmp_path, "1"), Shown(tmp_path, "9", LIE), Shown(tmp_path, "2")]
+    left = list(shown)
+    catalogue = AnyCatalogue(Mirrors(three, lambda _: None), tmp_path, lambda _: left.pop(0))
+    catalogue.refresh()
+    with pytest.raises(NotTrusted):
+        catalogue.target("sdk/tool/index.json.zst", max_bytes=1)
+    assert [one.found for one in shown] == ["0", "1", "1", "1"]
