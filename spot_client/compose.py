@@ -134,7 +134,7 @@ def _catalogue(store: Store, transport: Transport | Folder, honest: Mirrors | No
         first = store.root.read_bytes()
     except FileNotFoundError as error:
         raise NotEnrolled("not-enrolled", f"{store.root} is missing: enrol again with the bundle.") from error
-    online, offline = store.paths.own / "catalogue", store.paths.own / "offline"
+    online, offline = store.catalogues
     if honest is None:
         return _verified(transport, first, offline, online)
     return AnyCatalogue(honest, online, lambda through: _verified(through, first, online, offline))

@@ -19,6 +19,11 @@ def newest_root(folder: Path) -> bytes:
     return (history / f"{newest}.root.json").read_bytes()
 
 
+def roots(folder: Path) -> tuple[bytes, ...]:
+    """All that were verified here, and are not missing."""
+    return tuple(path.read_bytes() for path in (folder / "root_history").glob("*.root.json"))
+
+
 def forget_undone(folder: Path) -> None:
     """Forget timestamp and snapshot if the newest root has replaced a key of either; durable on return.
 

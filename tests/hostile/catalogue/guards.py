@@ -278,6 +278,12 @@ NEWER_BUNDLE: Final = Guard(
     "_check_not_older",
     ("    if ours and theirs and theirs.begin < ours.begin:\n", "    if False:\n"),
 )
+SAME_ROOT: Final = Guard(
+    "spot_client/enrol.py", "_take_root", ("    elif found is Descent.OTHER:\n", "    elif False:\n")
+)
+SAME_CHAIN: Final = Guard(
+    "spot_client/enrol.py", "_take_root", ("    if found is not Descent.SAME and new_root:\n", "    if new_root:\n")
+)
 
 # Of SPOT, what was stopped
 THIS_PRODUCT: Final = Guard(
