@@ -26,5 +26,5 @@ def handed_out(what: str) -> Iterator[None]:
             raise
         raise NotTrusted(
             "withheld",
-            f"{error} The signed catalogue leads to {what}: it was lost there, or is kept back. Tell your vendor.",
+            f"{error} What was signed leads to {what}: it was lost there, or is kept back. Tell your vendor.",
         ) from error
