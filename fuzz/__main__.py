@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from fuzz import documents, lines, run, trust
+from fuzz import documents, lines, run, site, trust
 from fuzz.target import Target
 
 _FOUND = Path("fuzz/found")
@@ -46,7 +46,8 @@ def main(
 
     Exits with 0 if nothing was found, with 1 if something was, with 2 if it was called wrongly.
     """
-    targets = {target.name: target for target in (*documents.targets(), *lines.targets(), *trust.targets())}
+    rooms = (documents, lines, site, trust)
+    targets = {target.name: target for room in rooms for target in room.targets()}
     if listing:
         click.echo("\n".join(targets))
         return

@@ -134,13 +134,14 @@ def _catalogue(store: Store, transport: Transport | Folder, honest: Mirrors | No
         first = store.root.read_bytes()
     except FileNotFoundError as error:
         raise NotEnrolled("not-enrolled", f"{store.root} is missing: enrol again with the bundle.") from error
-    online, offline = store.paths.own / "catalogue", store.paths.own / "offline"
+    online, offline = store.catalogues
     if honest is None:
         return _verified(transport, first, offline, online)
     return AnyCatalogue(honest, online, lambda through: _verified(through, first, online, offline))
 
 
 def _verified(getter: Transport | Folder, first: bytes, folder: Path, other: Path) -> Verified:
+    offline = isinstance(getter, Folder)
     catalogue = Catalogue(
         folder,
         getter,
@@ -148,11 +149,11 @@ def _verified(getter: Transport | Folder, first: bytes, folder: Path, other: Pat
         metadata_base=METADATA_BASE,
         target_base=TARGET_BASE,
         rules=house_rules,
-        offline=isinstance(getter, Folder),
+        offline=offline,
         full_every=FULL_EVERY,
         now=_now,
     )
-    return Floored(catalogue, folder, other)
+    return Floored(catalogue, folder, other, offline=offline)
 
 
 def _now() -> datetime:

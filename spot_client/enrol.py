@@ -5,17 +5,25 @@ id. The request carries a random key that is written before it is sent: whenever
 the mirror answers with the same id. A second bundle of the same customer replaces the credentials and keeps the id and
 everything the catalogue has taught so far, the signed list of mirrors included: an old bundle is not to bring back a
 mirror that was retired. One of another realm or customer is refused.
+
+So is a bundle whose root of trust is not of the chain that was followed here, unless a person says that it is to be
+believed in place of the old one (`new_root`): after a theft of two root keys nothing that the old one leads to can be.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from ca import bundle as bundles
 from ca.bundle import Bundle
 from ca.errors import BundleError
 from spot_client import certificate, durable, mirrors
+from spot_client import new_root as beginnings
 from spot_client.believe import believing
-from spot_client.errors import RefusedLocally
+from spot_client.errors import NotReachable, Refused, RefusedLocally
+from spot_client.fetch import kept
+from spot_client.fetch.descent import Descent, descent, is_root
 from spot_client.fetch.transport import Transport
 from spot_client.state import Identity, Pinned, Store
 from spot_client.wire import document, installation
@@ -55,6 +63,8 @@ def enrol(
     connect: Callable[[Identity], Transport],
     force: bool = False,
     bundle_mirrors: bool = False,
+    new_root: bool = False,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> Identity:
     """Give the installation its identity, and an id if it has none. The installation's lock is held.
 
@@ -62,10 +72,13 @@ def enrol(
         request: 32 random letters and digits, used if no earlier enrolment left its own.
         force: take a bundle that is older than the credentials here.
         bundle_mirrors: pass over the signed list of mirrors that holds here, until there is another.
+        new_root: believe the bundle's root of trust, if it is of another chain, in place of the one here; and ask for
+            the id once more, because the mirror may be another, too.
         connect: opens the transport of an identity whose files are written.
+        warn: takes one sentence for people.
 
     Raises:
-        RefusedLocally: reason `other-customer` or `older-bundle`.
+        RefusedLocally: reason `other-customer`, `older-bundle`, `other-root`, or `bad-bundle`: its root is none.
         SpotError: the mirror gave no id; everything else is written, and the same call goes on from there.
     """
     known = store.identity()
@@ -77,6 +90,7 @@ def enrol(
         )
     if known is not None and not force:
         _check_not_older(store, bundle)
+    _take_root(store, bundle.catalogue_root.encode(), new_root, warn)
     identity = Identity(
         realm=bundle.realm,
         customer=bundle.customer,
@@ -85,14 +99,58 @@ def enrol(
         installation=known.installation if known else "",
     )
     durable.write(store.credentials, f"{bundle.client_key.rstrip()}\n{bundle.client_certificate}".encode())
-    if known is None or not store.root.exists():
-        durable.write(store.root, bundle.catalogue_root.encode())
     if known is None:
         store.write_signed_mirrors(None)  # whoever signed it, it was under another root
     store.write_identity(identity)
     if bundle_mirrors:
         mirrors.pass_over(store)
-    return identity if identity.installation else _mint(store, identity, connect(identity))
+    return _with_id(store, identity, connect, again=new_root, warn=warn)
+
+
+def _take_root(store: Store, offered: bytes, new_root: bool, warn: Callable[[str], None]) -> None:
+    """See to it that the root of trust here is one that the offered one belongs to."""
+    if not is_root(offered):
+        raise RefusedLocally("bad-bundle", "The root of trust in this bundle is none: get a new one from your vendor.")
+    begun = store.identity() is not None and store.root.exists()
+    known = [raw for folder in store.catalogues for raw in kept.roots(folder)]
+    known += [store.root.read_bytes()] if begun else []
+    found = descent(known, offered) if known else Descent.SAME
+    if found is not Descent.SAME and new_root:
+        beginnings.begin_again(store.paths.own, offered)
+    elif found is Descent.OTHER:
+        raise RefusedLocally(
+            "other-root",
+            "The root of trust in this bundle does not follow from the one here. If your vendor tells you that the old "
+            "one is not to be believed any more, add --new-root: what was learnt under it, withdrawals too, is "
+            "forgotten. If nobody tells you so, the bundle is not your vendor's.",
+        )
+    elif not begun:
+        durable.write(store.root, offered)
+    elif found is Descent.UNKNOWN:
+        warn(
+            "Whether the root of trust in this bundle follows from the one here cannot be told yet, and the one here "
+            "stays: run 'spot check'. If that fails, ask your vendor whether --new-root is needed."
+        )
+
+
+def _with_id(
+    store: Store,
+    identity: Identity,
+    connect: Callable[[Identity], Transport],
+    *,
+    again: bool,
+    warn: Callable[[str], None],
+) -> Identity:
+    if identity.installation and not again:
+        return identity
+    unnamed = msgspec.structs.replace(identity, installation="")
+    try:
+        return _mint(store, unnamed, connect(unnamed))
+    except (NotReachable, Refused) as error:
+        if not identity.installation:
+            raise
+        warn(f"The installation keeps its id, and the mirror may not know it: enrol once more later. {error}")
+        return identity
 
 
 def _check_not_older(store: Store, bundle: Bundle) -> None:

@@ -3,7 +3,8 @@
     .spot/identity.json   realm, customer, mirrors with their pins, installation id
     .spot/mirrors.json    the mirrors that the signed catalogue named, if it did (`mirrors`)
     .spot/client.pem      client certificate and key, one file so that they are always a pair
-    .spot/root.json       the catalogue's root of trust, as the bundle brought it
+    .spot/root.json       the catalogue's root of trust, as the bundle brought it; another one comes in by `new_root`
+    .spot/catalogue/      what was verified of the mirrors' catalogue, and .spot/offline/ that of offline sets
     .spot/state.json      versions in use and kept, whether a thin snapshot is owed
     .spot/known/          what was believed last of catalogues: tombstones and halts that bind (`known`)
     .spot/journal.json    a change under way (`install.journal`)
@@ -22,7 +23,7 @@ from typing import Final, TypeVar
 import filelock
 import msgspec
 
-from spot_client import durable
+from spot_client import durable, new_root
 from spot_client.config import Paths
 from spot_client.errors import Busy, LocalFault, NotEnrolled
 from spot_client.wire import document
@@ -115,6 +116,11 @@ class Store:
         """The catalogue's root of trust."""
         return self.paths.own / "root.json"
 
+    @property
+    def catalogues(self) -> tuple[Path, Path]:
+        """The folders of what was verified: of the mirrors, and of offline sets."""
+        return self.paths.own / "catalogue", self.paths.own / "offline"
+
     def identity(self) -> Identity | None:
         """Who this installation is, or None before `enrol`. Raises `LocalFault`."""
         return self._read("identity.json", Identity)
@@ -154,7 +160,7 @@ class Store:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the installation for a change; what a killed run was writing goes first.
+        """Hold the installation for a change; what a killed run was writing goes first, and a new root is finished.
 
         Raises:
             Busy: another SPOT holds it; the message names it.
@@ -172,6 +178,7 @@ class Store:
         try:
             holder.write_text(f"{os.getpid()}\n")
             self._sweep()
+            new_root.finish(self.paths.own)
             yield
         finally:
             lock.release()

@@ -10,7 +10,7 @@ from packaging.version import Version
 from spot_client import going_back
 from spot_client.available import Place, look
 from spot_client.decide.choose import Hold, Rollback, Upgrade, Why
-from spot_client.errors import LocalFault, NotReachable, Refused, RefusedLocally
+from spot_client.errors import LocalFault, NotReachable, NotTrusted, Refused, RefusedLocally
 from spot_client.fetch.releases import Releases
 from spot_client.history import Action
 from spot_client.install.change import Changer
@@ -22,6 +22,7 @@ from spot_client.state import ComponentState, Installed, Store
 from spot_client.telling import Offer, Report, Uninstalled, Verdict
 from spot_client.thin_snapshots import ThinSnapshots
 from spot_client.wire.index import Release
+from spot_client.wire.problem import Reason
 from spot_client.wording import in_use
 
 __all__ = ["Offer", "Report", "Spot", "Uninstalled", "Verdict"]
@@ -232,9 +233,12 @@ class Spot:
     def _repair(self, component: str, current: Installed) -> None:
         try:
             self._change(component, current, Action.REPAIR, f"Repairing {current.version}")
-        except Refused as error:
+        except (Refused, NotTrusted) as error:
+            if isinstance(error, NotTrusted) and error.reason != "withheld":
+                raise
+            # A version that is not on offer any more need not be there: then nobody keeps it back.
             raise Refused(
-                error.reason,
+                Reason.NOT_FOUND.value if isinstance(error, NotTrusted) else error.reason,
                 f"{component} {current.version} is damaged, and the mirror does not give out what is missing: {error} "
                 f"'spot update {component}' goes to the newest version on offer.",
             ) from error

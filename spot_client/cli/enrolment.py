@@ -14,13 +14,17 @@ from spot_client.cli.session import Session
 @click.argument("bundle", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--force", is_flag=True, help="Even if it is older than the credentials here.")
 @click.option("--bundle-mirrors", is_flag=True, help="Ask its mirrors, in place of those that the catalogue named.")
+@click.option("--new-root", is_flag=True, help="Believe its root of trust, and forget what the old one led to.")
 @click.pass_obj
-def enrol(session: Session, bundle: Path, force: bool, bundle_mirrors: bool) -> None:
+def enrol(session: Session, bundle: Path, force: bool, bundle_mirrors: bool, new_root: bool) -> None:
     """Give this installation its identity, from the vendor's BUNDLE.
 
     Asks the mirror for an installation id. Safe to repeat; a newer bundle of the same customer replaces the
     credentials and changes nothing else. The mirrors that the signed catalogue named stay, too: --bundle-mirrors is for
     the day when none of them can be reached any more, and holds until your vendor signs another list.
+
+    A bundle whose root of trust does not follow from the one here is refused. --new-root is for the day when your
+    vendor tells you that the old one was stolen: SPOT then forgets what came of it, and nothing that is installed.
     """
     from spot_client import enrol as enrolment
     from spot_client import mirrors
@@ -38,6 +42,8 @@ def enrol(session: Session, bundle: Path, force: bool, bundle_mirrors: bool) -> 
             request=secrets.token_hex(16),
             force=force,
             bundle_mirrors=bundle_mirrors,
+            new_root=new_root,
+            warn=session.report.warn,
             connect=lambda identity: open_transport(paths, settings, identity),
         )
     session.report.say(f"Enrolled for {identity.customer} ({identity.realm}) in {paths.root}.")

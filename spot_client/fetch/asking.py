@@ -11,6 +11,7 @@ from tuf.ngclient.fetcher import FetcherInterface
 
 from spot_client.errors import Refused
 from spot_client.fetch.transport import Answer
+from spot_client.fetch.withheld import handed_out
 from spot_client.wire.problem import Reason
 
 
@@ -26,12 +27,18 @@ class Getter(Protocol):
 
 
 class Asking(FetcherInterface):
-    """python-tuf asks by URL; the URL is our path. Errors of ours pass through it untouched."""
+    """python-tuf asks by URL; the URL is our path. Errors of ours pass through it untouched.
 
-    def __init__(self, getter: Getter, base: str, check: Callable[[str, bytes], None]) -> None:
+    `rooted` is called when the newest root has been found, before anything else is read.
+    """
+
+    def __init__(
+        self, getter: Getter, base: str, check: Callable[[str, bytes], None], rooted: Callable[[], None]
+    ) -> None:
         self._getter = getter
         self._base = base
         self._check = check
+        self._rooted = rooted
         self.timestamp: bytes | None = None  # was fetched already
         self.with_root = True  # whether to look for a newer one
         self.seen: dict[str, bytes] = {}  # the newest file of each role that came in
@@ -40,19 +47,24 @@ class Asking(FetcherInterface):
         """A metadata file, held to the rules."""
         role = _role(url.removeprefix(self._base))
         if role == Root.type and not self.with_root:
+            self._rooted()
             raise DownloadHTTPError("not asked for", 404)
         ready = self.timestamp if role == Timestamp.type else None
-        raw = self._get(url, max_length) if ready is None else ready
+        raw = self._get(role, url, max_length) if ready is None else ready
         self._check(role, raw)
         self.seen[role] = raw
         return raw
 
-    def _get(self, url: str, max_length: int) -> bytes:
+    def _get(self, role: str, url: str, max_length: int) -> bytes:
+        if role != Root.type:
+            with handed_out(url):
+                return self._getter.get(url, max_bytes=max_length).body
         try:
             return self._getter.get(url, max_bytes=max_length).body
         except Refused as error:
             # python-tuf asks for the next root until it is told that there is none.
             if error.reason == Reason.NOT_FOUND.value:
+                self._rooted()
                 raise DownloadHTTPError(str(error), 404) from error
             raise
 

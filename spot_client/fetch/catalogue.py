@@ -5,8 +5,9 @@ one target by its path. Which targets exist, and what they mean, is for the call
 `spot_client.fetch.plain`.
 
 Rules, by python-tuf 7 and the TUF specification 1.0.34: root is rolled forward one version at a time (§5.3), versions
-of timestamp, snapshot and every targets role never go back (§5.4 to §5.6), expired metadata is refused, a target's
-length and SHA-256 are those of signed metadata (§5.7). What is verified is written to the folder, and made durable
+of timestamp, snapshot and every targets role never go back (§5.4 to §5.6) unless a key of timestamp or snapshot was
+replaced (§5.3.11), expired metadata is refused, a target's length and SHA-256 are those of signed metadata (§5.7). What
+is verified is written to the folder, and made durable
 after a refresh, because the versions remembered there are what stops a rollback.
 
 The rules of the house (`spot_client.fetch.rules`), and which kind of set this is, are held to each file as it comes in,
@@ -24,21 +25,18 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from tuf.api.exceptions import (
-    DownloadError,
-    ExpiredMetadataError,
-    LengthOrHashMismatchError,
-    RepositoryError,
-)
+from tuf.api.exceptions import ExpiredMetadataError, LengthOrHashMismatchError, RepositoryError
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets, Timestamp
 from tuf.ngclient import Updater
 from tuf.ngclient.config import UpdaterConfig
 
 from spot_client import durable
-from spot_client.errors import NotReachable, NotTrusted, OutOfDate
+from spot_client.errors import NotTrusted, OutOfDate
 from spot_client.fetch.asking import Asking, Getter
+from spot_client.fetch.kept import forget_undone, newest_root
 from spot_client.fetch.lapse import lapsed
 from spot_client.fetch.rules import Rules
+from spot_client.fetch.withheld import handed_out
 from spot_client.wire.digest import sha256_hex
 
 OFFLINE: Final = "x-spot-offline"
@@ -101,7 +99,7 @@ class Catalogue:
         durable.make_private(folder)
         if root is not None:
             self._check(Root.type, root)
-        self._asking = Asking(getter, metadata_base, self._check)
+        self._asking = Asking(getter, metadata_base, self._check, self._forget_undone)
         self._updater = self._open()
 
     def refresh(self) -> None:
@@ -115,7 +113,7 @@ class Catalogue:
         Raises:
             OutOfDate: expired metadata, reason `expired-metadata`; or `clock-wrong`, if the mirror's clock differs.
             NotTrusted: metadata that does not verify (reason `bad-metadata`), is of the other kind of set
-                (`offline-set`, `not-an-offline-set`), or breaks the rules.
+                (`offline-set`, `not-an-offline-set`), breaks the rules, or is not handed out (`withheld`).
             SpotError: what the getter raises.
         """
         kept = self._kept_timestamp()
@@ -123,7 +121,8 @@ class Catalogue:
             self._refresh(None)
             return
         url, limit = f"{self._bases[0]}{_TIMESTAMP}", _CONFIG.timestamp_max_length
-        answer = self._getter.get(url, max_bytes=limit, unless=f'"{sha256_hex(kept)}"')
+        with handed_out(url):
+            answer = self._getter.get(url, max_bytes=limit, unless=f'"{sha256_hex(kept)}"')
         if answer.status != 304:
             self._refresh(answer.body)
             return
@@ -137,7 +136,8 @@ class Catalogue:
         """The verified bytes of one target, or None if no role says that it exists.
 
         Raises:
-            NotTrusted: metadata or target do not verify, or the target is longer than `max_bytes`.
+            NotTrusted: metadata or target do not verify or are not handed out, or the target is longer than
+                `max_bytes`.
             SpotError: what the getter raises.
         """
         found = self._found(path)
@@ -166,15 +166,9 @@ class Catalogue:
 
     def _open(self) -> Updater:
         folder, (base, _) = str(self._folder), self._bases
-        root = self._newest_root() if self._root is None else self._root
+        root = newest_root(self._folder) if self._root is None else self._root
         with self._explained():
             return Updater(folder, base, fetcher=self._asking, config=_CONFIG, bootstrap=root)
-
-    def _newest_root(self) -> bytes:
-        """The newest that was verified here. root.json leads to it, but is gone for a moment while it is changed."""
-        history = self._folder / "root_history"
-        newest = max((int(path.name.partition(".")[0]) for path in history.glob("*.root.json")), default=1)
-        return (history / f"{newest}.root.json").read_bytes()
 
     def _refresh(self, timestamp: bytes | None, *, full: bool = True) -> None:
         """With the timestamp that was fetched already, if any; if not `full`, without a look for a newer root."""
@@ -188,6 +182,10 @@ class Catalogue:
             moment = self._now().timestamp()
             os.utime(self._folder / _TIMESTAMP, (moment, moment))
             durable.sync_tree(self._folder)
+
+    def _forget_undone(self) -> None:
+        with self._explained():
+            forget_undone(self._folder)
 
     def _kept_timestamp(self) -> bytes | None:
         """The timestamp here, if it is still good and the last whole refresh, its file's time, is not too long ago."""
@@ -230,7 +228,9 @@ class Catalogue:
         if cached is not None:
             _log.debug("%s: unchanged, kept here", found.path)
             return cached
-        raw = self._getter.get(f"{self._bases[1]}{self._file_name(found)}", max_bytes=found.length).body
+        path = f"{self._bases[1]}{self._file_name(found)}"
+        with handed_out(path):
+            raw = self._getter.get(path, max_bytes=found.length).body
         try:
             found.verify_length_and_hashes(raw)
         except LengthOrHashMismatchError as error:
@@ -261,8 +261,6 @@ class Catalogue:
                 "bad-metadata",
                 f"The mirror's catalogue is not what your vendor signed: {error}. Nothing was installed.",
             ) from error
-        except DownloadError as error:
-            raise NotReachable("bad-metadata-answer", f"The catalogue could not be fetched: {error}.") from error
 
     def _expired(self, told: str) -> OutOfDate:
         role = found[1] if (found := _EXPIRED.fullmatch(told)) else told

@@ -1,23 +1,26 @@
-"""Another mirror for what one of them does not have as the vendor signed it.
+"""Another mirror for what one of them does not have as the vendor signed it, or does not give.
 
 The transport goes to the next mirror where one does not answer. One that answers with an older catalogue, with
-signatures that do not hold or with other bytes is found out only by whoever verifies them. Then each mirror is asked
-alone, and the first that has it whole serves the rest of the run. Whoever was found out is named.
+signatures that do not hold, with other bytes, or without a file that was signed for is found out only by whoever
+verifies them. Then each mirror is asked alone, and the first that has it whole serves the rest of the run. Whoever was
+found out is named. A refusal is treated alike, because any mirror can say "revoked": it stands if no other mirror gives
+what was refused.
 
-What was learnt of the catalogue on the way is put back before the next mirror is asked: it was verified, but may be
-newer than what the honest ones have yet. The chain of roots is kept: the holders of the root signed it, and to forget
-it would give a key that they replaced its power back.
+Each is held to the newest catalogue that was verified whole, by whichever mirror: its timestamp and all that leads from
+there to the targets. Of one that was not had whole, what was learnt is put back before the next mirror is asked: a
+timestamp that leads nowhere is no catalogue, and may be newer than what the honest ones have yet. The chain of roots is
+kept: the holders of the root signed it, and to forget it would give a key that they replaced its power back.
 """
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
 from spot_client import durable
-from spot_client.errors import NotReachable, NotTrusted, OutOfDate, Refused
+from spot_client.errors import NotReachable, NotTrusted, OutOfDate, Refused, SpotError
 from spot_client.fetch.floors import Verified
 from spot_client.fetch.transport import Transport
 
@@ -36,6 +39,8 @@ class Mirrors:
     """
 
     def __init__(self, transport: Transport, warn: Callable[[str], None]) -> None:
+        self._all = transport
+        self._alone = transport.alone()
         self._transport = transport
         self._warn = warn
         self._named: set[str] = set()
@@ -47,52 +52,70 @@ class Mirrors:
         return self._transport.mirror_time
 
     def ask(self, attempt: Callable[[Transport], T]) -> T:
-        """What `attempt` gives of all mirrors together or, where that cannot be trusted, of one alone.
+        """What `attempt` gives of the mirrors together or, where that is refused or cannot be trusted, of one alone.
 
         Raises:
-            NotTrusted: what the first attempt said, if no mirror does better.
+            NotTrusted, Refused: what the first attempt said, if no mirror does better.
             SpotError: whatever else the first attempt raises.
         """
         through = self._transport
         try:
             return attempt(through)
-        except NotTrusted as error:
-            mirrors = through.alone()
-            if len(mirrors) == 1:
+        except (NotReachable, NotTrusted, Refused) as error:
+            others = self._others(through)
+            if not others or (through is self._all and isinstance(error, NotReachable)):
                 raise
-            _log.debug("not trusted: %s; each mirror is asked alone", error)
-            return self._each(mirrors, attempt, error)
+            _log.debug("%s: %s; each mirror is asked alone", error.reason, error)
+            return self._each(others, attempt, error, [url for url, one in self._alone if one is through])
+
+    def _others(self, through: Transport) -> tuple[tuple[str, Transport], ...]:
+        """Whom to ask each alone: all that `through` stands for, or those beside it that were not found out yet."""
+        if through is self._all:
+            return self._alone if len(self._alone) > 1 else ()
+        with self._lock:
+            return tuple((url, one) for url, one in self._alone if one is not through and url not in self._named)
 
     def _each(
-        self, mirrors: tuple[tuple[str, Transport], ...], attempt: Callable[[Transport], T], first: NotTrusted
+        self,
+        mirrors: Sequence[tuple[str, Transport]],
+        attempt: Callable[[Transport], T],
+        first: SpotError,
+        failed: Sequence[str],
     ) -> T:
-        liars: list[tuple[str, NotTrusted]] = []
+        """Ask one after another; `failed`: the mirror that failed with `first`, if it was one."""
+        faults = [(url, first) for url in failed]
         for url, alone in mirrors:
             try:
                 found = attempt(alone)
-            except NotTrusted as error:
-                liars.append((url, error))
-            except (NotReachable, Refused) as error:
+            except (NotReachable, NotTrusted, Refused) as error:
                 _log.debug("%s: %s", url, error)
+                faults.append((url, error))
             else:
-                for liar, lie in liars:
-                    self._name(liar, lie)
+                for liar, fault in faults:
+                    self._name(liar, fault)
                 self._transport = alone
                 return found
         raise first
 
-    def _name(self, url: str, error: NotTrusted) -> None:
+    def _name(self, url: str, error: SpotError) -> None:
+        if isinstance(error, NotReachable):
+            return
         with self._lock:
             known = url in self._named
             self._named.add(url)
         if known:
             return
-        what = "is behind or damaged" if isinstance(error, OutOfDate) else "is damaged or hostile"
+        if isinstance(error, Refused):
+            what = "refuses what another one gives"
+        else:
+            what = "is behind or damaged" if isinstance(error, OutOfDate) else "is damaged or hostile"
         self._warn(f"The mirror {url} {what} ({error.reason}) and is not used in this run; tell your vendor. {error}")
 
 
 class AnyCatalogue:
     """A `Catalogue` from whichever mirror has it whole, opened and refreshed when it is first asked.
+
+    No mirror is believed that is behind what another has shown whole, in this run or before.
 
     Args:
         folder: where `build` keeps verified metadata.
@@ -104,7 +127,7 @@ class AnyCatalogue:
         self._folder = folder
         self._build = build
         self._opened: tuple[Transport, Verified] | None = None
-        self._before = {name: _read(folder / name) for name in _FLOORS}
+        self._before = self._floors()
 
     def refresh(self) -> None:
         """As `Catalogue.refresh`."""
@@ -120,11 +143,16 @@ class AnyCatalogue:
 
     def _through(self, transport: Transport) -> Verified:
         if self._opened is None or self._opened[0] is not transport:
+            self._opened = None
             self._put_back()
             catalogue = self._build(transport)
             catalogue.refresh()
+            self._before = self._floors()
             self._opened = transport, catalogue
         return self._opened[1]
+
+    def _floors(self) -> dict[str, bytes | None]:
+        return {name: _read(self._folder / name) for name in _FLOORS}
 
     def _put_back(self) -> None:
         for name, raw in self._before.items():

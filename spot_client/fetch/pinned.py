@@ -84,8 +84,8 @@ def open_pool(
     )
 
 
-def explain(error: HTTPError, where: str) -> SpotError:
-    """What a failure of urllib3 means; `where` names the mirror."""
+def explain(error: HTTPError, where: str, *, begun: bool = False) -> SpotError:
+    """What a failure of urllib3 means; `where` names the mirror. `begun`: the head of its answer had come."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -104,6 +104,8 @@ def explain(error: HTTPError, where: str) -> SpotError:
             return NotReachable("tls", f"No secure connection to {where}: {cause.reason or cause}. Trying again later.")
         cause = cause.__cause__ or cause.__context__ or _reason_of(cause)
     if isinstance(error, (urllib3.exceptions.ProtocolError, urllib3.exceptions.SSLError)):
+        if begun:
+            return NotReachable("broken-off", f"{where} cut its answer short, before its end. Trying again later.")
         return NotReachable(
             "closed",
             f"{where} closed the connection without an answer: it is overloaded, "

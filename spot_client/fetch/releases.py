@@ -11,6 +11,7 @@ from spot_client.errors import NotTrusted
 from spot_client.fetch.cache import Cache
 from spot_client.fetch.several import Gate, do_all
 from spot_client.fetch.transport import Answer
+from spot_client.fetch.withheld import handed_out
 from spot_client.wire import manifest as manifests
 from spot_client.wire.errors import WireError
 from spot_client.wire.manifest import Manifest
@@ -155,7 +156,7 @@ class Releases:
 
 
 def _fetch_manifest(fetcher: Fetcher, path: str, seal: Seal) -> tuple[bytes, Manifest]:
-    with believing():
+    with believing(), handed_out(path):
         raw = fetcher.get(path, max_bytes=min(seal.length, manifests.MAX_SEALED_BYTES)).body
         return raw, manifests.decode(raw, seal)
 
@@ -174,6 +175,7 @@ def _fetching(
                 advance(len(chunk))
 
         start, stop = span.start + position, span.start + span.block.length
-        fetcher.download(path, start=start, stop=stop, sink=sink)
+        with handed_out(path):
+            fetcher.download(path, start=start, stop=stop, sink=sink)
 
     return fetch

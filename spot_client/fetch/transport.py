@@ -3,7 +3,8 @@
 Several threads may ask at the same time.
 
 What can be asked again is: `NotReachable` waits and tries the same mirror, then the next. `NotTrusted` goes straight
-to the next mirror and is raised if none is better. A refusal is an answer: it is raised as it is, never retried.
+to the next mirror and is raised if none is better. A refusal is an answer: it is raised as it is, never retried here
+(`spot_client.fetch.failover` asks the others).
 
 Every answer has a largest size, asked of the caller, and a slowest pace (`spot_client.fetch.pace`). It comes in one
 piece, never in chunks, and is never decoded (`Accept-Encoding: identity`).
@@ -104,7 +105,7 @@ class Mirror:
                     left -= len(chunk)
                     yield chunk
             except HTTPError as error:
-                raise explain(error, self.url) from error
+                raise explain(error, self.url, begun=True) from error
 
     def close(self) -> None:
         """Close idle connections."""
@@ -137,7 +138,7 @@ class Mirror:
             while len(raw) <= max_bytes and (piece := response.read(max_bytes + 1 - len(raw))):
                 raw += piece
         except HTTPError as error:
-            raise explain(error, self.url) from error
+            raise explain(error, self.url, begun=True) from error
         if len(raw) > max_bytes:
             raise NotReachable("too-long", f"{self.url} sent more than the {max_bytes} bytes that the answer may have.")
         return raw
@@ -245,7 +246,7 @@ def _raise_refusal(response: urllib3.BaseHTTPResponse, where: str) -> None:
     try:
         told = problem.read_reason(response.read(problem.MAX_BYTES + 1))
     except HTTPError as error:
-        raise explain(error, where) from error
+        raise explain(error, where, begun=True) from error
     if told is None or response.status in _IDLE_STATUSES:
         said = f": {told[1]}" if told else "."
         raise NotReachable(f"http-{response.status}", f"{where} answered with the status {response.status}{said}")

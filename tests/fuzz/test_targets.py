@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuzz import documents, lines, trust
+from fuzz import documents, lines, site, trust
 from fuzz.script import MAX_INPUT, Script, change_bytes
 from fuzz.shapes import VALUES, change_der, change_json
 from fuzz.target import Target, judge
 from tests.house.source import ROOT, trees
 from tests.spot_client.wire.samples import vector
 
-TARGETS = {target.name: target for target in (*documents.targets(), *lines.targets(), *trust.targets())}
+TARGETS = {target.name: target for room in (documents, lines, site, trust) for target in room.targets()}
 NO_PARSER = {"digest", "errors", "portable"}  # modules of `wire`: values, and rules that `manifest` holds
 REACHED_BY = {
     "document": "minted",
@@ -87,7 +87,7 @@ def test_a_number_lies_below_its_limit(script: bytes, limit: int) -> None:
     assert all(0 <= numbers.below(limit) < limit for _ in range(60))
 
 
-@pytest.mark.parametrize("name", ["index", "manifest", "thin-snapshot", "licences", "bundle"])
+@pytest.mark.parametrize("name", ["index", "manifest", "thin-snapshot", "licences", "bundle", "site-list"])
 def test_changed_documents_reach_the_rules_behind_the_shape(name: str) -> None:
     ends: Counter[str] = Counter()
     target = TARGETS[name]

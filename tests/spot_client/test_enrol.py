@@ -1,5 +1,6 @@
 """From a bundle to an identity: refused whole or taken whole, and the same however often it is repeated."""
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -107,6 +108,19 @@ def test_a_root_of_trust_that_an_unfinished_enrolment_left_is_replaced(
     assert store.root.read_text() == bundle.catalogue_root
 
 
+@pytest.mark.parametrize("root", ['{"signed":{"_type":"root"}}', ""])
+def test_a_bundle_whose_root_of_trust_is_none_is_refused(
+    enrol: Enrol, bundle: Bundle, store: Store, vendor: Vendor, root: str
+) -> None:
+    unsigned = json.loads(vendor.root)
+    unsigned["signatures"] = []
+    for text in (root, json.dumps(unsigned)):
+        with pytest.raises(RefusedLocally) as failed:
+            enrol(msgspec.structs.replace(bundle, catalogue_root=text))
+        assert failed.value.reason == "bad-bundle"
+    assert not store.root.exists()
+
+
 def test_an_enrolment_that_was_interrupted_goes_on_as_the_same_request(
     enrol: Enrol, bundle: Bundle, store: Store, line: Line
 ) -> None:
@@ -122,12 +136,12 @@ def test_an_enrolment_that_was_interrupted_goes_on_as_the_same_request(
 
 
 def test_a_second_bundle_renews_the_credentials_and_keeps_id_and_what_the_catalogue_taught(
-    enrol: Enrol, bundle: Bundle, store: Store, line: Line, house: House
+    enrol: Enrol, house: House, vendor: Vendor, store: Store, line: Line
 ) -> None:
+    bundle = bundle_of(house, vendor)
     first = enrol(bundle)
     line.asked.clear()
-    other = Vendor()
-    second = enrol(bundle_of(house, other), "s" * 32)
+    second = enrol(bundle_of(house, vendor), "s" * 32)
     assert (second.installation, second.request) == (first.installation, first.request)
     assert line.asked == []
     assert store.root.read_text() == bundle.catalogue_root

@@ -159,8 +159,9 @@ def test_a_repair_for_which_nothing_can_be_had_says_what_to_do_and_changes_nothi
         spot().verify(TOOL, repair=True)
     line.down = False
     del vendor.files["/releases/sdk/tool/2.0/any/pack"]
-    with pytest.raises(Refused, match="spot update sdk/tool"):
+    with pytest.raises(Refused, match="spot update sdk/tool") as failed:
         spot().verify(TOOL, repair=True)
+    assert failed.value.reason == "not-found"
     assert here.folders() == before
     assert here.versions() == {TOOL: "2.0"}
 

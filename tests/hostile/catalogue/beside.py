@@ -6,7 +6,7 @@ from tests.hostile.catalogue import guards
 from tests.hostile.catalogue.stage import Stage
 from tests.hostile.catalogue.table import attack
 from tests.hostile.catalogue.versions import let_expire
-from tests.spot_client.fetch.server import reply
+from tests.spot_client.fetch.server import Asked, problem, reply
 
 BESIDE = "a lying mirror beside a good one"
 FAR = 10**6
@@ -96,6 +96,25 @@ def beside_fast_forward(stage: Stage) -> Iterator[None]:
     yield
 
 
+@attack(
+    BESIDE,
+    "It has the newest catalogue and keeps the index back, and the other one shows an older catalogue.",
+    guard=guards.HELD_WITHIN_A_RUN,
+    stopped="withheld",
+    beside=True,
+)
+def beside_one_that_is_behind(stage: Stage) -> Iterator[None]:
+    _keep_back(stage, ".index.json.zst")
+    good, files = stage.mirrors[1].behave, stage.older.files
+
+    def behind(asked: Asked) -> bytes:
+        return reply(body=files[asked.path]) if asked.path in files else problem("404 Not Found", "not-found")
+
+    stage.mirrors[1].behave = behind
+    yield
+    stage.mirrors[1].behave = good
+
+
 @attack(BESIDE, "It answers nothing.", guard=guards.NEXT_MIRROR, updated=True, beside=True)
 def beside_silence(stage: Stage) -> Iterator[None]:
     stage.answer = lambda _: b""
@@ -106,3 +125,118 @@ def beside_silence(stage: Stage) -> Iterator[None]:
 def beside_errors(stage: Stage) -> Iterator[None]:
     stage.answer = lambda _: reply("503 Service Unavailable")
     yield
+
+
+@attack(
+    BESIDE, "It says that it has no timestamp.", guard=guards.HANDED_OUT, updated=True, warned="withheld", beside=True
+)
+def beside_no_timestamp(stage: Stage) -> Iterator[None]:
+    _keep_back(stage, "/timestamp.json")
+    yield
+
+
+@attack(
+    BESIDE,
+    "It says that it has no snapshot, which the timestamp names.",
+    guard=guards.HANDED_OUT,
+    updated=True,
+    warned="withheld",
+    beside=True,
+)
+def beside_no_snapshot(stage: Stage) -> Iterator[None]:
+    _keep_back(stage, ".snapshot.json")
+    yield
+
+
+@attack(
+    BESIDE,
+    "It says that it has no role of the product, which the snapshot names.",
+    guard=guards.HANDED_OUT,
+    updated=True,
+    warned="withheld",
+    beside=True,
+)
+def beside_no_role(stage: Stage) -> Iterator[None]:
+    _keep_back(stage, ".sdk.json")
+    yield
+
+
+@attack(
+    BESIDE,
+    "It says that it has no index, which the product's role names.",
+    guard=guards.HANDED_OUT,
+    updated=True,
+    warned="withheld",
+    beside=True,
+)
+def beside_no_index(stage: Stage) -> Iterator[None]:
+    _keep_back(stage, ".index.json.zst")
+    yield
+
+
+@attack(
+    BESIDE,
+    "It says that it has no manifest, which the index names.",
+    guard=guards.HANDED_OUT,
+    updated=True,
+    warned="withheld",
+    beside=True,
+)
+def beside_no_manifest(stage: Stage) -> Iterator[None]:
+    _keep_back(stage, "/1.1/any/manifest")
+    yield
+
+
+@attack(
+    BESIDE,
+    "It says that it has no blocks, which the manifest names.",
+    guard=guards.HANDED_OUT,
+    updated=True,
+    warned="withheld",
+    beside=True,
+)
+def beside_no_blocks(stage: Stage) -> Iterator[None]:
+    _keep_back(stage, "/1.1/any/pack")
+    yield
+
+
+@attack(
+    BESIDE,
+    "It says that the certificate was revoked, whatever it is asked for.",
+    guard=guards.REFUSED_BY_ONE,
+    updated=True,
+    warned="revoked",
+    beside=True,
+)
+def beside_revoked(stage: Stage) -> Iterator[None]:
+    stage.answer = lambda _: problem("403 Forbidden", "revoked")
+    yield
+
+
+@attack(
+    BESIDE,
+    "It says that there is no licence for the product.",
+    guard=guards.REFUSED_BY_ONE,
+    updated=True,
+    warned="not-licensed",
+    beside=True,
+)
+def beside_no_licence(stage: Stage) -> Iterator[None]:
+    stage.say(".sdk.json", lambda _: problem("403 Forbidden", "not-licensed"))
+    yield
+
+
+@attack(
+    BESIDE,
+    "It says that what was asked for is gone, in words of its own.",
+    guard=guards.NEXT_MIRROR,
+    updated=True,
+    beside=True,
+)
+def beside_gone(stage: Stage) -> Iterator[None]:
+    stage.answer = lambda _: reply("410 Gone", b"gone")
+    yield
+
+
+def _keep_back(stage: Stage, ending: str) -> None:
+    stage.say(ending, lambda _: problem("404 Not Found", "not-found"))

@@ -16,6 +16,7 @@ from spot_client.wire.index import Release
 from spot_client.wire.manifest import Manifest, Symlink
 from tests.ca.house import NOW, client, key_pem, pem_of
 from tests.hostile.catalogue import guards
+from tests.hostile.catalogue.people import make_vendor
 from tests.hostile.catalogue.stage import EVIL, TOOL, Stage
 from tests.hostile.catalogue.table import attack
 from tests.spot_client.desk import TWO
@@ -333,6 +334,34 @@ def older_bundle(stage: Stage) -> Iterator[None]:
         stage.bundle(), client_certificate=pem_of(old.certificate).decode(), client_key=key_pem(old.key).decode()
     )
     (stage.folder / "older.bundle").write_bytes(encode(bundle))
+    yield
+
+
+@attack(
+    DOWNGRADE,
+    "A bundle with another root of trust, for the same customer.",
+    guard=guards.SAME_ROOT,
+    stopped="other-root",
+    command=("enrol", "{folder}/other.bundle"),
+)
+def bundle_with_another_root(stage: Stage) -> Iterator[None]:
+    bundle = msgspec.structs.replace(stage.bundle(), catalogue_root=make_vendor().root.decode())
+    (stage.folder / "other.bundle").write_bytes(encode(bundle))
+    yield
+
+
+@attack(
+    DOWNGRADE,
+    "A bundle of the first days, enrolled as a new root: what SPOT has seen since holds.",
+    guard=guards.SAME_CHAIN,
+    stopped="bad-metadata",
+)
+def bundle_of_the_first_days_as_a_new_root(stage: Stage) -> Iterator[None]:
+    stage.repository.replace_keys("timestamp")
+    stage.vendor.lay_out()
+    stage.meet()
+    stage.says("enrol", str(stage.folder / "acme.bundle"), "--new-root")
+    stage.shown = stage.older.files
     yield
 
 

@@ -169,6 +169,27 @@ EXTRANEOUS_ROLE: Final = Guard(
     "_check_names",
     ('        raise _distrust("extraneous-role", f"the role {role} hands on what it may not")\n', "        pass\n"),
 )
+BOTH_WAYS: Final = Guard(
+    "spot_client/fetch/floors.py",
+    "Floored._hold",
+    ("        if ours is not None and known is not None and ours < known:\n", "        if False:\n"),
+)
+KEYS_OF_FLOORS: Final = Guard(
+    "spot_client/fetch/kept.py",
+    "snapshot_that_counts",
+    (
+        "path.exists() or not all(_counts(root, folder, role) for role in (Timestamp.type, Snapshot.type)):\n",
+        "path.exists():\n",
+    ),
+)
+KEYS_UNDO: Final = Guard(
+    "spot_client/fetch/kept.py",
+    "forget_undone",
+    (
+        "    if not all(_counts(root, folder, role) for role in (Timestamp.type, Snapshot.type)):\n        for",
+        "    if False:\n        for",
+    ),
+)
 
 CLOCK: Final = Guard(
     "spot_client/clock.py",
@@ -257,6 +278,12 @@ NEWER_BUNDLE: Final = Guard(
     "_check_not_older",
     ("    if ours and theirs and theirs.begin < ours.begin:\n", "    if False:\n"),
 )
+SAME_ROOT: Final = Guard(
+    "spot_client/enrol.py", "_take_root", ("    elif found is Descent.OTHER:\n", "    elif False:\n")
+)
+SAME_CHAIN: Final = Guard(
+    "spot_client/enrol.py", "_take_root", ("    if found is not Descent.SAME and new_root:\n", "    if new_root:\n")
+)
 
 # Of SPOT, what was stopped
 THIS_PRODUCT: Final = Guard(
@@ -274,9 +301,27 @@ TOMBSTONES_STAY: Final = Guard(
 )
 
 # Of SPOT, mirrors
-OTHER_MIRROR: Final = Guard(_FAILOVER, "Mirrors.ask", ("            if len(mirrors) == 1:\n", "            if True:\n"))
+OTHER_MIRROR: Final = Guard(
+    _FAILOVER, "Mirrors.ask", ("            others = self._others(through)\n", "            others = ()\n")
+)
+REFUSED_BY_ONE: Final = Guard(
+    _FAILOVER,
+    "Mirrors.ask",
+    (
+        "(through)\n        except (NotReachable, NotTrusted, Refused) as error:\n",
+        "(through)\n        except (NotReachable, NotTrusted) as error:\n",
+    ),
+)
+HANDED_OUT: Final = Guard(
+    "spot_client/fetch/withheld.py",
+    "handed_out",
+    ("        if error.reason != Reason.NOT_FOUND.value:\n", "        if True:\n"),
+)
 PUT_BACK: Final = Guard(
     _FAILOVER, "AnyCatalogue._put_back", ("            elif raw != _read(path):\n", "            elif False:\n")
+)
+HELD_WITHIN_A_RUN: Final = Guard(
+    _FAILOVER, "AnyCatalogue._through", ("            self._before = self._floors()\n", "            pass\n")
 )
 NEXT_MIRROR: Final = Guard(
     _TRANSPORT,

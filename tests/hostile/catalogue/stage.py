@@ -147,10 +147,9 @@ class Stage(Desk):
 
     @property
     def floors(self) -> dict[str, int]:
-        """The versions below which SPOT believes nothing."""
-        folder = self.root / ".spot/catalogue"
-        found = {role: Metadata.from_file(str(folder / f"{role}.json")) for role in ("root", "timestamp", "snapshot")}
-        return {role: metadata.signed.version for role, metadata in found.items()}
+        """The versions below which SPOT believes nothing; of the root alone where a new one has undone the others."""
+        paths = {role: self.root / f".spot/catalogue/{role}.json" for role in ("root", "timestamp", "snapshot")}
+        return {role: Metadata.from_file(str(path)).signed.version for role, path in paths.items() if path.exists()}
 
 
 def _dated(answer: bytes) -> bytes:

@@ -15,7 +15,10 @@ def test_attack(attack: Attack, stage: Stage) -> None:
     before = stage.in_use
     floors = stage.floors if (stage.root / ".spot/catalogue").exists() else {}
     check(attack, stage, stage.spot(*attack.command), before)
-    assert all(stage.floors[role] >= version for role, version in floors.items())
+    after = stage.floors
+    if after.get("root") != floors.get("root"):  # which takes away what replaced keys have signed
+        floors = {role: version for role, version in floors.items() if role == "root"}
+    assert all(after[role] >= version for role, version in floors.items())
     stage.be_honest()
     assert list(story) == []
     assert stage.spot("update").code == 0

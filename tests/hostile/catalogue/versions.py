@@ -12,7 +12,8 @@ from tests.hostile.catalogue import guards
 from tests.hostile.catalogue.people import Production, repository_of
 from tests.hostile.catalogue.stage import TOOL, Stage
 from tests.hostile.catalogue.table import attack
-from tests.spot_client.fetch.server import paths
+from tests.spot_client.carried import carry
+from tests.spot_client.fetch.server import paths, problem
 from tests.spot_client.vendor import DAY, Vendor
 
 ROLLBACK, FAST_FORWARD, FREEZE, MIX, ROOT = "rollback", "fast-forward", "freeze", "mix-and-match", "the chain of roots"
@@ -95,6 +96,19 @@ def rollback_by_enrolling_again(stage: Stage) -> Iterator[None]:
 
 
 @attack(
+    ROLLBACK,
+    "An offline set that is older than what SPOT has seen of the mirror.",
+    guard=guards.BOTH_WAYS,
+    stopped="older-set",
+    command=("update", "--from", "{folder}/set"),
+)
+def rollback_by_an_offline_set(stage: Stage) -> Iterator[None]:
+    stage.meet()
+    carry(stage.older, stage.folder / "set")
+    yield
+
+
+@attack(
     FAST_FORWARD,
     "The timestamp's key signs a version far ahead: the vendor's own is refused until that key is replaced.",
     guard=guards.TIMESTAMP_FLOOR,
@@ -152,9 +166,86 @@ def fast_forward_of_a_product(stage: Stage) -> Iterator[None]:
     _replace(stage, *ONLINE)
 
 
+@attack(
+    FAST_FORWARD,
+    "Both online keys name a version of halts far ahead: until both are replaced.",
+    guard=guards.ROLE_FLOOR,
+    stopped="bad-metadata",
+)
+def fast_forward_of_halts(stage: Stage) -> Iterator[None]:
+    _lead_ahead(stage, "halts.json")
+    yield
+    _replace(stage, *ONLINE)
+
+
+@attack(
+    FAST_FORWARD,
+    "Targets and both online keys sign versions far ahead: until one online key is replaced, which undoes all.",
+    guard=guards.KEYS_UNDO,
+    updated=True,
+)
+def fast_forward_of_everything(stage: Stage) -> Iterator[None]:
+    thief, repository = stage.steal("targets.1", "targets.2", *ONLINE)
+    for statement in (repository.targets, repository.snapshot, repository.timestamp):
+        statement.version = FAR
+    repository.sign()
+    thief.lay_out()
+    stage.meet()
+    stage.be_honest()
+    assert stage.spot("check").reason == "bad-metadata"
+    _replace(stage, "timestamp")
+    yield
+
+
+@attack(
+    FAST_FORWARD,
+    "Two keys of the root sign one far ahead, in place of the next.",
+    guard=guards.ROOT_BY_ONE,
+    stopped="bad-metadata",
+)
+def fast_forward_of_the_root(stage: Stage) -> Iterator[None]:
+    _, repository = stage.steal("root.1", "root.2")
+    repository.root.version = FAR
+    repository.write(f"{FAR}.root.json", repository.root, "root")
+    stage.show(_2_root=repository.metadata[f"{FAR}.root.json"])
+    yield
+    assert stage.floors["root"] == 1
+
+
+@attack(
+    FAST_FORWARD,
+    "An offline set far ahead, once more after the keys that signed it were replaced: the mirror still counts.",
+    guard=guards.KEYS_OF_FLOORS,
+    stopped="bad-metadata",
+    command=("update", "--from", "{folder}/set"),
+)
+def fast_forward_by_an_offline_set(stage: Stage) -> Iterator[None]:
+    thief, repository = stage.steal("targets.1", "targets.2", *ONLINE)
+    stage.shown = None
+    repository.targets.version = FAR
+    repository.sign()
+    thief.lay_out()
+    assert stage.spot("check", "--from", str(carry(thief, stage.folder / "set"))).code == 0
+    assert stage.spot("check").reason == "older-set"
+    _replace(stage, *ONLINE)
+    stage.meet()
+    yield
+
+
 @attack(FREEZE, "The newest catalogue that SPOT knows, for as long as its timestamp holds.", guard=guards.NOTHING)
 def freeze_while_the_timestamp_holds(stage: Stage) -> Iterator[None]:
     stage.shown = stage.older.files
+    yield
+
+
+@attack(
+    FREEZE,
+    "A mirror that says it has no role of the product, which its own snapshot names.",
+    guard=guards.HANDED_OUT,
+    stopped="withheld",
+)
+def role_kept_back(stage: Stage) -> Iterator[None]:
+    stage.say(".sdk.json", lambda _: problem("404 Not Found", "not-found"))
     yield
 
 

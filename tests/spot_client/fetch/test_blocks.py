@@ -104,7 +104,7 @@ def test_a_failure_stops_all_and_the_next_call_goes_on_from_there(
     ours = releases(dial, server, tmp_path, 3)
     with pytest.raises(SpotError) as failed:
         ours.fetch_blocks(made.manifest, layout, lambda _: None)
-    assert failed.value.reason == "not-found"
+    assert failed.value.reason == "withheld"
     blocks = tmp_path / "cache/blocks"
     before = sum(path.stat().st_size for path in blocks.iterdir())
     assert 0 < before < len(made.pack)

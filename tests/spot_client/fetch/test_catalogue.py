@@ -329,11 +329,17 @@ def test_metadata_longer_than_its_role_may_be_is_not_read(fresh: Open, vendor: V
     assert failed.value.reason == "too-long"
 
 
-def test_metadata_that_is_named_and_not_there_is_out_of_reach(fresh: Open, vendor: Vendor) -> None:
-    del vendor.files[f"{METADATA_BASE}{vendor.repository.snapshot.version}.snapshot.json"]
-    with pytest.raises(NotReachable) as failed:
+@pytest.mark.parametrize("ending", ["timestamp.json", ".snapshot.json", ".targets.json", ".sdk.json", ".json.zst"])
+def test_what_has_to_be_there_and_is_not_handed_out_is_a_fault_of_the_mirror(
+    fresh: Open, vendor: Vendor, ending: str
+) -> None:
+    gone = [path for path in vendor.files if path.endswith(ending)]
+    for path in gone:
+        del vendor.files[path]
+    with pytest.raises(NotTrusted) as failed:
         read(fresh)
-    assert failed.value.reason == "bad-metadata-answer"
+    assert failed.value.reason == "withheld"
+    assert any(path in str(failed.value) for path in gone)
 
 
 def test_a_target_with_another_digest_is_not_trusted_and_not_kept(fresh: Open, vendor: Vendor, folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Killed within a refresh that brings new keys for timestamp, snapshot and targets: the next run goes on, and the keys
-that were replaced are good for nothing once the root that says so is kept."""
+that were replaced are good for nothing once the root that says so is kept. Nor is what they signed far ahead."""
 
+import copy
 import itertools
 import shutil
 from collections.abc import Callable
@@ -50,10 +51,10 @@ def look(request: pytest.FixtureRequest) -> Look:
     return run
 
 
-def rotate(vendor: Vendor) -> None:
-    """A next root with other keys for all three, and everything signed anew with them."""
+def rotate(vendor: Vendor, *roles: str) -> None:
+    """A next root with other keys for these roles, and everything signed anew with them."""
     repository = vendor.repository
-    for role in ROLES:
+    for role in roles:
         repository.root.revoke_key(repository.signers[role].public_key.keyid, role)
         repository.signers[role] = CryptoSigner.generate_ed25519()
         repository.root.add_key(repository.signers[role].public_key, role)
@@ -73,7 +74,7 @@ def test_killed_before_any_change_to_a_file_while_the_keys_are_replaced(tmp_path
     before.root, before.files = vendor.root, dict(vendor.files)
     template, folder = tmp_path / "template", tmp_path / "folder"
     assert look(template, vendor) == OLD
-    rotate(vendor)
+    rotate(vendor, *ROLES)
     reached = set()
     for step in itertools.count(1):
         shutil.copytree(template, folder, symlinks=True)
@@ -94,6 +95,35 @@ def test_killed_before_any_change_to_a_file_while_the_keys_are_replaced(tmp_path
             break
     assert step > 15
     assert reached == {1, 2}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("replaced", [("timestamp", "snapshot"), ("timestamp",), ("snapshot",)])
+def test_killed_before_any_change_to_a_file_while_new_keys_undo_versions_far_ahead(
+    tmp_path: Path, look: Look, replaced: tuple[str, ...]
+) -> None:
+    """A key of either will do (TUF specification §5.3.11)."""
+    vendor = Vendor()
+    vendor.put_index("sdk/tool", OLD)
+    thief = copy.deepcopy(vendor)
+    for statement in (thief.repository.targets, thief.repository.snapshot, thief.repository.timestamp):
+        statement.version = 10**6
+    thief.repository.sign()
+    thief.lay_out()
+    template, folder = tmp_path / "template", tmp_path / "folder"
+    assert look(template, thief) == OLD
+    with pytest.raises(NotTrusted):
+        look(Path(shutil.copytree(template, tmp_path / "bound", symlinks=True)), vendor)
+    rotate(vendor, *replaced)
+    for step in itertools.count(1):
+        shutil.copytree(template, folder, symlinks=True)
+        was_killed = killed(lambda: look(folder, vendor), folder, step)
+        assert look(folder, vendor) == NEW
+        settled(folder, vendor)
+        shutil.rmtree(folder)
+        if not was_killed:
+            break
+    assert step > 15
 
 
 def settled(folder: Path, vendor: Vendor) -> None:

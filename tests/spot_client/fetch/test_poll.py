@@ -93,6 +93,17 @@ def test_a_look_without_news_is_one_request_and_a_target_that_is_here_costs_none
         assert "if-none-match" in server.asked[0].headers
 
 
+def test_a_look_at_a_mirror_that_says_it_has_no_timestamp_is_not_trusted(
+    poll: Poll, server: Server, vendor: Vendor
+) -> None:
+    poll()
+    del vendor.files[f"{METADATA_BASE}timestamp.json"]
+    with pytest.raises(NotTrusted, match=r"/catalogue/timestamp\.json") as failed:
+        poll()
+    assert failed.value.reason == "withheld"
+    assert asked(server) == ["timestamp.json"]
+
+
 def test_news_elsewhere_costs_four_small_requests_on_one_connection(poll: Poll, server: Server, vendor: Vendor) -> None:
     poll().target(PATH, max_bytes=100)
     vendor.repository.offer("science", target_path("science", "physics"), b"a third index")
