@@ -2,9 +2,9 @@
 
 First the bundle's parts are held against one another (`ca.bundle.check`), then written, then the mirror is asked for an
 id. The request carries a random key that is written before it is sent: whenever it is repeated, after a power cut too,
-the mirror answers with the same id. A second bundle of the same customer replaces the credentials and keeps the id and
-everything the catalogue has taught so far, the signed list of mirrors included: an old bundle is not to bring back a
-mirror that was retired. One of another realm or customer is refused.
+the mirror answers with the same id, unless it was restored and does not know it any more. A second bundle of the same
+customer replaces the credentials and keeps everything the catalogue has taught so far, the signed list of mirrors
+included: an old bundle is not to bring back a mirror that was retired. One of another realm or customer is refused.
 
 So is a bundle whose root of trust is not of the chain that was followed here, unless a person says that it is to be
 believed in place of the old one (`new_root`): after a theft of two root keys nothing that the old one leads to can be.
@@ -72,8 +72,7 @@ def enrol(
         request: 32 random letters and digits, used if no earlier enrolment left its own.
         force: take a bundle that is older than the credentials here.
         bundle_mirrors: pass over the signed list of mirrors that holds here, until there is another.
-        new_root: believe the bundle's root of trust, if it is of another chain, in place of the one here; and ask for
-            the id once more, because the mirror may be another, too.
+        new_root: believe the bundle's root of trust, if it is of another chain, in place of the one here.
         connect: opens the transport of an identity whose files are written.
         warn: takes one sentence for people.
 
@@ -104,7 +103,7 @@ def enrol(
     store.write_identity(identity)
     if bundle_mirrors:
         mirrors.pass_over(store)
-    return _with_id(store, identity, connect, again=new_root, warn=warn)
+    return _with_id(store, identity, connect, warn)
 
 
 def _take_root(store: Store, offered: bytes, new_root: bool, warn: Callable[[str], None]) -> None:
@@ -134,15 +133,9 @@ def _take_root(store: Store, offered: bytes, new_root: bool, warn: Callable[[str
 
 
 def _with_id(
-    store: Store,
-    identity: Identity,
-    connect: Callable[[Identity], Transport],
-    *,
-    again: bool,
-    warn: Callable[[str], None],
+    store: Store, identity: Identity, connect: Callable[[Identity], Transport], warn: Callable[[str], None]
 ) -> Identity:
-    if identity.installation and not again:
-        return identity
+    """Ask for the id in any case: a mirror that was restored may not know the one here, and gives another."""
     unnamed = msgspec.structs.replace(identity, installation="")
     try:
         return _mint(store, unnamed, connect(unnamed))

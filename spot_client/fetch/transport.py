@@ -38,6 +38,7 @@ _NEXT_STEPS = {
     Reason.NOT_LICENSED.value: "Ask your vendor if you need it.",
     Reason.UNKNOWN_CUSTOMER.value: "Ask your vendor.",
     Reason.SUSPENDED.value: "Ask your vendor.",
+    Reason.NOT_YOUR_INSTALLATION.value: "Run 'spot enrol' with your bundle once more.",
 }
 
 T = TypeVar("T")

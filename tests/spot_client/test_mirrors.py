@@ -17,7 +17,7 @@ from ca.subjects import Hosts
 from spot_client import enrol as enrolment
 from spot_client import mirrors
 from spot_client.config import Paths
-from spot_client.errors import LocalFault
+from spot_client.errors import LocalFault, NotReachable
 from spot_client.fetch.catalogue import Catalogue
 from spot_client.mirrors import Source
 from spot_client.state import Pinned, Store
@@ -430,7 +430,7 @@ def test_killed_at_any_step_an_enrolment_that_goes_back_to_the_bundles_mirrors_e
     bundle, identity, signed = desk.bundle(), store.enrolled(), store.signed_mirrors()
 
     def go_back() -> None:
-        enrolment.enrol(store, bundle, request="r" * 32, connect=_no_need, bundle_mirrors=True)
+        enrolment.enrol(store, bundle, request="r" * 32, connect=_down, bundle_mirrors=True)
 
     for step in steps(1):
         store.write_identity(msgspec.structs.replace(identity, mirrors=()))
@@ -445,5 +445,5 @@ def test_killed_at_any_step_an_enrolment_that_goes_back_to_the_bundles_mirrors_e
     assert step > 5
 
 
-def _no_need(_: object) -> NoReturn:
-    raise AssertionError("it has its id")
+def _down(_: object) -> NoReturn:
+    raise NotReachable("no-answer", "down")
