@@ -10,9 +10,11 @@ from ca.finding import Finding, good
 from mirror import catalogue, expiry
 from mirror.blobs import Blobs
 from mirror.catalogue import Catalogue, Chain
-from mirror.checking.findings import judge_lapses, judge_thresholds, judge_timer
+from mirror.checking.findings import judge_lapses, judge_timer
+from mirror.checking.holders import judge_shared, judge_thresholds
 from mirror.config import Lifetimes
 from mirror.errors import BlobFault, MirrorError
+from mirror.signing import roles
 from spot_client.wire import digest, manifest, pack
 from spot_client.wire.digest import Blob
 from spot_client.wire.errors import WireError
@@ -41,6 +43,7 @@ def look(
     signed = loaded.expires["timestamp"] - lives.life("timestamp")
     found.append(judge_timer(signed, timedelta(hours=lives.timestamp_every_hours), now))
     found.append(judge_thresholds(_thresholds(chain)))
+    found += judge_shared(roles.shared(chain.root, chain.targets))
     found += _releases(loaded, blobs, deep=deep, progress=progress)
     moments = [
         (f"The release {one.product}/{one.component} {release.version}", datetime.fromisoformat(release.published))

@@ -46,6 +46,16 @@ def check(role: str, new: Root | Targets, *, last: int, floor: int) -> None:
         _check_targets(role, new)
 
 
+def check_apart(role: str, root: Root, targets: Targets) -> None:
+    """Refuse a statement of `role` by which one key would speak for roles that have to be apart.
+
+    Raises:
+        Conflict: reason `bad-statement`.
+    """
+    for keyid, found in roles.shared(root, targets).items():
+        raise _bad(role, f"lets one key, {keyid[:12]}, speak for {' and '.join(found)}")
+
+
 def _check_delegations(targets: Targets) -> None:
     if targets.delegations is None or targets.delegations.roles is None:
         raise _bad("targets", "delegates nothing")

@@ -45,7 +45,8 @@ def replace(signing: Signing, old: str, new: str, online: Callable[[], Mapping[s
             people other than root's is replaced.
 
     Raises:
-        SigningError: reason `no-key`, `not-in-use`, or `bad-threshold`: fewer keys would be left than have to sign.
+        SigningError: reason `no-key`, `not-in-use`, `shared-key` (`new` would speak for roles that have to be apart),
+            or `bad-threshold`: fewer keys would be left than have to sign.
         Busy, CatalogueFault: as they say.
     """
     with changing(signing.place):
@@ -86,7 +87,7 @@ def assign(signing: Signing, role: str, threshold: int, names: tuple[str, ...]) 
     """Stage other keys or another threshold for a role.
 
     Raises:
-        SigningError: reason `no-role`, `no-key` or `bad-threshold`.
+        SigningError: reason `no-role`, `no-key`, `shared-key` or `bad-threshold`.
         Busy, CatalogueFault: as they say.
     """
     with changing(signing.place):
@@ -159,6 +160,10 @@ def _reassign(signing: Signing, draft: Draft, changes: Mapping[str, Keyholders],
         roles.assign(root, role, who)
     for role, who in below.items():
         roles.assign(targets, role, who)
+    for keyid, found in roles.shared(root, targets).items():
+        what = f"{signing.ring.name(keyid) or keyid[:12]} would speak for {' and '.join(found)}"
+        hint = "Root, snapshot, timestamp and people have keys of their own: 'keys create' makes another one."
+        raise SigningError("shared-key", f"{what}: whoever had that key would have both. {hint}")
     if top:
         staged.put("root", root, msgspec.structs.replace(change, role="root"))
     if below or "targets" in top:
