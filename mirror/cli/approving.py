@@ -11,7 +11,6 @@ from mirror.cli.output import counted, json_document, printable, rfc3339, utc
 from mirror.cli.progress import progress_bar
 from mirror.cli.signers import say_settled, say_waits, signer_options, signing, waits_document
 from mirror.cli.store import json_option
-from mirror.errors import SigningError
 from mirror.publishing import approve as approving
 from mirror.publishing.approve import Proposal
 from mirror.signing import proposal
@@ -86,27 +85,42 @@ def approve(
 
 
 @click.command(short_help="Forget what waits for signatures.")
-@click.argument("roles", metavar="ROLE...", nargs=-1, required=True)
+@click.argument("roles", metavar="[ROLE]...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All that waits, also where its file is damaged.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask (only a terminal is asked).")
 @config_option
-def discard(roles: tuple[str, ...], *, yes: bool, config_path: Path) -> None:
+def discard(roles: tuple[str, ...], *, everything: bool, yes: bool, config_path: Path) -> None:
     """Forget what waits for signatures for these ROLEs, and remove what was stored for it.
 
-    What clients see is not touched.
+    What clients see is not touched. It revokes no signature: whoever kept a copy of what enough people had signed can
+    put it back, and the timer would show it. Only a newer version of the role ends that ('spot-mirror resign --all
+    ROLE', signed as usual), or other keys ('spot-mirror keys replace').
+
+    Where the file of what waits is damaged, --all sets it aside, under another name.
     """
+    if bool(roles) == everything:
+        raise click.UsageError("Name the ROLEs, or say --all.")
     using = signing(config_path)
-    waiting = set(proposal.read_staged(using.place).statements)
-    unknown = [role for role in roles if role not in waiting]
-    if unknown:
-        known = ", ".join(sorted(waiting)) or "nothing"
-        raise SigningError("nothing-waits", f"Nothing waits for {unknown[0]} (waiting: {known}).")
-    if not yes and sys.stdin.isatty() and not click.confirm(f"Forget what waits for {', '.join(roles)}?", err=True):
+    aside = approving.set_aside(using) if everything else None
+    if aside is not None:
+        click.echo(f"What waits was damaged, and lies in {aside} now: whatever it was has to be staged again.")
+        return
+    wanted = roles or tuple(proposal.read_staged(using.place).statements)
+    if not wanted:
+        click.echo("Nothing waits for signatures.")
+        return
+    if not yes and sys.stdin.isatty() and not click.confirm(f"Forget what waits for {', '.join(wanted)}?", err=True):
         click.echo("Nothing was changed.")
         return
-    gone = approving.discard(using, roles)
-    click.echo(f"Forgotten: {counted(len(gone), 'change')}.")
-    for what in gone:
+    gone = approving.discard(using, wanted)
+    click.echo(f"Forgotten: {counted(len(gone.changes), 'change')}.")
+    for what in gone.changes:
         click.echo(f"  {printable(what)}")
+    if gone.signed:
+        click.echo(
+            "Its signatures are not revoked: a copy with enough of them can be put back. To end that, let a newer "
+            f"version be signed: spot-mirror resign --all {' '.join(gone.signed)}"
+        )
 
 
 def show(one: Proposal) -> None:

@@ -67,7 +67,7 @@ def _say(shown: Shown | None) -> None:
     if shown is None:
         click.echo(f"{_now()} nothing to do")
         return
-    what = printable("; ".join(change.what for change in shown.changes)) or "signed anew"
+    what = printable("; ".join(dict.fromkeys(change.what for change in shown.changes))) or "signed anew"
     click.echo(f"{_now()} version {shown.version}: {what}")
     sys.stdout.flush()
 

@@ -1,9 +1,9 @@
 """Which of what waits can become visible: all that enough people have signed, so far as the whole then still holds.
 
 A new root or targets may change who speaks for other roles. It counts only together with statements of those roles that
-the new keyholders have signed: a catalogue whose roles do not all verify, or of which one key speaks for roles that have to
-be apart, is never put up. TUF specification §5.3.4 (a new root is signed by the old and by the new keyholders), §5.6.3.
-Pure.
+the new keyholders have signed: a catalogue whose roles do not all verify, or in which one key speaks for roles that
+have to be apart, is never put up. TUF specification §5.3.4 (a new root is signed by the old and by the new keyholders),
+§5.6.3. Pure.
 """
 
 from collections.abc import Callable, Iterable

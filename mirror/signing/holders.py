@@ -5,7 +5,7 @@ keys for snapshot and timestamp undo that: a client then forgets what it had of 
 with it the versions of all roles. So these two are exchanged with any key of people.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 
 import msgspec
@@ -118,7 +118,7 @@ def renew(signing: Signing, only: Collection[str] | None) -> Settled:
         now = signing.clock()
         due = {role for role, one in known.items() if signing.terms.is_due(role, one.expires, now)}
         wanted = (set(only) if only is not None else due) - draft.staged.statements.keys()
-        _renew(signing, draft, sorted(wanted))
+        _renew(signing, draft, {role: draft.change(role, f"{role}: signed anew") for role in sorted(wanted)})
         return draft.settle(wanted)
 
 
@@ -168,12 +168,11 @@ def _reassign(signing: Signing, draft: Draft, changes: Mapping[str, Keyholders],
         staged.put("root", root, msgspec.structs.replace(change, role="root"))
     if below or "targets" in top:
         staged.put("targets", targets, msgspec.structs.replace(change, role="targets"))
-    _renew(signing, draft, below)
+    _renew(signing, draft, {role: msgspec.structs.replace(change, role=role) for role in below})
 
 
-def _renew(signing: Signing, draft: Draft, which: Iterable[str]) -> None:
+def _renew(signing: Signing, draft: Draft, changes: Mapping[str, Change]) -> None:
     """Stage the next version of these roles, with nothing changed but how long they hold."""
-    for role in which:
+    for role, change in changes.items():
         following = stage.next_root if role == "root" else partial(stage.next_targets, role=role)
-        newer = following(signing, draft.known, draft.staged)
-        draft.staged.put(role, newer, draft.change(role, f"{role}: signed anew"))
+        draft.staged.put(role, following(signing, draft.known, draft.staged), change)

@@ -8,7 +8,7 @@ import pytest
 from mirror import catalogue
 from mirror.errors import Conflict, MirrorError, SigningError
 from mirror.publishing import approve, changes, publish
-from mirror.publishing.approve import Proposal
+from mirror.publishing.approve import Forgotten, Proposal
 from mirror.publishing.order import State
 from mirror.signing import holders
 from spot_client.wire import index
@@ -139,7 +139,7 @@ def test_only_the_roles_that_are_named_are_signed(house: House) -> None:
 def test_what_is_discarded_is_gone_with_its_bytes_and_what_is_visible_stays(house: House) -> None:
     before = house.files()
     house.publish("alice", house.source, "2.0")
-    assert approve.discard(house.signing(), ("sdk",)) == ("sdk/tool 2.0 (any): new",)
+    assert approve.discard(house.signing(), ("sdk",)) == Forgotten(("sdk/tool 2.0 (any): new",), ("sdk",))
     assert house.files() == before | {"publishing/publish.lock"}
     assert house.publish("alice", house.source, "2.0").state is State.STAGED
 
