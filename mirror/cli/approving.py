@@ -1,6 +1,7 @@
 """The commands `staged`, `approve` and `discard`: what waits for signatures, signed or forgotten."""
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from mirror.publishing import approve as approving
 from mirror.publishing.approve import Proposal
 from mirror.signing import proposal
 from mirror.signing.ring import Ring
+from mirror.signing.terms import Terms
 
 
 @click.command(short_help="List what waits for signatures.")
@@ -33,7 +35,7 @@ def staged(*, as_json: bool, config_path: Path) -> None:
     elif not found:
         click.echo("Nothing waits for signatures.")
     for one in found if not as_json else ():
-        show(one)
+        show(one, using.terms)
         for line in say_waits(using.ring, [one.wait]):
             click.echo(f"  {line}")
 
@@ -61,7 +63,7 @@ def approve(
 
     def agree(found: tuple[Proposal, ...], name: str) -> bool:
         for one in found if not as_json else ():
-            show(one)
+            show(one, using.terms)
         if dry_run:
             click.echo(f"{name} would sign this. Nothing was signed.", err=True)
             return False
@@ -123,9 +125,12 @@ def discard(roles: tuple[str, ...], *, everything: bool, yes: bool, config_path:
         )
 
 
-def show(one: Proposal) -> None:
-    """Print what the next version of a role changes."""
+def show(one: Proposal, usual: Terms = Terms()) -> None:  # noqa: B008  a value that nobody changes
+    """Print what the next version of a role changes, with a warning if it would hold for longer than is usual."""
     click.echo(f"{one.role}, version {one.version}, until {utc(one.until)}:")
+    odd = usual.oddity(one.role, one.until, datetime.now(UTC))
+    if odd is not None:
+        click.echo(f"  WARNING    {one.role} {odd}: do not sign it before you know why.")
     for difference in one.differences:
         click.echo(f"  {difference.kind:10} {printable(difference.what)}")
     if not one.differences:

@@ -17,7 +17,7 @@ from mirror.publishing import journal, stored
 from mirror.publishing.journal import Journal
 from mirror.publishing.tree import Progress
 from mirror.publishing.turn import turn
-from mirror.signing import papers, people, proposal, stage
+from mirror.signing import form, papers, people, proposal, stage
 from mirror.signing import staged as staged_file
 from mirror.signing.candidate import Wait, waits
 from mirror.signing.means import Signing
@@ -68,8 +68,8 @@ def approve(
         agree: shown what would be signed, and whose key signs.
 
     Raises:
-        Conflict: reason `changed-release`, `bad-target`, `changed-meanwhile`, or `not-stored`: what is to be released
-            is not there as it was signed for.
+        Conflict: reason `changed-release`, `bad-target`, `bad-statement` (also if it has lapsed, or would hold too
+            long), `changed-meanwhile`, or `not-stored`: what is to be released is not there as it was signed for.
         SigningError: as `people.choose`; reason `not-a-signer` also if no key here may sign.
         PassphraseError, Busy, CatalogueFault: as they say.
     """
@@ -84,6 +84,7 @@ def approve(
     keyid = signing.ring.key(name).verifier.keyid
     mine = tuple(one for one in found if keyid in one.wait.keyids)
     for one in mine:
+        form.check_expiry(one.role, one.until, signing.terms, signing.clock())
         _check_stored(signing, one, progress)
     if not agree(mine, name):
         return None
@@ -145,6 +146,7 @@ def take(signing: Signing, raw: bytes, progress: Progress) -> tuple[tuple[str, .
         known, staged = stage.open_staged(signing)
         taken = papers.take(raw, known, staged)
         for one in proposals(signing.place, signing.ring, known, staged, taken):
+            form.check_expiry(one.role, one.until, signing.terms, signing.clock())
             _check_stored(signing, one, progress)
         return taken, stage.settle(signing, known, staged, None)
 

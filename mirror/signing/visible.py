@@ -17,7 +17,7 @@ from mirror import catalogue
 from mirror.catalogue import MAX_METADATA_BYTES, Chain
 from mirror.errors import SigningError
 from mirror.place import Place
-from mirror.signing import advance, marks, proposal, statements
+from mirror.signing import advance, form, marks, proposal, statements
 from mirror.signing.candidate import Candidate, candidate
 from mirror.signing.marks import HighWater
 from mirror.signing.means import Signing
@@ -45,7 +45,7 @@ def show(signing: Signing, online: Ring, staged: Staged, *, renew: bool = False)
         renew: sign snapshot and timestamp anew in any case.
 
     Raises:
-        Conflict: reason `changed-release`: what was signed would change what is published.
+        Conflict: reason `changed-release`: what was signed would change what is published; or as `form`.
         SigningError, PassphraseError: the online keys cannot be used, or are not those of the catalogue.
         CatalogueFault, OSError: as they say; nothing has become visible.
     """
@@ -55,6 +55,8 @@ def show(signing: Signing, online: Ring, staged: Staged, *, renew: bool = False)
         return None
     if found is not None:
         proposal.check(place, chain, staged, found.changed)
+        for role, one in found.changed.items():
+            form.check_expiry(role, one.signed.expires, signing.terms, signing.clock())
     changed = found.changed if found else {}
     versions = {role: one.version for role, one in chain.roles.items()} if chain else {}
     versions |= {role: one.signed.version for role, one in changed.items()}

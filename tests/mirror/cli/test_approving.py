@@ -216,3 +216,20 @@ def test_what_cannot_be_read_of_what_waits_is_set_aside_and_a_halt_goes_on(vendo
     vendor.done("halt", "sdk/tool", "1.0", "--reason", "x", *person(vendor, "bob"))
     vendor.done("catalogue-timer", "--once")
     assert "sdk/tool" in vendor.done("halts").out
+
+
+def test_whoever_looks_is_warned_of_what_would_hold_for_too_long(vendor: Shell) -> None:
+    config = vendor.folder / "mirror.toml"
+    usual = config.read_text()
+    config.write_text(usual.replace("products_days = 365", "products_days = 3650"))
+    publish(vendor, "alice")
+    assert "WARNING" not in vendor.done("staged").out
+    config.write_text(usual)
+    assert "WARNING    sdk would hold until" in vendor.done("staged").out
+    vendor.done("signing", "export", "to-sign")
+    assert (
+        "WARNING    sdk would hold until" in vendor.done("signing", "sign", "to-sign", "x", *person(vendor, "bob")).out
+    )
+    result = vendor("approve", *person(vendor, "bob"))
+    assert result.code == 3
+    assert "365 days are the most: it must not be signed. 'discard' forgets it." in result.err

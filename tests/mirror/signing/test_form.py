@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from securesystemslib.signer import CryptoSigner
@@ -198,3 +198,11 @@ def test_no_key_speaks_for_roles_that_have_to_be_apart(one: str, other: str) -> 
     with pytest.raises(Conflict) as error:
         form.check_apart("root", root, targets)
     assert error.value.reason == "bad-statement"
+
+
+def test_what_has_lapsed_or_would_hold_too_long_is_refused() -> None:
+    form.check_expiry("root", NOW + timedelta(days=365), Terms(), NOW)
+    for days in (-1, 400):
+        with pytest.raises(Conflict) as error:
+            form.check_expiry("root", NOW + timedelta(days=days), Terms(), NOW)
+        assert error.value.reason == "bad-statement"
