@@ -1,5 +1,6 @@
 """`check`: looks a mirror over as it stands on this host, while it serves or not, and changes nothing.
 
+noted       what the parts tell one another, and metrics
 findings    what is found, and how it is judged: values and the clock in, findings out
 holders     who signs for what, judged
 host        the configuration's file, modes, disk, addresses, what a publish left

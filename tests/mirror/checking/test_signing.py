@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mirror.checking.look import look
+from mirror.checking.noted import Noted
 from tests.mirror.cli.shell import Shell
 from tests.mirror.cli.vendor import approve, ceremony, person
 from tests.mirror.publishing.rig import folder_of
@@ -27,7 +28,7 @@ def told(shell: Shell, later: timedelta = timedelta(0)) -> set[tuple[str, str]]:
 
 def _found(shell: Shell, later: timedelta) -> Iterator[tuple[str, str, str]]:
     now = datetime.now(UTC) + later
-    for one in look(shell.folder / "mirror.toml", now, deep=False, progress=lambda _what, _done, _total: None):
+    for one in look(shell.folder / "mirror.toml", now, Noted(), deep=False, progress=lambda _what, _done, _total: None):
         if one.severity != "ok" and one.code in CODES:
             yield one.severity, one.code, one.text
 
