@@ -34,9 +34,10 @@ def staged(*, as_json: bool, config_path: Path) -> None:
         click.echo(json_document([_document(using.ring, one) for one in found]))
     elif not found:
         click.echo("Nothing waits for signatures.")
+    waits = [one.wait for one in found]
     for one in found if not as_json else ():
         show(one, using.terms)
-        for line in say_waits(using.ring, [one.wait]):
+        for line in say_waits(using.ring, waits, {one.role}):
             click.echo(f"  {line}")
 
 
@@ -54,6 +55,8 @@ def approve(
 
     ROLE is a product, or root, targets, halts, house. Each release that is new is read and hashed again first; what
     would change a published release is refused. What has enough signatures becomes visible.
+
+    --json signs at once, without showing or asking: look before, by --dry-run or 'spot-mirror staged'.
 
     \b
     --json: signed (roles), visible (whether clients see it now), catalogue_version (or null),

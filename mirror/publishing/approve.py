@@ -26,6 +26,7 @@ from mirror.signing.ring import Ring
 from mirror.signing.stage import Settled
 from mirror.signing.staged import Staged
 from mirror.signing.switch import changing
+from mirror.signing.visible import waiting
 from spot_client.wire.errors import WireError
 
 
@@ -70,11 +71,13 @@ def approve(
     Raises:
         Conflict: reason `changed-release`, `bad-target`, `bad-statement` (also if it has lapsed, or would hold too
             long), `changed-meanwhile`, or `not-stored`: what is to be released is not there as it was signed for.
-        SigningError: as `people.choose`; reason `not-a-signer` also if no key here may sign.
+        SigningError: as `people.choose`; reason `not-a-signer` also if no key here may sign; `nothing-waits`, for one
+            of `only`.
         PassphraseError, Busy, CatalogueFault: as they say.
     """
     with changing(signing.place):
         known, staged = stage.open_staged(signing)
+    _check_waiting(staged, only or ())
     found = proposals(signing.place, signing.ring, known, staged, only)
     if not found:
         return None
@@ -167,16 +170,20 @@ def proposals(
             differences=tuple(proposal.differences(place, known, staged, line.role, ring)),
             wait=line,
         )
-        for line in waits(known, staged)
+        for line in waiting(place, known, staged)
         if only is None or line.role in only
     )
 
 
-def _check_whole(staged: Staged, only: frozenset[str]) -> None:
-    unknown = only - staged.statements.keys()
+def _check_waiting(staged: Staged, named: Collection[str]) -> None:
+    unknown = set(named) - staged.statements.keys()
     if unknown:
         known = ", ".join(sorted(staged.statements)) or "nothing"
         raise SigningError("nothing-waits", f"Nothing waits for {min(unknown)} (waiting: {known}).")
+
+
+def _check_whole(staged: Staged, only: frozenset[str]) -> None:
+    _check_waiting(staged, only)
     others = staged.bound(only)
     if others:
         every = " ".join(sorted(only | others))

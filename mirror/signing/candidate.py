@@ -33,12 +33,17 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """What a statement waits for: `missing` more signatures, by any of `keyids`; `signed` have signed already."""
+    """What a statement waits for: `missing` more signatures, by any of `keyids`; `signed` have signed already.
+
+    `ready`: it becomes visible at the next turn (`mirror.signing.visible.waiting`); one that is complete may still wait
+    for others that it belongs with.
+    """
 
     role: str
     missing: int
     keyids: tuple[str, ...]
     signed: tuple[str, ...]
+    ready: bool = False
 
 
 def candidate(chain: Chain | None, staged: Staged, published: Published) -> Candidate | None:

@@ -139,12 +139,12 @@ def _listed(root: Root, targets: Targets) -> Iterator[Role]:
         yield Role(role, below.threshold, tuple(below.keyids))
 
 
-def next_names(ring: Ring) -> dict[str, str]:
-    """Free names for new keys of snapshot and timestamp."""
+def next_names(*rings: Ring) -> dict[str, str]:
+    """Names for new keys of snapshot and timestamp that are free in all rings."""
     found = {}
     for role in sorted(ONLINE):
         number = 2
-        while f"{role}-{number}" in ring.keys:
+        while any(f"{role}-{number}" in ring.keys for ring in rings):
             number += 1
         found[role] = f"{role}-{number}"
     return found

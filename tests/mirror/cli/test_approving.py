@@ -7,7 +7,7 @@ import pytest
 
 from mirror import catalogue
 from tests.mirror.cli.shell import Result, Shell
-from tests.mirror.cli.vendor import approve, make_keys, person
+from tests.mirror.cli.vendor import approve, carry, make_keys, person
 
 
 def publish(shell: Shell, name: str, version: str = "1.0") -> Result:
@@ -233,3 +233,33 @@ def test_whoever_looks_is_warned_of_what_would_hold_for_too_long(vendor: Shell) 
     result = vendor("approve", *person(vendor, "bob"))
     assert result.code == 3
     assert "365 days are the most: it must not be signed. 'discard' forgets it." in result.err
+
+
+def test_a_role_that_does_not_wait_is_not_approved_in_silence(vendor: Shell) -> None:
+    publish(vendor, "alice")
+    result = vendor("approve", "sdk", "nosuchrole", *person(vendor, "bob"))
+    assert result.code == 8
+    assert "Nothing waits for nosuchrole (waiting: sdk, targets)." in result.err
+
+
+def test_what_is_signed_and_waits_for_others_is_not_promised_for_the_next_turn(vendor: Shell) -> None:
+    make_keys(vendor, "dave")
+    vendor.done("keys", "add", "stick-dave/dave.pub")
+    vendor.done("keys", "replace", "bob", "dave")
+    approve(vendor, "alice")
+    said = approve(vendor, "dave").out
+    assert "halts signed: the timer makes it visible at its next turn" in said, "one person suffices, old or new"
+    assert "targets, house signed: not visible before the rest is signed, root (2 more)" in said
+    carry(vendor, "root-1", "root-2")
+    assert "root signed: the timer makes it visible at its next turn" in vendor.done("staged").out
+
+
+def test_who_comes_after_all_that_had_to_sign_is_told_what_happens_next(vendor: Shell) -> None:
+    publish(vendor, "alice")
+    approve(vendor, "bob")
+    for name in ("alice", "carol"):
+        result = vendor("approve", *person(vendor, name))
+        assert result.code == 8
+        assert "now nobody" not in result.err
+    assert "so have all who had to. The timer makes it visible" in vendor("approve", *person(vendor, "alice")).err
+    assert "Enough have signed this already." in vendor("approve", "--keys", "stick-carol").err
