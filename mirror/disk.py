@@ -1,12 +1,21 @@
-"""What a disk refuses while something is published, said in a sentence; and whose files it has to be."""
+"""What a disk refuses while something is published, said in a sentence; whose files it has to be; journals read."""
 
 import contextlib
 import errno
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, TypeVar
 
 from mirror.errors import BlobFault, PublishError
 from mirror.owner import other_owner
 from mirror.place import Place
+from spot_client.wire import document
+from spot_client.wire.document import Document
+from spot_client.wire.errors import FormatError
+
+J = TypeVar("J", bound=Document)
+
+_MAX_JOURNAL: Final = 2**20  # bytes
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _NO_FOLDER = {errno.EEXIST, errno.ENOTDIR}
@@ -34,6 +43,25 @@ def in_words(place: Place) -> Iterator[None]:
         raise
     except OSError as error:
         raise _sentence(place, error) from error
+
+
+def read_journal(path: Path, kind: type[J], what: str, at_worst: str) -> J | None:
+    """What a run wrote down before it changed something; None where there is nothing.
+
+    Args:
+        what: what of; at_worst: what stays behind if it is moved away.
+
+    Raises:
+        PublishError: reason `bad-journal`.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_MAX_JOURNAL + 1)
+        return document.decode(raw, kind, max_bytes=_MAX_JOURNAL, what=f"The journal of {what}")
+    except FileNotFoundError:
+        return None
+    except FormatError as error:
+        raise PublishError("bad-journal", f"{error} Move {path} away: at worst, {at_worst}.") from error
 
 
 def _sentence(place: Place, error: OSError) -> PublishError:

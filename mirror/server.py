@@ -207,17 +207,12 @@ def _expiry_watch(running: _Running) -> Callable[[], None]:
 
 def _lapses(running: _Running) -> list[expiry.Lapse]:
     state, leaf = running.memory.state, running.leaf
-    lists, issuers = state.world.revocations.values(), state.world.issuers.values()
+    lists, issuers = state.world.revocations.values(), state.world.issuers.items()
     return [
         *expiry.of_catalogue(state.catalogue.expires, running.config.lifetimes.life),
-        *(expiry.of_period("A revocation list", crl.this_update, crl.next_update, expiry.NEW_LIST) for crl in lists),
-        *(
-            expiry.of_period("An issuing CA's certificate", one.not_before, one.not_after, expiry.NEW_ISSUER)
-            for one in issuers
-        ),
-        expiry.of_period(
-            "The server's certificate", leaf.not_valid_before_utc, leaf.not_valid_after_utc, expiry.NEW_CERTIFICATE
-        ),
+        *(expiry.of_list(crl.issuer_key, crl.this_update, crl.next_update) for crl in lists),
+        *(expiry.of_issuer(key, one.not_before, one.not_after) for key, one in issuers),
+        expiry.of_server(leaf.not_valid_before_utc, leaf.not_valid_after_utc),
     ]
 
 

@@ -1,6 +1,8 @@
 """`check`: looks a mirror over as it stands on this host, while it serves or not, and changes nothing.
 
+noted       what the parts tell one another, and metrics
 findings    what is found, and how it is judged: values and the clock in, findings out
+holders     who signs for what, judged
 host        the configuration's file, modes, disk, addresses, what a publish left
 trust       the server's certificate, the issuing CAs, their revocation lists
 offer       the catalogue, and the releases that it offers

@@ -17,11 +17,6 @@ SKEW: Final = timedelta(minutes=5)
 """How far a moment may lie in the future before a clock is said to be wrong."""
 
 _PATIENCE: Final = timedelta(days=1)
-_ALONE: Final = frozenset({"snapshot", "timestamp", "halts"})
-_TWO: Final = (
-    "Before you ship, let two people sign, each with a key of their own: 'spot-mirror keys assign', or a new mirror "
-    "with --root-key and --person."
-)
 _GIB: Final = 2**30
 _FULL: Final = 64 * 2**20
 """Bytes below which a disk is as good as full: the records' log alone can grow to some MiB between two looks."""
@@ -83,15 +78,6 @@ def judge_clock(moments: Sequence[tuple[str, datetime]], now: datetime) -> Findi
         return good(f"The clock says {now:%Y-%m-%d %H:%M} UTC, and nothing here is of later.")
     said = f"{what} is of {newest:%Y-%m-%d %H:%M} UTC, and the clock says {now:%Y-%m-%d %H:%M} UTC."
     return Finding("warning", "clock-behind", said, "Compare this host's clock with one you trust, and set it right.")
-
-
-def judge_thresholds(thresholds: Mapping[str, int]) -> Finding:
-    """How many people have to sign; one is fit for a first try only, but for halts, which can offer nothing."""
-    single = sorted(role for role, number in thresholds.items() if number < 2 and role not in _ALONE)
-    if not single:
-        return good("Every release takes the signatures of two people or more.")
-    what = f"One key is enough to sign as {', '.join(single)}: fit for development."
-    return Finding("advice", "one-key", what, _TWO)
 
 
 def judge_waits(waits: Mapping[str, tuple[datetime, int]], now: datetime) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from ca.finding import Finding
@@ -9,19 +10,20 @@ from mirror import config
 from mirror.blobs import LocalBlobs
 from mirror.checking import host, offer, signing, store, trust
 from mirror.checking.findings import judge_clock
+from mirror.checking.noted import Noted
 from mirror.checking.offer import Progress
-from mirror.config import Config, Content
+from mirror.config import Config
 from mirror.errors import ConfigError
 from mirror.records.sqlite import FILE_NAME
 
 _DATED = ("catalogue/timestamp.json", "audit.jsonl")
 
 
-def look(path: Path, now: datetime, *, deep: bool, progress: Progress) -> Iterator[Finding]:
+def look(path: Path, now: datetime, noted: Noted, *, deep: bool, progress: Progress) -> Iterator[Finding]:
     """Everything that was found about the mirror whose configuration is `path`, also what is good; never nothing.
 
     Args:
-        now: UTC. deep: also read all that is on offer, and all records.
+        now: UTC. noted: gains what is come by beside findings. deep: also read all that is on offer, and all records.
         progress: told how far that has come.
     """
     try:
@@ -32,23 +34,20 @@ def look(path: Path, now: datetime, *, deep: bool, progress: Progress) -> Iterat
     yield from _guarded(lambda: [host.configuration(path)])
     yield from _guarded(lambda: host.modes(loaded))
     yield from _guarded(lambda: signing.keys(loaded))
-    moments: list[tuple[str, datetime]] = []
     if loaded.content is None:
         step = "If this host is to serve, add one: 'spot-mirror init' shows an example."
         yield Finding("advice", "no-content", "The configuration has no section [content].", step)
     else:
         content = loaded.content
-        yield from _guarded(lambda: _trust(loaded, content, moments, now))
+        yield from _guarded(lambda: trust.look(loaded, content, now, noted))
         yield from _guarded(lambda: host.trusted(content))
         yield from _guarded(lambda: host.addresses(content.listen))
-    yield from _guarded(lambda: _data(loaded, moments, now, deep=deep, progress=progress))
-    yield judge_clock(moments, now)
+    yield from _guarded(lambda: _data(loaded, noted, now, deep=deep, progress=progress))
+    yield judge_clock(noted.moments, now)
 
 
-def _data(
-    loaded: Config, moments: list[tuple[str, datetime]], now: datetime, *, deep: bool, progress: Progress
-) -> Iterator[Finding]:
-    """What lies in the data folder; adds to `moments`."""
+def _data(loaded: Config, noted: Noted, now: datetime, *, deep: bool, progress: Progress) -> Iterator[Finding]:
+    """What lies in the data folder."""
     data = loaded.data_dir
     if not data.is_dir():
         return
@@ -57,25 +56,10 @@ def _data(
     yield from _guarded(lambda: store.look(data / FILE_NAME, deep=deep))
     yield from _guarded(lambda: signing.waiting(data, now))
     if not signing.is_founding(data):
-        yield from _guarded(lambda: _offer(loaded, moments, now, deep=deep, progress=progress))
+        looking = partial(offer.look, data / "catalogue", LocalBlobs(data), loaded.lifetimes, now, noted)
+        yield from _guarded(lambda: looking(deep=deep, progress=progress))
     yield from _guarded(lambda: host.leftovers(data))
-    moments += host.written(data / name for name in _DATED)
-
-
-def _offer(
-    loaded: Config, moments: list[tuple[str, datetime]], now: datetime, *, deep: bool, progress: Progress
-) -> Iterator[Finding]:
-    data = loaded.data_dir
-    lives = loaded.lifetimes
-    found, published = offer.look(data / "catalogue", LocalBlobs(data), lives, now, deep=deep, progress=progress)
-    moments += published
-    yield from found
-
-
-def _trust(loaded: Config, content: Content, moments: list[tuple[str, datetime]], now: datetime) -> Iterator[Finding]:
-    found, began = trust.look(loaded, content, now)
-    moments += began
-    yield from found
+    noted.moments.extend(host.written(data / name for name in _DATED))
 
 
 def _guarded(part: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:

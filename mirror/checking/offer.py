@@ -10,9 +10,12 @@ from ca.finding import Finding, good
 from mirror import catalogue, expiry
 from mirror.blobs import Blobs
 from mirror.catalogue import Catalogue, Chain
-from mirror.checking.findings import judge_lapses, judge_thresholds, judge_timer
+from mirror.checking.findings import judge_lapses, judge_timer
+from mirror.checking.holders import judge_shared, judge_thresholds
+from mirror.checking.noted import Noted
 from mirror.config import Lifetimes
 from mirror.errors import BlobFault, MirrorError
+from mirror.signing import roles
 from spot_client.wire import digest, manifest, pack
 from spot_client.wire.digest import Blob
 from spot_client.wire.errors import WireError
@@ -26,27 +29,30 @@ Progress = Callable[[str, int, int], None]
 
 
 def look(
-    folder: Path, blobs: Blobs, lives: Lifetimes, now: datetime, *, deep: bool, progress: Progress
-) -> tuple[list[Finding], list[tuple[str, datetime]]]:
-    """All findings about catalogue and releases, and the moments at which releases were published.
+    folder: Path, blobs: Blobs, lives: Lifetimes, now: datetime, noted: Noted, *, deep: bool, progress: Progress
+) -> list[Finding]:
+    """All findings about catalogue and releases; notes when releases were published, and when what is signed ends.
 
     `deep`: also compute the digest of every block of every pack.
     """
     try:
         loaded, chain = catalogue.load(folder), catalogue.read_chain(folder)
     except MirrorError as error:
-        return [Finding("problem", error.reason, str(error))], []
+        return [Finding("problem", error.reason, str(error))]
     found = [good(f"The catalogue in {folder} is whole and signed: version {loaded.version}.")]
-    found += judge_lapses(expiry.of_catalogue(loaded.expires, lives.life), now)
+    lapses = expiry.of_catalogue(loaded.expires, lives.life)
+    found += judge_lapses(lapses, now)
     signed = loaded.expires["timestamp"] - lives.life("timestamp")
     found.append(judge_timer(signed, timedelta(hours=lives.timestamp_every_hours), now))
     found.append(judge_thresholds(_thresholds(chain)))
+    found += judge_shared(roles.shared(chain.root, chain.targets))
     found += _releases(loaded, blobs, deep=deep, progress=progress)
-    moments = [
+    noted.lapses.extend(lapses)
+    noted.moments.extend(
         (f"The release {one.product}/{one.component} {release.version}", datetime.fromisoformat(release.published))
         for one, release in _offered(loaded)
-    ]
-    return found, moments
+    )
+    return found
 
 
 def _thresholds(chain: Chain) -> dict[str, int]:

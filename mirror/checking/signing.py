@@ -17,6 +17,10 @@ _NO_MARK: Final = (
     "Set publishing.high_water to a file on another disk: after a restore, clients would refuse a catalogue that is "
     "older than what they saw."
 )
+_FLOORS: Final = (
+    "Copy the high-water mark (publishing.high_water) to its place, the same file. Without it the catalogue might be "
+    "signed below what clients saw."
+)
 
 
 def keys(config: Config) -> Iterator[Finding]:
@@ -50,6 +54,8 @@ def waiting(data: Path, now: datetime) -> Iterator[Finding]:
         # That the catalogue cannot be read is told where it is looked at.
         if error.reason == "bad-staged":
             yield Finding("problem", error.reason, str(error))
+        elif error.reason == "bad-mark":
+            yield Finding("problem", error.reason, str(error), _FLOORS)
         return
     moments = {change.role: datetime.fromisoformat(change.at) for change in reversed(staged.changes)}
     yield from judge_waits({one.role: (moments.get(one.role, now), one.missing) for one in lines}, now)

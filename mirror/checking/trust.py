@@ -14,24 +14,29 @@ from ca.tls import server_context
 from mirror import expiry
 from mirror.certificates import read_certificate, read_issuer, read_list
 from mirror.checking.findings import judge_lapses
+from mirror.checking.noted import Noted
 from mirror.config import Config, Content
 from mirror.errors import MirrorError
+from mirror.expiry import Lapse
 
 
-def look(config: Config, content: Content, now: datetime) -> tuple[list[Finding], list[tuple[str, datetime]]]:
-    """All findings about them, and the moments at which they began."""
+def look(config: Config, content: Content, now: datetime, noted: Noted) -> list[Finding]:
+    """All findings about them; notes when they begin and end."""
     found: list[Finding] = []
     issuers = [issuer for path in content.issuing_cas if (issuer := _issuer(Path(path), config.realm, found))]
     lists = [crl for path in content.crls if (crl := _list(Path(path), issuers, now, found))]
     leaf = _server(content, issuers, found)
     found += _without_list(issuers, lists)
-    found += judge_lapses(_lapses(leaf, issuers, lists), now)
+    lapses = [*_lapses(leaf, issuers, lists)]
+    noted.lapses.extend(lapses)
+    found += judge_lapses(lapses, now)
     if leaf is not None:
         found += _addresses(leaf, content.listen)
-    moments = [("A revocation list", crl.this_update) for crl in lists]
-    moments += [("The certificate of an issuing CA", issuer.not_valid_before_utc) for issuer in issuers]
-    moments += [("The server's certificate", leaf.not_valid_before_utc)] if leaf is not None else []
-    return found, moments
+    noted.moments.extend(("A revocation list", crl.this_update) for crl in lists)
+    noted.moments.extend(("The certificate of an issuing CA", issuer.not_valid_before_utc) for issuer in issuers)
+    if leaf is not None:
+        noted.moments.append(("The server's certificate", leaf.not_valid_before_utc))
+    return found
 
 
 def _issuer(path: Path, realm: str, found: list[Finding]) -> x509.Certificate | None:
@@ -69,25 +74,26 @@ def _server(content: Content, issuers: Sequence[x509.Certificate], found: list[F
 def _without_list(issuers: Iterable[x509.Certificate], lists: Iterable[Revocations]) -> Iterator[Finding]:
     known = {crl.issuer_key for crl in lists}
     for issuer in issuers:
-        named = [one.value for one in issuer.extensions if isinstance(one.value, x509.SubjectKeyIdentifier)]
-        if known.isdisjoint(one.key_identifier for one in named):
+        if _key(issuer) not in known:
             what = f"There is no CRL of {issuer.subject.rfc4514_string()} among content.crls: nobody would be served."
             yield Finding("problem", "no-crl", what, "Name its list in the configuration.")
 
 
 def _lapses(
     leaf: x509.Certificate | None, issuers: Iterable[x509.Certificate], lists: Iterable[Revocations]
-) -> Iterator[expiry.Lapse]:
+) -> Iterator[Lapse]:
     if leaf is not None:
-        yield _of_certificate("The server's certificate", leaf, expiry.NEW_CERTIFICATE)
+        yield expiry.of_server(leaf.not_valid_before_utc, leaf.not_valid_after_utc)
     for issuer in issuers:
-        yield _of_certificate("An issuing CA's certificate", issuer, expiry.NEW_ISSUER)
+        yield expiry.of_issuer(_key(issuer), issuer.not_valid_before_utc, issuer.not_valid_after_utc)
     for crl in lists:
-        yield expiry.of_period("A revocation list", crl.this_update, crl.next_update, expiry.NEW_LIST)
+        yield expiry.of_list(crl.issuer_key, crl.this_update, crl.next_update)
 
 
-def _of_certificate(what: str, certificate: x509.Certificate, step: str) -> expiry.Lapse:
-    return expiry.of_period(what, certificate.not_valid_before_utc, certificate.not_valid_after_utc, step)
+def _key(issuer: x509.Certificate) -> bytes:
+    """The key identifier of an issuing CA; empty where its certificate names none."""
+    named = [one.value for one in issuer.extensions if isinstance(one.value, x509.SubjectKeyIdentifier)]
+    return named[0].key_identifier if named else b""
 
 
 def _addresses(leaf: x509.Certificate, listen: Iterable[str]) -> Iterator[Finding]:

@@ -1,6 +1,7 @@
 """The commands `staged`, `approve` and `discard`: what waits for signatures, signed or forgotten."""
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,11 @@ from mirror.cli.output import counted, json_document, printable, rfc3339, utc
 from mirror.cli.progress import progress_bar
 from mirror.cli.signers import say_settled, say_waits, signer_options, signing, waits_document
 from mirror.cli.store import json_option
-from mirror.errors import SigningError
 from mirror.publishing import approve as approving
 from mirror.publishing.approve import Proposal
 from mirror.signing import proposal
 from mirror.signing.ring import Ring
+from mirror.signing.terms import Terms
 
 
 @click.command(short_help="List what waits for signatures.")
@@ -33,9 +34,10 @@ def staged(*, as_json: bool, config_path: Path) -> None:
         click.echo(json_document([_document(using.ring, one) for one in found]))
     elif not found:
         click.echo("Nothing waits for signatures.")
+    waits = [one.wait for one in found]
     for one in found if not as_json else ():
-        show(one)
-        for line in say_waits(using.ring, [one.wait]):
+        show(one, using.terms)
+        for line in say_waits(using.ring, waits, {one.role}):
             click.echo(f"  {line}")
 
 
@@ -54,6 +56,8 @@ def approve(
     ROLE is a product, or root, targets, halts, house. Each release that is new is read and hashed again first; what
     would change a published release is refused. What has enough signatures becomes visible.
 
+    --json signs at once, without showing or asking: look before, by --dry-run or 'spot-mirror staged'.
+
     \b
     --json: signed (roles), visible (whether clients see it now), catalogue_version (or null),
       waits (a list of role, missing, signed_by, may_sign)
@@ -62,7 +66,7 @@ def approve(
 
     def agree(found: tuple[Proposal, ...], name: str) -> bool:
         for one in found if not as_json else ():
-            show(one)
+            show(one, using.terms)
         if dry_run:
             click.echo(f"{name} would sign this. Nothing was signed.", err=True)
             return False
@@ -86,32 +90,50 @@ def approve(
 
 
 @click.command(short_help="Forget what waits for signatures.")
-@click.argument("roles", metavar="ROLE...", nargs=-1, required=True)
+@click.argument("roles", metavar="[ROLE]...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All that waits, also where its file is damaged.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask (only a terminal is asked).")
 @config_option
-def discard(roles: tuple[str, ...], *, yes: bool, config_path: Path) -> None:
+def discard(roles: tuple[str, ...], *, everything: bool, yes: bool, config_path: Path) -> None:
     """Forget what waits for signatures for these ROLEs, and remove what was stored for it.
 
-    What clients see is not touched.
+    What clients see is not touched. It revokes no signature: whoever kept a copy of what enough people had signed can
+    put it back, and the timer would show it. Only a newer version of the role ends that ('spot-mirror resign --all
+    ROLE', signed as usual), or other keys ('spot-mirror keys replace').
+
+    Where the file of what waits is damaged, --all sets it aside, under another name.
     """
+    if bool(roles) == everything:
+        raise click.UsageError("Name the ROLEs, or say --all.")
     using = signing(config_path)
-    waiting = set(proposal.read_staged(using.place).statements)
-    unknown = [role for role in roles if role not in waiting]
-    if unknown:
-        known = ", ".join(sorted(waiting)) or "nothing"
-        raise SigningError("nothing-waits", f"Nothing waits for {unknown[0]} (waiting: {known}).")
-    if not yes and sys.stdin.isatty() and not click.confirm(f"Forget what waits for {', '.join(roles)}?", err=True):
+    aside = approving.set_aside(using) if everything else None
+    if aside is not None:
+        click.echo(f"What waits was damaged, and lies in {aside} now: whatever it was has to be staged again.")
+        return
+    wanted = roles or tuple(proposal.read_staged(using.place).statements)
+    if not wanted:
+        click.echo("Nothing waits for signatures.")
+        return
+    if not yes and sys.stdin.isatty() and not click.confirm(f"Forget what waits for {', '.join(wanted)}?", err=True):
         click.echo("Nothing was changed.")
         return
-    gone = approving.discard(using, roles)
-    click.echo(f"Forgotten: {counted(len(gone), 'change')}.")
-    for what in gone:
+    gone = approving.discard(using, wanted)
+    click.echo(f"Forgotten: {counted(len(gone.changes), 'change')}.")
+    for what in gone.changes:
         click.echo(f"  {printable(what)}")
+    if gone.signed:
+        click.echo(
+            "Its signatures are not revoked: a copy with enough of them can be put back. To end that, let a newer "
+            f"version be signed: spot-mirror resign --all {' '.join(gone.signed)}"
+        )
 
 
-def show(one: Proposal) -> None:
-    """Print what the next version of a role changes."""
+def show(one: Proposal, usual: Terms = Terms()) -> None:  # noqa: B008  a value that nobody changes
+    """Print what the next version of a role changes, with a warning if it would hold for longer than is usual."""
     click.echo(f"{one.role}, version {one.version}, until {utc(one.until)}:")
+    odd = usual.oddity(one.role, one.until, datetime.now(UTC))
+    if odd is not None:
+        click.echo(f"  WARNING    {one.role} {odd}: do not sign it before you know why.")
     for difference in one.differences:
         click.echo(f"  {difference.kind:10} {printable(difference.what)}")
     if not one.differences:

@@ -199,8 +199,8 @@ def tell(using: Signing, settled: Settled, sentence: str, role: str | None = Non
         answer = {"signed": [*settled.signed], "visible": version is not None, "catalogue_version": version}
         click.echo(json_document({**answer, "waits": waits_document(using.ring, settled.waits)}))
         return
-    missing = any(line.missing for line in settled.waits if role in {None, line.role})
-    when = "" if version is not None else ", once that is signed:" if missing else ", at the timer's next turn."
+    ready = all(line.ready for line in settled.waits if role in {None, line.role})
+    when = "" if version is not None else ", at the timer's next turn." if ready else ", once that is signed:"
     click.echo(f"{sentence.removesuffix('.')}{when or '.'}")
     say_settled(using.ring, settled, None if role is None else {role})
 

@@ -9,7 +9,6 @@ import click
 from ca import files
 from ca.misplaced import Guiding
 from mirror import config
-from mirror.blobs import make_folder
 from mirror.cli.changing import tell
 from mirror.cli.options import config_option
 from mirror.cli.output import json_document, table
@@ -47,11 +46,7 @@ def create(*, name: str, folder: Path, passphrase_file: Path | None) -> None:
     FOLDER, and no copy of it exists but those you make. No mirror is needed for this.
     """
     ask = reader(passphrase_file, f"Choose a passphrase for the key {name}", confirm=True)
-    if (folder / "keys.json").exists():
-        found = ring.read(folder, ask)
-    else:
-        make_folder(folder)
-        found = Ring(folder, {}, ask)
+    found = ring.read_or_new(folder, ask)
     key = found.create(name)
     files.replace(folder / f"{name}.pub", public_line(name, key).encode(), files.PUBLIC)
     click.echo(f"Made {folder / name}.pem, encrypted, and its public half {folder / name}.pub:")
@@ -64,7 +59,8 @@ def create(*, name: str, folder: Path, passphrase_file: Path | None) -> None:
 def add(*, public: Path, config_path: Path) -> None:
     """Let the mirror know a public key, so that it can be given a role ('keys replace', 'keys assign')."""
     name, key = read_public(public)
-    signing(config_path).ring.add(name, key)
+    folder = Path(config.load(config_path).publishing.keys)
+    ring.read_or_new(folder, reader(None, f"Passphrase of the keys in {folder}")).add(name, key)
     click.echo(f"{name} is known. It signs for nothing yet.")
 
 
@@ -170,8 +166,8 @@ def assign(
 
 def _next_online(using: Signing, config_path: Path, passphrase_file: Path | None) -> dict[str, str]:
     """Make the next keys of snapshot and timestamp; their names by role."""
-    there = using.online or online_ring(config.load(config_path), passphrase_file)
-    found = holders.next_names(there)
+    there = using.online or online_ring(config.load(config_path), passphrase_file, new=True)
+    found = holders.next_names(there, using.ring)
     for name in found.values():
         using.ring.add(name, there.create(name).public)
     return found

@@ -23,6 +23,7 @@ from mirror.publishing.order import Means, Order, Outcome
 from mirror.publishing.tree import Form, Progress
 from mirror.signing import holders, timer
 from mirror.signing.means import Signing
+from mirror.signing.stage import Settled
 from spot_client.wire import names
 from spot_client.wire.index import Severity
 
@@ -184,9 +185,15 @@ def resign(roles: tuple[str, ...], *, everything: bool, as_json: bool, config_pa
     if settled is None:
         click.echo(f"The catalogue is signed anew: version {version}.")
     else:
-        click.echo(f"Signed: {', '.join(settled.signed) or 'nothing is due'}.")
+        click.echo(_signed(settled))
         say_settled(using.ring, settled)
     click.echo(_good_until(expires))
+
+
+def _signed(settled: Settled) -> str:
+    if settled.signed:
+        return f"Signed: {', '.join(settled.signed)}."
+    return "Nobody whose key is here signed. What waits:" if settled.waits else "Nothing is due."
 
 
 def _notes(notes: str, file: TextIO | None) -> str:

@@ -3,14 +3,16 @@
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
 from mirror import config
 from mirror.blobs import LocalBlobs
+from mirror.cli.output import counted
 from mirror.cli.passphrase import passphrase_option, reader
 from mirror.config import Config, Lifetimes
+from mirror.errors import SigningError
 from mirror.place import Place
 from mirror.signing import people, ring
 from mirror.signing.candidate import Wait
@@ -18,6 +20,8 @@ from mirror.signing.means import Signing
 from mirror.signing.ring import Ring
 from mirror.signing.stage import Settled
 from mirror.signing.terms import Terms
+
+_LOST: Final = "If the timer's keys are lost, 'spot-mirror keys rotate' makes new ones; holders of the root sign it."
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,19 +51,23 @@ def signing(
         SigningError: as `ring.read`.
     """
     loaded = config.load(config_path)
-    keys = people_ring(loaded, key_folder, passphrase_file)
+    return signing_with(loaded, _people_ring(loaded, key_folder, passphrase_file), who)
+
+
+def signing_with(loaded: Config, keys: Ring, who: str | None = None) -> Signing:
+    """The same, with these keys: the timer needs none of people's, and goes on where their folder is damaged."""
     return Signing(
         place=Place(loaded.data_dir, LocalBlobs(loaded.data_dir)),
         ring=keys,
         online=None if loaded.publishing.online_keys else keys,
         clock=lambda: datetime.now(UTC),
         signer=who,
-        terms=terms(loaded.lifetimes),
+        terms=_terms(loaded.lifetimes),
         high_water=Path(loaded.publishing.high_water) if loaded.publishing.high_water else None,
     )
 
 
-def people_ring(loaded: Config, key_folder: Path | None, passphrase_file: Path | None) -> Ring:
+def _people_ring(loaded: Config, key_folder: Path | None, passphrase_file: Path | None) -> Ring:
     """The keys of people: those that the mirror knows, and the private ones in `key_folder`."""
     configured = loaded.publishing.passphrase_file
     file = passphrase_file or (Path(configured) if configured else None)
@@ -69,16 +77,22 @@ def people_ring(loaded: Config, key_folder: Path | None, passphrase_file: Path |
     return known
 
 
-def online_ring(loaded: Config, passphrase_file: Path | None = None) -> Ring:
-    """The keys of snapshot and timestamp. Raises SigningError."""
+def online_ring(loaded: Config, passphrase_file: Path | None = None, *, new: bool = False) -> Ring:
+    """The keys of snapshot and timestamp. `new`: begin with none where the folder is lost. Raises SigningError."""
     publishing = loaded.publishing
     configured = publishing.online_passphrase_file or publishing.passphrase_file
     file = passphrase_file or (Path(configured) if configured else None)
     folder = Path(publishing.online_keys or publishing.keys)
-    return ring.read(folder, reader(file, f"Passphrase of the online keys in {folder}"))
+    ask = reader(file, f"Passphrase of the online keys in {folder}")
+    if new:
+        return ring.read_or_new(folder, ask)
+    try:
+        return ring.read(folder, ask)
+    except SigningError as error:
+        raise SigningError(error.reason, f"{error} {_LOST}") from error
 
 
-def terms(lives: Lifetimes) -> Terms:
+def _terms(lives: Lifetimes) -> Terms:
     """The lifetimes of the configuration."""
     return Terms(
         root=timedelta(days=lives.root_days),
@@ -99,19 +113,23 @@ def say_settled(keys: Ring, settled: Settled, roles: Iterable[str] | None = None
 
 
 def say_waits(keys: Ring, found: Iterable[Wait], roles: Iterable[str] | None = None) -> list[str]:
-    """What waits, in sentences."""
+    """What waits, in sentences; `found`: all that waits, of which these `roles` are told, or all."""
+    every = [*found]
     wanted = None if roles is None else set(roles)
-    lines = [line for line in found if wanted is None or line.role in wanted]
+    lines = [line for line in every if wanted is None or line.role in wanted]
     said = [
-        f"{line.role} waits for {line.missing} more signature{'s' if line.missing > 1 else ''}, "
+        f"{line.role} waits for {counted(line.missing, 'more signature')}, "
         f"of {people.names(keys, line.keyids)}: spot-mirror approve"
         for line in lines
         if line.missing
     ]
-    complete = [line.role for line in lines if not line.missing]
-    if complete:
-        by = "the timer makes it visible at its next turn" if not said else "visible once the rest is signed"
-        said.append(f"{', '.join(complete)} signed: {by}")
+    ready = [line.role for line in lines if line.ready]
+    held = [line.role for line in lines if not line.missing and not line.ready]
+    if ready:
+        said.append(f"{', '.join(ready)} signed: the timer makes it visible at its next turn")
+    if held:
+        rest = ", ".join(f"{line.role} ({line.missing} more)" for line in every if line.missing)
+        said.append(f"{', '.join(held)} signed: not visible before the rest is signed, {rest or 'which does not wait'}")
     return said
 
 

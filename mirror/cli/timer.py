@@ -3,6 +3,8 @@
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from mirror import config
 from mirror.cli.options import config_option
 from mirror.cli.output import printable, rfc3339
 from mirror.cli.passphrase import passphrase_option
-from mirror.cli.signers import online_ring, signing
+from mirror.cli.signers import online_ring, signing_with
 from mirror.errors import MirrorError
 from mirror.signing import timer
 from mirror.signing.means import Signing
@@ -34,7 +36,7 @@ def catalogue_timer(*, once: bool, config_path: Path, passphrase_file: Path | No
     """
     loaded = config.load(config_path)
     online = online_ring(loaded, passphrase_file)
-    using = signing(config_path, passphrase_file=passphrase_file)
+    using = signing_with(loaded, online)
     online.unlock_all()
     if once:
         _say(timer.turn(using, online))
@@ -43,31 +45,39 @@ def catalogue_timer(*, once: bool, config_path: Path, passphrase_file: Path | No
 
 
 def _run(using: Signing, online: Ring) -> None:
-    stop, complaint = threading.Event(), ""
+    stop, told = threading.Event(), dict[str, str]()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
     click.echo(f"{_now()} ready: {', '.join(online.held())}")
     while not stop.is_set():
-        try:
-            online.refresh()
+        with _complaining(told, "keys"):
+            online.refresh()  # what cannot be read now is no reason not to sign with the keys that were
+        with _complaining(told, "turn"):
             shown = timer.turn(using, online)
-        except (MirrorError, OSError) as error:
-            if str(error) != complaint:
-                click.echo(f"{_now()} {getattr(error, 'reason', 'io')}: {error}", err=True)
-            complaint = str(error)
-        else:
-            complaint = ""
             if shown is not None:
                 _say(shown)
         stop.wait(_TURN_SECONDS)
     click.echo(f"{_now()} stopped")
 
 
+@contextmanager
+def _complaining(told: dict[str, str], part: str) -> Iterator[None]:
+    """Tell of a fault when it comes, and not again before it has gone or changed; `told`: the last of each part."""
+    try:
+        yield
+    except (MirrorError, OSError) as error:
+        if str(error) != told.get(part):
+            click.echo(f"{_now()} {getattr(error, 'reason', 'io')}: {error}", err=True)
+        told[part] = str(error)
+    else:
+        told.pop(part, None)
+
+
 def _say(shown: Shown | None) -> None:
     if shown is None:
         click.echo(f"{_now()} nothing to do")
         return
-    what = printable("; ".join(change.what for change in shown.changes)) or "signed anew"
+    what = printable("; ".join(dict.fromkeys(change.what for change in shown.changes))) or "signed anew"
     click.echo(f"{_now()} version {shown.version}: {what}")
     sys.stdout.flush()
 

@@ -6,17 +6,19 @@ is not there as it was signed for.
 
 from collections.abc import Callable, Collection
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 
 from mirror.catalogue import Chain
-from mirror.errors import BlobFault, Conflict
+from mirror.errors import BlobFault, Conflict, SigningError
 from mirror.place import Place
 from mirror.publishing import journal, stored
 from mirror.publishing.journal import Journal
 from mirror.publishing.tree import Progress
 from mirror.publishing.turn import turn
-from mirror.signing import papers, people, proposal, stage
+from mirror.signing import form, papers, people, proposal, stage
+from mirror.signing import staged as staged_file
 from mirror.signing.candidate import Wait, waits
 from mirror.signing.means import Signing
 from mirror.signing.review import Difference
@@ -24,7 +26,18 @@ from mirror.signing.ring import Ring
 from mirror.signing.stage import Settled
 from mirror.signing.staged import Staged
 from mirror.signing.switch import changing
+from mirror.signing.visible import waiting
 from spot_client.wire.errors import WireError
+
+
+class Forgotten(msgspec.Struct, frozen=True):
+    """What was discarded: `changes` in words; `signed`: roles of the catalogue of which somebody had signed it.
+
+    That revokes nothing. Whoever kept a copy with enough signatures can put it back, until there is a newer version.
+    """
+
+    changes: tuple[str, ...]
+    signed: tuple[str, ...]
 
 
 class Proposal(msgspec.Struct, frozen=True):
@@ -56,13 +69,15 @@ def approve(
         agree: shown what would be signed, and whose key signs.
 
     Raises:
-        Conflict: reason `changed-release`, `bad-target`, `changed-meanwhile`, or `not-stored`: what is to be released
-            is not there as it was signed for.
-        SigningError: as `people.choose`; reason `not-a-signer` also if no key here may sign.
+        Conflict: reason `changed-release`, `bad-target`, `bad-statement` (also if it has lapsed, or would hold too
+            long), `changed-meanwhile`, or `not-stored`: what is to be released is not there as it was signed for.
+        SigningError: as `people.choose`; reason `not-a-signer` also if no key here may sign; `nothing-waits`, for one
+            of `only`.
         PassphraseError, Busy, CatalogueFault: as they say.
     """
     with changing(signing.place):
         known, staged = stage.open_staged(signing)
+    _check_waiting(staged, only or ())
     found = proposals(signing.place, signing.ring, known, staged, only)
     if not found:
         return None
@@ -72,6 +87,7 @@ def approve(
     keyid = signing.ring.key(name).verifier.keyid
     mine = tuple(one for one in found if keyid in one.wait.keyids)
     for one in mine:
+        form.check_expiry(one.role, one.until, signing.terms, signing.clock())
         _check_stored(signing, one, progress)
     if not agree(mine, name):
         return None
@@ -83,15 +99,18 @@ def approve(
         return stage.settle(signing, again, now, name, {one.role for one in mine})
 
 
-def discard(signing: Signing, only: Collection[str]) -> tuple[str, ...]:
-    """Forget what waits for these roles, and remove what was stored for it; what it was, in words.
+def discard(signing: Signing, only: Collection[str]) -> Forgotten:
+    """Forget what waits for these roles, and remove what was stored for it.
 
     Raises:
-        Busy, SigningError, CatalogueFault: as they say.
+        SigningError: reason `nothing-waits` (for one of them), or `half-a-change`: other roles belong to it.
+        Busy, CatalogueFault: as they say.
     """
     with turn(signing.place):
         with changing(signing.place):
             known, staged = stage.open_staged(signing)
+            _check_whole(staged, frozenset(only))
+            signed = tuple(line.role for line in waits(known, staged) if line.role in only and line.signed)
             gone = staged.drop(frozenset(only))
             blobs = tuple(key for change in gone for key in change.blobs)
             journal.begin(signing.place, Journal(what=f"The discarding of {', '.join(only)}", blobs=blobs))
@@ -99,7 +118,23 @@ def discard(signing: Signing, only: Collection[str]) -> tuple[str, ...]:
             staged.save(signing.place.staged)
         for key in blobs:
             signing.place.blobs.remove(key)
-        return tuple(change.what for change in gone)
+        visible = known.roles if known else {}
+        what = tuple(dict.fromkeys(change.what for change in gone))
+        return Forgotten(what, tuple(role for role in signed if role in visible))
+
+
+def set_aside(signing: Signing) -> Path | None:
+    """Put what waits aside where it cannot be read; how it is called now, or None where it can be read.
+
+    Raises:
+        Busy, PublishError, OSError: as they say.
+    """
+    with changing(signing.place):
+        try:
+            proposal.read_staged(signing.place)
+        except SigningError:
+            return staged_file.set_aside(signing.place.staged)
+        return None
 
 
 def take(signing: Signing, raw: bytes, progress: Progress) -> tuple[tuple[str, ...], Settled]:
@@ -114,6 +149,7 @@ def take(signing: Signing, raw: bytes, progress: Progress) -> tuple[tuple[str, .
         known, staged = stage.open_staged(signing)
         taken = papers.take(raw, known, staged)
         for one in proposals(signing.place, signing.ring, known, staged, taken):
+            form.check_expiry(one.role, one.until, signing.terms, signing.clock())
             _check_stored(signing, one, progress)
         return taken, stage.settle(signing, known, staged, None)
 
@@ -134,9 +170,25 @@ def proposals(
             differences=tuple(proposal.differences(place, known, staged, line.role, ring)),
             wait=line,
         )
-        for line in waits(known, staged)
+        for line in waiting(place, known, staged)
         if only is None or line.role in only
     )
+
+
+def _check_waiting(staged: Staged, named: Collection[str]) -> None:
+    unknown = set(named) - staged.statements.keys()
+    if unknown:
+        known = ", ".join(sorted(staged.statements)) or "nothing"
+        raise SigningError("nothing-waits", f"Nothing waits for {min(unknown)} (waiting: {known}).")
+
+
+def _check_whole(staged: Staged, only: frozenset[str]) -> None:
+    _check_waiting(staged, only)
+    others = staged.bound(only)
+    if others:
+        every = " ".join(sorted(only | others))
+        what = f"{', '.join(sorted(only))} waits for a change together with {', '.join(sorted(others))}"
+        raise SigningError("half-a-change", f"{what}: half of it would stay. Forget all: spot-mirror discard {every}")
 
 
 def _check_stored(signing: Signing, found: Proposal, progress: Progress) -> None:

@@ -14,14 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ca import files
-from mirror.errors import PublishError
+from mirror.disk import read_journal
 from mirror.locks import locked
 from mirror.place import Place
 from mirror.signing.draft import is_named
 from spot_client.wire import document
-from spot_client.wire.errors import FormatError
-
-_MAX_BYTES = 2**20
 
 
 class Journal(document.Document, frozen=True):
@@ -50,7 +47,8 @@ def recover(place: Place) -> str | None:
         PublishError: reason `bad-journal`.
         SigningError, CatalogueFault: what waits, or the catalogue, cannot be read, so nothing is removed.
     """
-    journal = _read(place)
+    at_worst = "files of a stopped publish stay behind, which nothing names"
+    journal = read_journal(_path(place), Journal, "publishing", at_worst)
     if journal is None:
         end(place)
         return None
@@ -73,16 +71,3 @@ def end(place: Place) -> None:
 
 def _path(place: Place) -> Path:
     return place.folder / "journal.json"
-
-
-def _read(place: Place) -> Journal | None:
-    path = _path(place)
-    try:
-        with path.open("rb") as file:
-            raw = file.read(_MAX_BYTES + 1)
-        return document.decode(raw, Journal, max_bytes=_MAX_BYTES, what="The journal of publishing")
-    except FileNotFoundError:
-        return None
-    except FormatError as error:
-        hint = f"Move {path} away: at worst, files of a stopped publish stay behind, which nothing names."
-        raise PublishError("bad-journal", f"{error} {hint}") from error

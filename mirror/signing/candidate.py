@@ -1,8 +1,9 @@
 """Which of what waits can become visible: all that enough people have signed, so far as the whole then still holds.
 
 A new root or targets may change who speaks for other roles. It counts only together with statements of those roles that
-the new keyholders have signed: a catalogue whose roles do not all verify is never put up. TUF specification §5.3.4
-(a new root is signed by the old and by the new keyholders), §5.6.3. Pure.
+the new keyholders have signed: a catalogue whose roles do not all verify, or in which one key speaks for roles that
+have to be apart, is never put up. TUF specification §5.3.4 (a new root is signed by the old and by the new keyholders),
+§5.6.3. Pure.
 """
 
 from collections.abc import Callable, Iterable
@@ -32,12 +33,17 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """What a statement waits for: `missing` more signatures, by any of `keyids`; `signed` have signed already."""
+    """What a statement waits for: `missing` more signatures, by any of `keyids`; `signed` have signed already.
+
+    `ready`: it becomes visible at the next turn (`mirror.signing.visible.waiting`); one that is complete may still wait
+    for others that it belongs with.
+    """
 
     role: str
     missing: int
     keyids: tuple[str, ...]
     signed: tuple[str, ...]
+    ready: bool = False
 
 
 def candidate(chain: Chain | None, staged: Staged, published: Published) -> Candidate | None:
@@ -90,6 +96,8 @@ def _candidate(
     if top is None or not _verifies("targets", top, root):
         return None
     targets = cast("Targets", top.signed)
+    if (with_root or with_targets) and roles.shared(root, targets):
+        return None
     if with_targets:
         changed["targets"] = top
     delegated = _delegated(chain, staged, published, targets, changed)

@@ -2,17 +2,19 @@
 
 What waits is a file on the mirror's disk: whoever took the mirror over may have written it. So nothing may stand in it
 that whoever approves is not shown: it follows on what is published, delegates to each role no more than its own paths,
-names no key twice, and has no field that is not ours. Keys are shown by their ids, so an id is that of its key, always:
-TUF leaves that open.
+names no key twice, holds no longer than usual, and has no field that is not ours. Keys are shown by their ids, so an id
+is that of its key, always: TUF leaves that open.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from tuf.api.metadata import Key, Root, Targets
 
 from mirror.errors import Conflict
 from mirror.signing import keys as keys_of
 from mirror.signing import roles
+from mirror.signing.terms import Terms
 from spot_client.wire import names
 from spot_client.wire.digest import SHA256_HEX
 from spot_client.wire.errors import BadName
@@ -44,6 +46,27 @@ def check(role: str, new: Root | Targets, *, last: int, floor: int) -> None:
         raise _bad(role, "delegates to others")
     else:
         _check_targets(role, new)
+
+
+def check_apart(role: str, root: Root, targets: Targets) -> None:
+    """Refuse a statement of `role` by which one key would speak for roles that have to be apart.
+
+    Raises:
+        Conflict: reason `bad-statement`.
+    """
+    for keyid, found in roles.shared(root, targets).items():
+        raise _bad(role, f"lets one key, {keyid[:12]}, speak for {' and '.join(found)}")
+
+
+def check_expiry(role: str, expires: datetime, terms: Terms, now: datetime) -> None:
+    """Refuse a statement that has lapsed, or would hold for longer than `terms` say. Times: UTC.
+
+    Raises:
+        Conflict: reason `bad-statement`.
+    """
+    odd = terms.oddity(role, expires, now)
+    if odd is not None:
+        raise _bad(role, odd)
 
 
 def _check_delegations(targets: Targets) -> None:

@@ -5,7 +5,7 @@ keys for snapshot and timestamp undo that: a client then forgets what it had of 
 with it the versions of all roles. So these two are exchanged with any key of people.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 
 import msgspec
@@ -45,7 +45,8 @@ def replace(signing: Signing, old: str, new: str, online: Callable[[], Mapping[s
             people other than root's is replaced.
 
     Raises:
-        SigningError: reason `no-key`, `not-in-use`, or `bad-threshold`: fewer keys would be left than have to sign.
+        SigningError: reason `no-key`, `not-in-use`, `shared-key` (`new` would speak for roles that have to be apart),
+            or `bad-threshold`: fewer keys would be left than have to sign.
         Busy, CatalogueFault: as they say.
     """
     with changing(signing.place):
@@ -86,7 +87,7 @@ def assign(signing: Signing, role: str, threshold: int, names: tuple[str, ...]) 
     """Stage other keys or another threshold for a role.
 
     Raises:
-        SigningError: reason `no-role`, `no-key` or `bad-threshold`.
+        SigningError: reason `no-role`, `no-key`, `shared-key` or `bad-threshold`.
         Busy, CatalogueFault: as they say.
     """
     with changing(signing.place):
@@ -117,7 +118,7 @@ def renew(signing: Signing, only: Collection[str] | None) -> Settled:
         now = signing.clock()
         due = {role for role, one in known.items() if signing.terms.is_due(role, one.expires, now)}
         wanted = (set(only) if only is not None else due) - draft.staged.statements.keys()
-        _renew(signing, draft, sorted(wanted))
+        _renew(signing, draft, {role: draft.change(role, f"{role}: signed anew") for role in sorted(wanted)})
         return draft.settle(wanted)
 
 
@@ -138,12 +139,12 @@ def _listed(root: Root, targets: Targets) -> Iterator[Role]:
         yield Role(role, below.threshold, tuple(below.keyids))
 
 
-def next_names(ring: Ring) -> dict[str, str]:
-    """Free names for new keys of snapshot and timestamp."""
+def next_names(*rings: Ring) -> dict[str, str]:
+    """Names for new keys of snapshot and timestamp that are free in all rings."""
     found = {}
     for role in sorted(ONLINE):
         number = 2
-        while f"{role}-{number}" in ring.keys:
+        while any(f"{role}-{number}" in ring.keys for ring in rings):
             number += 1
         found[role] = f"{role}-{number}"
     return found
@@ -159,16 +160,19 @@ def _reassign(signing: Signing, draft: Draft, changes: Mapping[str, Keyholders],
         roles.assign(root, role, who)
     for role, who in below.items():
         roles.assign(targets, role, who)
+    for keyid, found in roles.shared(root, targets).items():
+        what = f"{signing.ring.name(keyid) or keyid[:12]} would speak for {' and '.join(found)}"
+        hint = "Root, snapshot, timestamp and people have keys of their own: 'keys create' makes another one."
+        raise SigningError("shared-key", f"{what}: whoever had that key would have both. {hint}")
     if top:
         staged.put("root", root, msgspec.structs.replace(change, role="root"))
     if below or "targets" in top:
         staged.put("targets", targets, msgspec.structs.replace(change, role="targets"))
-    _renew(signing, draft, below)
+    _renew(signing, draft, {role: msgspec.structs.replace(change, role=role) for role in below})
 
 
-def _renew(signing: Signing, draft: Draft, which: Iterable[str]) -> None:
+def _renew(signing: Signing, draft: Draft, changes: Mapping[str, Change]) -> None:
     """Stage the next version of these roles, with nothing changed but how long they hold."""
-    for role in which:
+    for role, change in changes.items():
         following = stage.next_root if role == "root" else partial(stage.next_targets, role=role)
-        newer = following(signing, draft.known, draft.staged)
-        draft.staged.put(role, newer, draft.change(role, f"{role}: signed anew"))
+        draft.staged.put(role, following(signing, draft.known, draft.staged), change)

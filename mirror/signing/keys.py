@@ -34,6 +34,10 @@ from mirror.errors import SigningError
 
 _MAX_KEY_BYTES: Final = 8192
 _SCHEME: Final = "encrypted-file"
+_LOST: Final = (
+    "Restore it from a copy. If there is none, put another key in its place: 'spot-mirror keys replace', or 'keys "
+    "rotate' for those of the timer."
+)
 _HEADER: Final = f"spot-mirror-key: {STRETCHING} salt="
 _SEALED: Final = re.compile(
     re.escape(_HEADER.encode()) + rb"([0-9a-f]{32})\n(-----BEGIN ENCRYPTED PRIVATE KEY-----\n.*)", re.DOTALL
@@ -134,16 +138,16 @@ def _open_file(folder: Path, name: str, public: SSlibKey, unlock: Unlock) -> Sig
         raise SigningError("unknown-uri", f"{name!r} is not the name of a file in the folder of signing keys.")
     match = _SEALED.fullmatch(_read_private(path))
     if match is None:
-        raise SigningError("damaged-key", f"{path} is no sealed signing key: restore it from a backup.")
+        raise SigningError("damaged-key", f"{path} is no sealed signing key. {_LOST}")
     password = unlock(bytes.fromhex(match[1].decode()))
     try:
         private = serialization.load_pem_private_key(match[2], password)
     except UNREADABLE as error:
         if "password" in str(error).lower() or "decrypt" in str(error).lower():
             raise PassphraseError("wrong-passphrase", "The passphrase of the signing keys is wrong.") from error
-        raise SigningError("damaged-key", f"The signing key {path} is damaged: restore it from a backup.") from error
+        raise SigningError("damaged-key", f"The signing key {path} is damaged. {_LOST}") from error
     if not isinstance(private, Ed25519PrivateKey) or _raw(private) != public.keyval["public"]:
-        raise SigningError("other-key", f"{path} is not the key that keys.json names: restore it from a backup.")
+        raise SigningError("other-key", f"{path} is not the key that keys.json names. {_LOST}")
     return CryptoSigner(private, public)
 
 
@@ -157,7 +161,9 @@ def _read_private(path: Path) -> bytes:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             pem = file.read(_MAX_KEY_BYTES)
     except OSError as error:
-        raise SigningError("missing-key", f"The signing key {path} cannot be read: {error.strerror}.") from error
+        raise SigningError(
+            "missing-key", f"The signing key {path} cannot be read: {error.strerror}. {_LOST}"
+        ) from error
     if mode & 0o077:
         raise SigningError("bad-mode", f"Others may read the signing key {path} (mode {mode:o}): run chmod 600 {path}.")
     return pem

@@ -1,12 +1,15 @@
 """Who signs: which of the keys at hand may sign what waits, and whose turn it is. No key is opened before it signs."""
 
 from collections.abc import Collection, Iterable
+from typing import Final
 
 from mirror.catalogue import Chain
 from mirror.errors import SigningError
 from mirror.signing.candidate import Wait, waits
 from mirror.signing.ring import Ring
 from mirror.signing.staged import Staged
+
+_ENOUGH: Final = "The timer makes it visible, with what belongs to it: 'spot-mirror staged' says what that waits for."
 
 
 def choose(ring: Ring, found: Iterable[Wait], named: str | None) -> str | None:
@@ -42,7 +45,9 @@ def sign(ring: Ring, name: str, chain: Chain | None, staged: Staged, only: Colle
 def nobody_here(ring: Ring, found: Iterable[Wait]) -> SigningError:
     """The refusal where no key at hand may sign any of this."""
     lines = list(found)
-    others = names(ring, {keyid for line in lines for keyid in line.keyids}) or "nobody"
+    others = names(ring, {keyid for line in lines for keyid in line.keyids})
+    if not others:
+        return SigningError("already-signed", f"Enough have signed this already. {_ENOUGH}")
     signed = [name for name in ring.held() if any(ring.key(name).verifier.keyid in line.signed for line in lines)]
     if signed:
         return SigningError("already-signed", f"{signed[0]} has signed this already: now {others} may.")
@@ -63,6 +68,8 @@ def _check(ring: Ring, lines: list[Wait], named: str) -> None:
     if any(keyid in line.keyids for line in lines):
         return
     if any(keyid in line.signed for line in lines):
-        raise SigningError("already-signed", f"{named} has signed this already: now somebody else has to.")
-    others = names(ring, {other for line in lines for other in line.keyids}) or "nobody"
+        more = any(line.missing for line in lines if keyid in line.signed)
+        rest = "now somebody else has to." if more else f"so have all who had to. {_ENOUGH}"
+        raise SigningError("already-signed", f"{named} has signed this already: {rest}")
+    others = names(ring, {other for line in lines for other in line.keyids}) or "nobody any more"
     raise SigningError("not-a-signer", f"{named} does not sign for this: {others} may.")

@@ -57,6 +57,10 @@ def differences(
     old = known.roles.get(role) if known else None
     number = old.version if old else 0
     form.check(role, new, last=number, floor=marks.floors(place).versions.get(role, 0))
+    if role in {"root", "targets"}:
+        root, targets = staged.root(known), staged.targets("targets", known)
+        if root is not None and targets is not None:
+            form.check_apart(role, root, targets)
     if new.version > number + 1:
         yield Difference("restored", f"version {new.version} follows on {number}, for the mirror was restored")
     if isinstance(new, Root):

@@ -23,6 +23,10 @@ from spot_client.wire import document
 from spot_client.wire.errors import FormatError
 
 _MAX_BYTES: Final = 2**20
+_DAMAGED: Final = (
+    "Restore it from a copy; or move it away and begin it anew: 'spot-mirror keys add' takes each public key again, "
+    "and 'keys rotate' makes new ones for the timer."
+)
 
 
 class _Table(document.Document, frozen=True):
@@ -181,6 +185,18 @@ def read(folder: Path, passphrase: Callable[[], str]) -> Ring:
     return Ring(folder, _read_table(folder), passphrase)
 
 
+def read_or_new(folder: Path, passphrase: Callable[[], str]) -> Ring:
+    """The keys in a folder, or a ring without keys where there is no keys.json; it is written with the first key.
+
+    Raises:
+        SigningError: reason `bad-keys`.
+    """
+    if (folder / "keys.json").exists():
+        return read(folder, passphrase)
+    make_folder(folder)
+    return Ring(folder, {}, passphrase)
+
+
 def _read_table(folder: Path) -> dict[str, Key]:
     path = folder / "keys.json"
     try:
@@ -188,10 +204,10 @@ def _read_table(folder: Path) -> dict[str, Key]:
             raw = file.read(_MAX_BYTES + 1)
         table = document.decode(raw, _Table, max_bytes=_MAX_BYTES, what=str(path))
     except OSError as error:
-        hint = "Name the folder of signing keys as 'keys' under [publishing] in mirror.toml."
+        hint = "Correct 'keys' under [publishing] in mirror.toml; where they are lost, 'keys add' begins them anew."
         raise SigningError("no-keys", f"The signing keys {path} cannot be read: {error.strerror}. {hint}") from error
     except FormatError as error:
-        raise SigningError("bad-keys", f"{path}: {error} Restore it from a backup.") from error
+        raise SigningError("bad-keys", f"{path}: {error} {_DAMAGED}") from error
     _check(path, table.keys)
     return dict(table.keys)
 

@@ -24,6 +24,8 @@ OWN_ROLES: Final = (halts.ROLE, trust.ROLE)
 KEPT: Final = ("targets", *OWN_ROLES)
 """Roles whose newest statement holds after a restore, too, as it was signed."""
 
+_APART: Final = frozenset({"root", "snapshot", "timestamp"})
+
 OFFLINE: Final = "x-spot-offline"
 """A field of the timestamp of an offline set, which clients refuse from a mirror and demand of a folder."""
 
@@ -74,6 +76,22 @@ def holders_of(delegator: Root | Targets, role: str) -> Keyholders:
     line = delegator.get_delegated_role(role)
     found = [delegator.get_key(keyid) for keyid in line.keyids]
     return Keyholders(line.threshold, tuple(key for key in found if isinstance(key, SSlibKey)))
+
+
+def shared(root: Root, targets: Targets) -> dict[str, tuple[str, ...]]:
+    """The keys, by id, that speak for roles which have to be apart, and for which.
+
+    Root, snapshot and timestamp have keys of their own, so that who has one of them has no other. A person's key may
+    speak for targets and all that it delegates.
+    """
+    lines = [(role, line.keyids) for role, line in root.roles.items()]
+    lines += [(role, line.keyids) for role, line in delegated(targets).items()]
+    found: dict[str, dict[str, str]] = {}
+    for role, keyids in lines:
+        kind = role if role in _APART else "people"
+        for keyid in keyids:
+            found.setdefault(keyid, {}).setdefault(kind, role)
+    return {keyid: tuple(sorted(kinds.values())) for keyid, kinds in found.items() if len(kinds) > 1}
 
 
 def delegated(targets: Targets) -> dict[str, DelegatedRole]:

@@ -14,10 +14,10 @@ from tuf.api.metadata import Root, TargetFile, Targets
 from mirror.catalogue import Chain
 from mirror.errors import SigningError
 from mirror.signing import marks, people, proposal, roles, statements
-from mirror.signing.candidate import Wait, waits
+from mirror.signing.candidate import Wait
 from mirror.signing.means import Signing
 from mirror.signing.staged import Change, Staged
-from mirror.signing.visible import Shown, show
+from mirror.signing.visible import Shown, show, waiting
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -120,4 +120,4 @@ def settle(
     signed = people.sign(signing.ring, signer, known, staged, only) if signer is not None else []
     staged.save(signing.place.staged)
     shown = show(signing, signing.online, staged) if signing.online is not None else None
-    return Settled(tuple(signed), shown, tuple(waits(proposal.chain(signing.place), staged)))
+    return Settled(tuple(signed), shown, tuple(waiting(signing.place, proposal.chain(signing.place), staged)))

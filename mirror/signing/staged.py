@@ -95,6 +95,12 @@ class Staged:
         self.statements = {role: one for role, one in self.statements.items() if role not in roles}
         return gone
 
+    def bound(self, roles: frozenset[str]) -> frozenset[str]:
+        """The other roles that are part of a change of these: half of one is not what people asked for."""
+        asked = {(change.what, change.at) for change in self.changes if change.role in roles}
+        found = {change.role for change in self.changes if (change.what, change.at) in asked}
+        return frozenset(found & self.statements.keys()) - roles
+
     def follow(self, chain: Chain | None) -> tuple[Change, ...]:
         """Forget what is visible by now, does not follow on what is, or is of a role that nobody delegates any more."""
         known = {role: signed.version for role, signed in chain.roles.items()} if chain else {}
@@ -138,11 +144,22 @@ def read(path: Path) -> Staged:
             raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         return Staged()
-    return decode(raw, str(path))
+    hint = "'spot-mirror discard --all' sets it aside, then stage again: what is published is not touched by it."
+    return decode(raw, str(path), hint)
 
 
-def decode(raw: bytes, what: str) -> Staged:
-    """Read what `Staged.encode` wrote; `what` names it.
+def set_aside(path: Path) -> Path:
+    """Rename what cannot be read, so that it can be looked into; how it is called now."""
+    number = 1
+    while (other := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    path.rename(other)
+    files.sync_folder(path.parent)
+    return other
+
+
+def decode(raw: bytes, what: str, hint: str = "Export it again.") -> Staged:
+    """Read what `Staged.encode` wrote; `what` names it, `hint` says what to do if it is damaged.
 
     Raises:
         SigningError: reason `bad-staged`.
@@ -155,11 +172,12 @@ def decode(raw: bytes, what: str) -> Staged:
             staged.statements[role] = parse(role, text.encode())
         staged.files = {name: base64.b64decode(text, validate=True) for name, text in document_.files.items()}
     except (FormatError, DeserializationError, RepositoryError, ValueError, binascii.Error) as error:
-        hint = "Move it away, and stage again: what is published is not touched by it."
         raise SigningError("bad-staged", f"{what} cannot be used: {error}. {hint}") from error
     unknown = staged.files.keys() - {f"targets/{name}" for name in _targets(staged.statements)}
     if unknown:
-        raise SigningError("bad-staged", f"{what} holds a file that no statement leads to: {min(unknown)[:120]!r}.")
+        raise SigningError(
+            "bad-staged", f"{what} holds a file that no statement leads to: {min(unknown)[:120]!r}. {hint}"
+        )
     return staged
 
 

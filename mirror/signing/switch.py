@@ -14,17 +14,15 @@ from typing import Final
 
 from ca import files
 from mirror.blobs import make_folder
-from mirror.disk import in_words
+from mirror.disk import in_words, read_journal
 from mirror.errors import PublishError
 from mirror.locks import locked
 from mirror.place import Place
 from spot_client.wire import document, routes
 from spot_client.wire.digest import sha256_hex
-from spot_client.wire.errors import FormatError
 
 TIMESTAMP: Final = "timestamp.json"
 _PATIENCE: Final = 30.0  # seconds
-_MAX_BYTES: Final = 2**20
 
 
 class _Switch(document.Document, frozen=True):
@@ -66,7 +64,7 @@ def put_up(place: Place, written: Mapping[str, bytes]) -> None:
 def _recover(place: Place) -> None:
     for written in (place.staged, _path(place)):
         files.part_of(written).unlink(missing_ok=True)
-    switch = _read(place)
+    switch = read_journal(_path(place), _Switch, "the catalogue", "files stay behind that nothing names")
     if switch is None:
         return
     strange = [name for name in switch.files if routes.parse(f"{routes.METADATA_BASE}{name}") is None]
@@ -92,16 +90,3 @@ def _content(path: Path) -> bytes | None:
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
-
-
-def _read(place: Place) -> _Switch | None:
-    path = _path(place)
-    try:
-        with path.open("rb") as file:
-            raw = file.read(_MAX_BYTES + 1)
-        return document.decode(raw, _Switch, max_bytes=_MAX_BYTES, what="The journal of the catalogue")
-    except FileNotFoundError:
-        return None
-    except FormatError as error:
-        hint = f"Move {path} away: at worst, files stay behind that nothing names."
-        raise PublishError("bad-journal", f"{error} {hint}") from error

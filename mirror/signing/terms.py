@@ -9,6 +9,7 @@ ONLINE: Final = frozenset({"snapshot", "timestamp"})
 """The roles that a timer signs; all others are signed by people."""
 
 _SLACK = timedelta(hours=1)  # by which two clocks may differ
+_LEEWAY = timedelta(days=1)  # by which they may differ before a statement is not signed
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,3 +48,12 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the timer's turn has come to sign a new timestamp in place of one that lapses at `expires`."""
         age = now - (expires - self.timestamp)
         return age >= self.every or age < -_SLACK
+
+    def oddity(self, role: str, expires: datetime, now: datetime) -> str | None:
+        """What is wrong with how long a statement of `role` is to hold, in words; None if nothing is."""
+        if expires <= now:
+            return f"has lapsed on {expires:%Y-%m-%d %H:%M} UTC"
+        life = self.life(role)
+        if expires - now > life + _LEEWAY:
+            return f"would hold until {expires:%Y-%m-%d}, and {life.days} days are the most"
+        return None

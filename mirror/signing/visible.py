@@ -6,7 +6,7 @@ before one rename of timestamp.json, which makes them count. Every signature is 
 before it leaves this room, so keys of another catalogue are noticed here and not at a customer's.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -17,8 +17,8 @@ from mirror import catalogue
 from mirror.catalogue import MAX_METADATA_BYTES, Chain
 from mirror.errors import SigningError
 from mirror.place import Place
-from mirror.signing import advance, marks, proposal, statements
-from mirror.signing.candidate import Candidate, candidate
+from mirror.signing import advance, form, marks, proposal, statements
+from mirror.signing.candidate import Candidate, Wait, candidate, waits
 from mirror.signing.marks import HighWater
 from mirror.signing.means import Signing
 from mirror.signing.ring import Ring
@@ -45,19 +45,20 @@ def show(signing: Signing, online: Ring, staged: Staged, *, renew: bool = False)
         renew: sign snapshot and timestamp anew in any case.
 
     Raises:
-        Conflict: reason `changed-release`: what was signed would change what is published.
+        Conflict: reason `changed-release`: what was signed would change what is published; or as `form`.
         SigningError, PassphraseError: the online keys cannot be used, or are not those of the catalogue.
         CatalogueFault, OSError: as they say; nothing has become visible.
     """
     place, chain = signing.place, proposal.chain(signing.place)
-    found = candidate(chain, staged, lambda role: published(place, chain, role))
+    found = _next(place, chain, staged)
     if found is None and (chain is None or not renew):
         return None
     if found is not None:
         proposal.check(place, chain, staged, found.changed)
+        for role, one in found.changed.items():
+            form.check_expiry(role, one.signed.expires, signing.terms, signing.clock())
     changed = found.changed if found else {}
-    versions = {role: one.version for role, one in chain.roles.items()} if chain else {}
-    versions |= {role: one.signed.version for role, one in changed.items()}
+    versions = _versions(chain, changed)
     if marks.behind(versions, marks.floors(place)):
         return None
     signed, online_versions = _files(signing, online, staged, found, chain)
@@ -70,6 +71,29 @@ def show(signing: Signing, online: Ring, staged: Staged, *, renew: bool = False)
         staged.drop(frozenset(changed))
         staged.save(place.staged)
     return Shown(online_versions["timestamp"], changes)
+
+
+def waiting(place: Place, chain: Chain | None, staged: Staged) -> list[Wait]:
+    """What each statement waits for, and which become visible at the next turn.
+
+    Raises:
+        CatalogueFault, SigningError: as they say.
+    """
+    found = _next(place, chain, staged)
+    ready = found.changed if found else {}
+    if marks.behind(_versions(chain, ready), marks.floors(place)):
+        ready = {}
+    return [msgspec.structs.replace(line, ready=line.role in ready) for line in waits(chain, staged)]
+
+
+def _next(place: Place, chain: Chain | None, staged: Staged) -> Candidate | None:
+    return candidate(chain, staged, lambda role: published(place, chain, role))
+
+
+def _versions(chain: Chain | None, changed: Mapping[str, Statement]) -> dict[str, int]:
+    """The version of each role once these are visible."""
+    last = {role: one.version for role, one in chain.roles.items()} if chain else {}
+    return last | {role: one.signed.version for role, one in changed.items()}
 
 
 def published(place: Place, chain: Chain | None, role: str) -> Metadata[Targets]:
@@ -140,7 +164,7 @@ def sign(signed: S, root: Root, online: Ring) -> bytes:
         raise SigningError(
             "other-keys",
             f"{online.folder} has too few of the catalogue's keys for {role}: name the folder that has them, or "
-            "restore it.",
+            "restore it. If they are lost, 'spot-mirror keys rotate' makes new ones, for holders of the root to sign.",
         )
     raw: bytes = metadata.to_bytes()
     if len(raw) > MAX_METADATA_BYTES[role]:

@@ -14,7 +14,11 @@ from packaging.utils import canonicalize_name
 
 from tests.house.source import ROOT, foreign, origin, trees, within
 
-DISTRIBUTIONS = {"backports": "backports.zstd", "sqlite_utils": "sqlite-utils"}
+DISTRIBUTIONS = {
+    "backports": "backports.zstd",
+    "prometheus_client": "prometheus-client",
+    "sqlite_utils": "sqlite-utils",
+}
 """Distributions that are not called like the package they bring; those of a test or a build are not looked at."""
 
 

@@ -12,7 +12,6 @@ from mirror.checking.findings import (
     judge_disk,
     judge_lapses,
     judge_modes,
-    judge_thresholds,
     judge_timer,
     judge_waits,
 )
@@ -99,18 +98,6 @@ def test_what_is_of_later_than_now_tells_of_a_wrong_clock(ahead: timedelta, come
 
 def test_a_mirror_without_anything_dated_has_a_good_clock() -> None:
     assert brief(judge_clock([], NOW)) == ("ok", "good")
-
-
-def test_one_key_for_what_people_sign_is_advised_against() -> None:
-    single = judge_thresholds({"root": 2, "sdk": 1, "timestamp": 1})
-    assert brief(single) == ("advice", "one-key")
-    assert "sign as sdk:" in single.what
-    assert brief(judge_thresholds({"root": 2, "targets": 3, "snapshot": 1, "timestamp": 1})) == ("ok", "good")
-
-
-def test_one_person_may_stop_a_release_and_not_say_which_mirrors_there_are() -> None:
-    assert brief(judge_thresholds({"root": 2, "halts": 1, "house": 2})) == ("ok", "good")
-    assert "sign as house:" in judge_thresholds({"root": 2, "halts": 1, "house": 1}).what
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from ca.profiles import SERVER
 from ca.subjects import Hosts
 from mirror.checking import host
 from mirror.checking.look import look
+from mirror.checking.noted import Noted
 from mirror.records import schema
 from tests.ca.house import NOW, House, make_house, pem_of
 from tests.hostile.needs import need_root
@@ -32,7 +33,7 @@ NO_TIMER = ("warning", "no-timer")
 
 def checked(mirror: Mirror, now: datetime | None = None, *, deep: bool = False) -> list[Finding]:
     path = mirror.folder / "mirror.toml"
-    return list(look(path, now or datetime.now(UTC), deep=deep, progress=lambda _what, _done, _total: None))
+    return list(look(path, now or datetime.now(UTC), Noted(), deep=deep, progress=lambda _what, _done, _total: None))
 
 
 def told(mirror: Mirror, now: datetime | None = None, *, deep: bool = False) -> set[tuple[str, str]]:

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from mirror.checking.look import look
+from mirror.checking.noted import Noted
 from tests.mirror.cli.shell import Shell
 from tests.mirror.cli.vendor import approve, ceremony, person
 from tests.mirror.publishing.rig import folder_of
 
 CODES = {"one-key", "keys-together", "no-high-water", "not-visible", "waits-long", "no-timer", "bad-staged", "bad-mode"}
+CODES |= {"bad-mark"}
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def told(shell: Shell, later: timedelta = timedelta(0)) -> set[tuple[str, str]]:
 
 def _found(shell: Shell, later: timedelta) -> Iterator[tuple[str, str, str]]:
     now = datetime.now(UTC) + later
-    for one in look(shell.folder / "mirror.toml", now, deep=False, progress=lambda _what, _done, _total: None):
+    for one in look(shell.folder / "mirror.toml", now, Noted(), deep=False, progress=lambda _what, _done, _total: None):
         if one.severity != "ok" and one.code in CODES:
             yield one.severity, one.code, one.text
 
@@ -87,3 +89,10 @@ def test_a_host_that_knows_no_signing_keys_is_not_told_of_them(shell: Shell) -> 
     for name in ("keys", "online-keys"):
         (shell.folder / name).rename(shell.folder / f"elsewhere-{name}")
     assert told(shell) == set()
+
+
+def test_a_damaged_mark_of_a_restore_is_a_problem_with_its_next_step(shell: Shell) -> None:
+    ceremony(shell)
+    (shell.folder / "data/publishing/floors.json").write_text("{}")
+    (found,) = [text for _, code, text in _found(shell, timedelta(0)) if code == "bad-mark"]
+    assert "publishing.high_water" in found

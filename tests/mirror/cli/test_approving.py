@@ -7,7 +7,7 @@ import pytest
 
 from mirror import catalogue
 from tests.mirror.cli.shell import Result, Shell
-from tests.mirror.cli.vendor import approve, person
+from tests.mirror.cli.vendor import approve, carry, make_keys, person
 
 
 def publish(shell: Shell, name: str, version: str = "1.0") -> Result:
@@ -150,3 +150,116 @@ def test_whoever_adds_to_what_another_staged_does_not_sign_that_unseen(vendor: S
     assert visible(vendor) == []
     approve(vendor, "alice")
     assert visible(vendor) == ["1.0", "1.1"]
+
+
+def keep_copy(shell: Shell) -> bytes:
+    return (shell.folder / "data/publishing/staged.json").read_bytes()
+
+
+def test_discarding_revokes_no_signature_and_says_what_does(vendor: Shell) -> None:
+    publish(vendor, "alice")
+    approve(vendor, "bob")
+    assert visible(vendor) == ["1.0"]
+    publish(vendor, "alice", "1.1")
+    approve(vendor, "bob")
+    copy = keep_copy(vendor)
+    said = vendor.done("discard", "sdk").out
+    assert "not revoked" in said
+    assert "spot-mirror resign --all sdk" in said
+    vendor.done("resign", "--all", "sdk", *person(vendor, "alice"))
+    approve(vendor, "bob")
+    vendor.done("catalogue-timer", "--once")
+    (vendor.folder / "data/publishing/staged.json").write_bytes(copy)
+    assert visible(vendor) == ["1.0"]
+
+
+def test_what_nobody_signed_is_discarded_without_a_word_of_signatures(vendor: Shell) -> None:
+    vendor.done("resign", "--all", "root")
+    assert "revoked" not in vendor.done("discard", "root").out
+
+
+@pytest.mark.parametrize("roles", [("root",), ("targets",), ("house",), ("root", "targets", "house")])
+def test_half_of_a_change_of_keys_is_not_discarded(vendor: Shell, roles: tuple[str, ...]) -> None:
+    make_keys(vendor, "dave")
+    vendor.done("keys", "add", "stick-dave/dave.pub")
+    vendor.done("keys", "replace", "bob", "dave")
+    result = vendor("discard", *roles)
+    assert result.code == 8
+    assert "spot-mirror discard halts house root targets" in result.err
+    assert (
+        "Forgotten: 1 change.\n  dave in place of bob"
+        in vendor.done("discard", "halts", "house", "root", "targets").out
+    )
+
+
+def test_all_that_waits_is_discarded_and_roles_and_all_are_not_both_named(vendor: Shell) -> None:
+    assert "Nothing waits" in vendor.done("discard", "--all").out
+    publish(vendor, "alice")
+    assert vendor("discard", "--all", "sdk").code == vendor("discard").code == 2
+    assert "Forgotten: 2 changes." in vendor.done("discard", "--all").out
+    assert vendor.done("staged").out == "Nothing waits for signatures.\n"
+
+
+def test_what_cannot_be_read_of_what_waits_is_set_aside_and_a_halt_goes_on(vendor: Shell) -> None:
+    publish(vendor, "alice")
+    approve(vendor, "bob")
+    assert visible(vendor) == ["1.0"]
+    folder = vendor.folder / "data/publishing"
+    for number in (1, 2):
+        (folder / "staged.json").write_text("{}")
+        for words in (("halt", "sdk/tool", "1.0", "--reason", "x", *person(vendor, "bob")), ("discard", "sdk")):
+            result = vendor(*words)
+            assert result.code == 8
+            assert "spot-mirror discard --all" in result.err
+        assert f"staged.json.damaged-{number}" in vendor.done("discard", "--all").out
+        assert (folder / f"staged.json.damaged-{number}").read_text() == "{}"
+    vendor.done("halt", "sdk/tool", "1.0", "--reason", "x", *person(vendor, "bob"))
+    vendor.done("catalogue-timer", "--once")
+    assert "sdk/tool" in vendor.done("halts").out
+
+
+def test_whoever_looks_is_warned_of_what_would_hold_for_too_long(vendor: Shell) -> None:
+    config = vendor.folder / "mirror.toml"
+    usual = config.read_text()
+    config.write_text(usual.replace("products_days = 365", "products_days = 3650"))
+    publish(vendor, "alice")
+    assert "WARNING" not in vendor.done("staged").out
+    config.write_text(usual)
+    assert "WARNING    sdk would hold until" in vendor.done("staged").out
+    vendor.done("signing", "export", "to-sign")
+    assert (
+        "WARNING    sdk would hold until" in vendor.done("signing", "sign", "to-sign", "x", *person(vendor, "bob")).out
+    )
+    result = vendor("approve", *person(vendor, "bob"))
+    assert result.code == 3
+    assert "365 days are the most: it must not be signed. 'discard' forgets it." in result.err
+
+
+def test_a_role_that_does_not_wait_is_not_approved_in_silence(vendor: Shell) -> None:
+    publish(vendor, "alice")
+    result = vendor("approve", "sdk", "nosuchrole", *person(vendor, "bob"))
+    assert result.code == 8
+    assert "Nothing waits for nosuchrole (waiting: sdk, targets)." in result.err
+
+
+def test_what_is_signed_and_waits_for_others_is_not_promised_for_the_next_turn(vendor: Shell) -> None:
+    make_keys(vendor, "dave")
+    vendor.done("keys", "add", "stick-dave/dave.pub")
+    vendor.done("keys", "replace", "bob", "dave")
+    approve(vendor, "alice")
+    said = approve(vendor, "dave").out
+    assert "halts signed: the timer makes it visible at its next turn" in said, "one person suffices, old or new"
+    assert "targets, house signed: not visible before the rest is signed, root (2 more)" in said
+    carry(vendor, "root-1", "root-2")
+    assert "root signed: the timer makes it visible at its next turn" in vendor.done("staged").out
+
+
+def test_who_comes_after_all_that_had_to_sign_is_told_what_happens_next(vendor: Shell) -> None:
+    publish(vendor, "alice")
+    approve(vendor, "bob")
+    for name in ("alice", "carol"):
+        result = vendor("approve", *person(vendor, name))
+        assert result.code == 8
+        assert "now nobody" not in result.err
+    assert "so have all who had to. The timer makes it visible" in vendor("approve", *person(vendor, "alice")).err
+    assert "Enough have signed this already." in vendor("approve", "--keys", "stick-carol").err

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sysconfig
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.ca.house import make_house
 from tests.mirror.content.rig import Mirror
+from tests.mirror.test_metrics import read
 
 SPOT_MIRROR = str(Path(sysconfig.get_path("scripts")) / "spot-mirror")
 
@@ -74,3 +76,31 @@ def test_without_a_configuration_it_says_how_to_make_one(mirror: Mirror) -> None
     assert code == 9
     assert out.startswith("problem  ")
     assert "spot-mirror init" in out
+
+
+def test_metrics_are_written_whole_and_readable_for_all(mirror: Mirror) -> None:
+    path = mirror.folder / "spot.prom"
+    path.write_text("old")
+    assert check(mirror, "--quiet", "--metrics", str(path)) == (0, "", "")
+    found = read(path.read_bytes())
+    kinds = Counter(labels[0] for name, *labels in found if name == "spot_mirror_expiry_timestamp_seconds")
+    assert kinds == {"catalogue": 8, "server-certificate": 1, "issuing-ca": 1, "revocation-list": 1}
+    assert found["spot_mirror_check_findings", "problem"] == 0
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert [one.name for one in path.parent.glob(".*")] == []
+
+
+def test_metrics_tell_of_a_mirror_that_cannot_be_read(mirror: Mirror) -> None:
+    path = mirror.folder / "spot.prom"
+    (mirror.folder / "mirror.toml").write_text("what = 1")
+    assert check(mirror, "--quiet", "--metrics", str(path))[0] == 9
+    found = read(path.read_bytes())
+    assert found["spot_mirror_check_findings", "problem"] == 1
+    assert {name for name, *_ in found} == {"spot_mirror_check_findings", "spot_mirror_check_timestamp_seconds"}
+
+
+def test_metrics_that_cannot_be_written_are_told_after_the_findings(mirror: Mirror) -> None:
+    code, out, err = check(mirror, "--metrics", str(mirror.folder / "nowhere/spot.prom"))
+    assert code == 1
+    assert "ok" in out
+    assert "nowhere" in err

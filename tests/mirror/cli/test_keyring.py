@@ -6,7 +6,7 @@ import pytest
 
 from mirror import catalogue
 from tests.mirror.cli.shell import Shell
-from tests.mirror.cli.vendor import approve, carry, make_keys, person
+from tests.mirror.cli.vendor import PEOPLE, ROOT, approve, carry, make_keys, person
 
 
 def holders(shell: Shell) -> dict[str, tuple[int, list[str]]]:
@@ -151,3 +151,45 @@ def test_the_document_for_programs_says_whose_signatures_it_waits_for(vendor: Sh
     waits = {line["role"]: (line["missing"], line["may_sign"]) for line in answer["waits"]}
     assert waits["root"] == (2, ["root-1", "root-2", "root-3"])
     assert waits["house"] == (2, ["alice", "bob", "dave"])
+
+
+def test_keys_of_the_timer_that_are_lost_are_made_anew_by_rotating_them(vendor: Shell) -> None:
+    for damage in ("missing", "damaged"):
+        folder = vendor.folder / "online-keys"
+        if damage == "damaged":
+            (folder / "keys.json").write_text("{}")
+        else:
+            folder.rename(vendor.folder / "lost")
+        for words in (("resign",), ("catalogue-timer", "--once")):
+            result = vendor(*words)
+            assert result.code == 8
+            assert "keys rotate" in result.err
+        if damage == "damaged":
+            assert vendor("keys", "rotate").code == 8
+            folder.rename(vendor.folder / "broken")
+        vendor.done("keys", "rotate")
+        carry(vendor, "root-1", "root-2")
+        turn(vendor)
+    assert holders(vendor)["timestamp"] == (1, ["timestamp-3"])
+
+
+def test_one_key_of_the_timer_that_is_lost_is_told_with_what_to_do(vendor: Shell) -> None:
+    (vendor.folder / "online-keys/timestamp.pem").unlink()
+    result = vendor("catalogue-timer", "--once")
+    assert result.code == 8
+    assert "keys rotate" in result.err
+    vendor.done("keys", "rotate")
+    carry(vendor, "root-1", "root-2")
+
+
+def test_names_of_keys_that_are_lost_are_begun_anew(vendor: Shell) -> None:
+    (vendor.folder / "keys/keys.json").write_text("{}")
+    result = vendor("halts")
+    assert result.code == 8
+    assert "keys add" in result.err
+    (vendor.folder / "keys").rename(vendor.folder / "away")
+    for name in (*ROOT, *PEOPLE):
+        vendor.done("keys", "add", f"stick-{name}/{name}.pub")
+    assert holders(vendor)["targets"] == (2, ["alice", "bob", "carol"])
+    assert holders(vendor)["snapshot"] == (1, ["snapshot"])
+    vendor.done("publish", "sdk/tool", "1.0", "source", *person(vendor, "alice"))

@@ -307,3 +307,10 @@ def test_on_a_terminal_there_is_a_bar(made: Shell) -> None:
 )
 def test_sizes_are_in_words(count: int, text: str) -> None:
     assert size(count) == text
+
+
+def test_what_is_due_and_nobody_here_can_sign_is_told_with_whose_keys_it_waits_for(vendor: Shell) -> None:
+    assert "Nothing is due." in vendor.done("resign", "--all").out
+    said = vendor.done("resign", "--all", "root").out
+    assert "due" not in said
+    assert "root waits for 2 more signatures, of root-1, root-2, root-3: spot-mirror approve" in said

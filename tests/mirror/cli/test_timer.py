@@ -108,3 +108,17 @@ def test_without_its_keys_it_does_not_begin(vendor: Shell, monkeypatch: pytest.M
     assert vendor("catalogue-timer", "--once").code == 8
     (vendor.folder / "online-keys").rename(vendor.folder / "away")
     assert vendor("catalogue-timer", "--once").code == 8
+
+
+def test_it_does_not_need_the_names_of_people(vendor: Shell) -> None:
+    (vendor.folder / "keys/keys.json").write_text("{}")
+    vendor.done("catalogue-timer", "--once")
+
+
+def test_it_goes_on_with_the_keys_that_it_has_where_they_cannot_be_read_again(vendor: Shell) -> None:
+    with timer(vendor):
+        (vendor.folder / "online-keys/keys.json").write_text("{}")
+        until(lambda: " bad-keys: " in said(vendor))
+        release(vendor, "1.0")
+        until(lambda: version(vendor, "sdk") == 1)
+        assert said(vendor).count(" bad-keys: ") == 1

@@ -115,17 +115,20 @@ LISTS: Final[Lists] = {
 """What the mirrors of these tests list, beside their indexes."""
 
 
+_APART: Final = {role: CryptoSigner.generate_ed25519() for role in ("root", "snapshot", "timestamp")}
+
+
 def sign_catalogue(
     folder: Path, indexes: Iterable[Index], number: int, signer: CryptoSigner, lists: Lists | None = None
 ) -> None:
-    """Write a catalogue of version `number`; timestamp.json last, by a rename."""
+    """Write a catalogue of version `number`; timestamp.json last, by a rename. `signer`: signs as people do."""
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.now(UTC).replace(microsecond=0)
     expires = now + timedelta(days=365)
     key = signer.public_key
     root = Root(1, expires=expires, consistent_snapshot=True)
     for role in ("root", "targets", "snapshot", "timestamp"):
-        root.add_key(key, role)
+        root.add_key(_APART.get(role, signer).public_key, role)
     targets, snapshot = Targets(number, expires=expires), Snapshot(number, expires=now + timedelta(days=7))
     targets.delegations = Delegations({key.keyid: key}, {})
     products: dict[str, Targets] = {}
@@ -149,7 +152,7 @@ def sign_catalogue(
     named |= {f"{number}.{product}": signed for product, signed in products.items()}
     for name, signed in {**named, f"{number}.snapshot": snapshot, "timestamp": timestamp}.items():
         metadata = Metadata(signed)
-        metadata.sign(signer)
+        metadata.sign(_APART.get(name.rpartition(".")[2], signer))
         _put(folder / f"{name}.json", metadata.to_bytes())
 
 

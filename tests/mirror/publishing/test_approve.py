@@ -1,5 +1,6 @@
 """The second person: what waits is shown, hashed again, and signed; never what they have not seen."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -8,11 +9,11 @@ import pytest
 from mirror import catalogue
 from mirror.errors import Conflict, MirrorError, SigningError
 from mirror.publishing import approve, changes, publish
-from mirror.publishing.approve import Proposal
+from mirror.publishing.approve import Forgotten, Proposal
 from mirror.publishing.order import State
 from mirror.signing import holders
 from spot_client.wire import index
-from tests.mirror.publishing.rig import order
+from tests.mirror.publishing.rig import order, real_time
 from tests.mirror.signing.ceremony import House
 
 TOOL = index.target_path("sdk", "tool")
@@ -139,7 +140,7 @@ def test_only_the_roles_that_are_named_are_signed(house: House) -> None:
 def test_what_is_discarded_is_gone_with_its_bytes_and_what_is_visible_stays(house: House) -> None:
     before = house.files()
     house.publish("alice", house.source, "2.0")
-    assert approve.discard(house.signing(), ("sdk",)) == ("sdk/tool 2.0 (any): new",)
+    assert approve.discard(house.signing(), ("sdk",)) == Forgotten(("sdk/tool 2.0 (any): new",), ("sdk",))
     assert house.files() == before | {"publishing/publish.lock"}
     assert house.publish("alice", house.source, "2.0").state is State.STAGED
 
@@ -245,3 +246,28 @@ def test_what_was_withdrawn_during_a_publish_stays_withdrawn(house: House) -> No
     found = index.decode(raw)
     assert [line.version for line in found.releases] == ["2.0"]
     assert [stone.version for stone in found.tombstones] == ["1.0"]
+
+
+@pytest.mark.parametrize("days", [-1, 400])
+def test_what_has_lapsed_or_would_hold_too_long_is_neither_signed_nor_taken_nor_shown(
+    house: House, tmp_path: Path, days: int
+) -> None:
+    house.publish("alice", house.source, "2.0")
+    staged = house.staged
+    sdk = staged.statements["sdk"]
+    sdk.signed.expires = real_time() + timedelta(days=days)
+    sdk.signatures.clear()
+    staged.sign("sdk", house.signing("alice").ring.signer("alice"))
+    staged.save(house.place.staged)
+    paper = house.sign_elsewhere("bob", tmp_path / "bob")
+    assert refused(house, "bob") == "bad-statement"
+    with pytest.raises(Conflict) as error:
+        approve.take(house.signing(), paper, lambda *_: None)
+    assert error.value.reason == "bad-statement"
+    assert len(approve.look(house.signing())) == 1, "it can be looked at"
+    staged.sign("sdk", house.signing("bob").ring.signer("bob"))
+    staged.save(house.place.staged)
+    with pytest.raises(Conflict) as error:
+        house.turn()
+    assert error.value.reason == "bad-statement"
+    assert offered(house) == {"1.0"}

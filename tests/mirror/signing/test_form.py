@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from securesystemslib.signer import CryptoSigner
@@ -153,3 +153,56 @@ def test_a_file_is_listed_by_one_digest_and_nothing_else(hashes: dict[str, str])
 
 def test_a_product_hands_nothing_on() -> None:
     assert reason("sdk", Targets(version=1, expires=NOW, delegations=Delegations({}, {}))) == "bad-statement"
+
+
+def alone(role: str) -> Keyholders:
+    return Keyholders(1, (CryptoSigner.generate_ed25519().public_key,))
+
+
+def apart() -> dict[str, Keyholders]:
+    """Keys of their own for root, snapshot and timestamp; people have theirs in common."""
+    return {**dict.fromkeys((*TOP_ROLES, *OWN_ROLES), HOLDERS), **{one: alone(one) for one in ALONE}}
+
+
+ALONE = ("root", "snapshot", "timestamp")
+
+
+def founded(who: dict[str, Keyholders]) -> tuple[Root, Targets]:
+    made = statements.first(who, Terms(), NOW)
+    root, targets = made["root"], made["targets"]
+    assert isinstance(root, Root)
+    assert isinstance(targets, Targets)
+    return root, targets
+
+
+@pytest.mark.parametrize("role", ["root", "targets"])
+def test_people_may_have_one_key_for_all_that_people_sign(role: str) -> None:
+    form.check_apart(role, *founded(apart()))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("snapshot", "timestamp"),
+        ("root", "timestamp"),
+        ("root", "targets"),
+        ("root", "house"),
+        ("snapshot", "halts"),
+        ("targets", "timestamp"),
+    ],
+)
+def test_no_key_speaks_for_roles_that_have_to_be_apart(one: str, other: str) -> None:
+    both = alone(one)
+    root, targets = founded({**apart(), one: both, other: both})
+    assert roles.shared(root, targets) == {both.keys[0].keyid: tuple(sorted((one, other)))}
+    with pytest.raises(Conflict) as error:
+        form.check_apart("root", root, targets)
+    assert error.value.reason == "bad-statement"
+
+
+def test_what_has_lapsed_or_would_hold_too_long_is_refused() -> None:
+    form.check_expiry("root", NOW + timedelta(days=365), Terms(), NOW)
+    for days in (-1, 400):
+        with pytest.raises(Conflict) as error:
+            form.check_expiry("root", NOW + timedelta(days=days), Terms(), NOW)
+        assert error.value.reason == "bad-statement"

@@ -6,7 +6,7 @@ import pytest
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Targets
 
-from mirror.errors import SigningError
+from mirror.errors import Conflict, SigningError
 from mirror.publishing import approve
 from mirror.signing import holders, ring, roles, statements
 from mirror.signing.draft import Draft
@@ -250,3 +250,46 @@ def test_named_roles_are_signed_anew_before_they_are_due(house: House) -> None:
         with pytest.raises(SigningError) as error:
             holders.renew(house.signing("alice"), (role,))
         assert error.value.reason == "no-role"
+
+
+@pytest.mark.parametrize(
+    ("role", "name"),
+    [
+        ("timestamp", "snapshot"),
+        ("snapshot", "alice"),
+        ("sdk", "timestamp"),
+        ("targets", "root-1"),
+        ("root", "bob"),
+        ("halts", "snapshot"),
+    ],
+)
+def test_one_key_for_roles_that_have_to_be_apart_is_refused(house: House, role: str, name: str) -> None:
+    with pytest.raises(SigningError) as error:
+        holders.assign(house.signing(), role, 1, (name,))
+    assert (error.value.reason, name in str(error.value)) == ("shared-key", True)
+    assert not house.place.staged.exists()
+
+
+def test_a_key_that_has_a_role_replaces_none_of_another_kind(house: House) -> None:
+    for old, new in (("bob", "root-1"), ("root-1", "bob"), ("timestamp", "snapshot")):
+        with pytest.raises(SigningError) as error:
+            replace(house, old, new)
+        assert error.value.reason == "shared-key"
+
+
+def test_a_root_that_was_laid_there_with_one_key_for_two_roles_is_not_signed_nor_shown(house: House) -> None:
+    signing = house.signing()
+    staged = house.staged
+    root = house.chain.root
+    root.version += 1
+    roles.assign(root, "timestamp", roles.holders_of(root, "snapshot"))
+    staged.put("root", root)
+    staged.save(house.place.staged)
+    with pytest.raises(Conflict) as error:
+        approve.look(signing)
+    assert error.value.reason == "bad-statement"
+    for name in ("root-1", "root-2"):
+        staged.sign("root", house.signing(name).ring.signer(name))
+    staged.save(house.place.staged)
+    assert house.turn() is None
+    assert house.chain.root.version == 1

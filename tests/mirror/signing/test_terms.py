@@ -48,3 +48,13 @@ def test_terms_are_set_for_each_kind_of_role() -> None:
     terms = Terms(products=timedelta(days=30), root=timedelta(days=700))
     assert terms.life("sdk") == terms.life("halts") == terms.life("house") == timedelta(days=30)
     assert terms.expiry("root", NOW) == NOW.replace(microsecond=0) + timedelta(days=700)
+
+
+@pytest.mark.parametrize("role", ["root", "sdk"])
+def test_a_statement_holds_from_now_on_and_no_longer_than_usual(role: str) -> None:
+    life = Terms().life(role)
+    for fine in (timedelta(seconds=1), life, life + timedelta(hours=23)):
+        assert Terms().oddity(role, NOW + fine, NOW) is None
+    for lapsed in (timedelta(0), timedelta(days=-400)):
+        assert "has lapsed" in str(Terms().oddity(role, NOW + lapsed, NOW))
+    assert "365 days are the most" in str(Terms().oddity(role, NOW + life + timedelta(hours=25), NOW))

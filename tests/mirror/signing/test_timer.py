@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.errors import SigningError
+from mirror.errors import Conflict, SigningError
 from mirror.signing import founding, timer
 from tests.mirror.publishing import rig
 from tests.mirror.publishing.rig import real_time
@@ -100,3 +100,29 @@ def test_on_a_machine_for_development_everything_is_signed_at_once(tmp_path: Pat
     mirror = rig.new_mirror(tmp_path / "mirror")
     assert (mirror.catalogue / "timestamp.json").exists()
     assert not mirror.place.staged.exists()
+
+
+def test_a_damaged_file_of_what_waits_does_not_let_the_catalogue_lapse(house: House) -> None:
+    house.publish("alice", house.source, "2.0")
+    house.place.staged.write_text("{}")
+    for hours, version in ((1, 2), (7, 3), (8, 3), (14, 4)):
+        with pytest.raises(SigningError) as error:
+            house.turn(after(hours=hours))
+        assert error.value.reason == "bad-staged"
+        assert house.chain.timestamp.version == version
+    assert house.place.staged.read_text() == "{}"
+
+
+def test_what_must_not_be_shown_does_not_let_the_catalogue_lapse(house: House) -> None:
+    house.publish("alice", house.source, "2.0")
+    house.approve("bob")
+    staged = house.staged
+    staged.statements["sdk"].signed.expires = real_time()
+    staged.statements["sdk"].signatures.clear()
+    for name in ("alice", "bob"):
+        staged.sign("sdk", house.signing(name).ring.signer(name))
+    staged.save(house.place.staged)
+    with pytest.raises(Conflict) as error:
+        house.turn(after(hours=7))
+    assert error.value.reason == "bad-statement"
+    assert (house.chain.timestamp.version, house.chain.products["sdk"].version) == (3, 1)

@@ -1,0 +1,55 @@
+"""What there is to measure of a mirror, in the words of Prometheus. Pure: values in, samples or text out.
+
+`spot-mirror check --metrics` writes them to a file for the node exporter's textfile collector.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Final
+
+from prometheus_client import generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from mirror.expiry import Lapse
+
+_LABELS: Final = ("kind", "name")
+
+
+def of_lapses(lapses: Iterable[Lapse]) -> list[Metric]:
+    """When things end, and from when on that is warned of; of two with the same names, the one that ends first."""
+    ends = GaugeMetricFamily("spot_mirror_expiry_timestamp_seconds", "When it lapses.", labels=_LABELS)
+    warns = GaugeMetricFamily(
+        "spot_mirror_expiry_warning_timestamp_seconds", "From when on it should be renewed.", labels=_LABELS
+    )
+    for (kind, name), lapse in sorted({(one.kind, one.name): one for one in sorted(lapses, key=_latest_first)}.items()):
+        ends.add_metric((kind, name), lapse.end.timestamp())
+        warns.add_metric((kind, name), (lapse.end - lapse.warn).timestamp())
+    return [ends, warns]
+
+
+def of_check(findings: Mapping[str, int], now: datetime) -> list[Metric]:
+    """What a check found: how many findings of each severity, and when."""
+    counts = GaugeMetricFamily("spot_mirror_check_findings", "What spot-mirror check found.", labels=["severity"])
+    for severity, count in findings.items():
+        counts.add_metric([severity], count)
+    return [counts, GaugeMetricFamily("spot_mirror_check_timestamp_seconds", "When it was looked.", now.timestamp())]
+
+
+def exposition(metrics: Iterable[Metric]) -> bytes:
+    """The text that Prometheus reads (text format 0.0.4)."""
+    return generate_latest(_Fixed([*metrics]))
+
+
+class _Fixed(Collector):
+    """Metrics that were made already."""
+
+    def __init__(self, metrics: list[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> list[Metric]:
+        return self._metrics
+
+
+def _latest_first(lapse: Lapse) -> float:
+    return -lapse.end.timestamp()

@@ -1,0 +1,50 @@
+"""mirror.metrics: what lapses and what a check found, as Prometheus reads it."""
+
+from datetime import UTC, datetime, timedelta
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from mirror import metrics
+from mirror.expiry import Lapse, of_catalogue, of_list, of_server
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+Samples = dict[tuple[str, ...], float]
+
+
+def read(raw: bytes) -> Samples:
+    """The samples of a text, by metric and the values of its labels."""
+    families = text_string_to_metric_families(raw.decode())
+    found = [(sample.name, tuple(sample.labels.values()), sample.value) for one in families for sample in one.samples]
+    assert len({line[:2] for line in found}) == len(found), "a sample stands there twice: Prometheus takes none"
+    return {(name, *labels): value for name, labels, value in found}
+
+
+def test_each_thing_that_ends_has_its_end_and_the_moment_from_which_it_is_warned_of() -> None:
+    found = of_catalogue({"root": NOW + 30 * DAY}, lambda _role: 90 * DAY)
+    found += [of_server(NOW, NOW + 3 * DAY), of_list(b"\xab", NOW, NOW + 30 * DAY)]
+    end, warn = "spot_mirror_expiry_timestamp_seconds", "spot_mirror_expiry_warning_timestamp_seconds"
+    assert read(metrics.exposition(metrics.of_lapses(found))) == {
+        (end, "catalogue", "root"): (NOW + 30 * DAY).timestamp(),
+        (end, "server-certificate", "server"): (NOW + 3 * DAY).timestamp(),
+        (end, "revocation-list", "ab"): (NOW + 30 * DAY).timestamp(),
+        (warn, "catalogue", "root"): NOW.timestamp(),
+        (warn, "server-certificate", "server"): (NOW + 2 * DAY).timestamp(),
+        (warn, "revocation-list", "ab"): (NOW + 20 * DAY).timestamp(),
+    }
+
+
+def test_of_two_things_of_one_name_the_one_that_ends_first_counts() -> None:
+    for order in ((1, 2), (2, 1)):
+        lists = [Lapse("A list", NOW + number * DAY, DAY, "", "revocation-list", "ab") for number in order]
+        found = read(metrics.exposition(metrics.of_lapses(lists)))
+        assert found["spot_mirror_expiry_timestamp_seconds", "revocation-list", "ab"] == (NOW + DAY).timestamp()
+
+
+def test_what_a_check_found_is_counted_by_its_severity_and_dated() -> None:
+    assert read(metrics.exposition(metrics.of_check({"warning": 2, "problem": 0}, NOW))) == {
+        ("spot_mirror_check_findings", "warning"): 2,
+        ("spot_mirror_check_findings", "problem"): 0,
+        ("spot_mirror_check_timestamp_seconds",): NOW.timestamp(),
+    }
