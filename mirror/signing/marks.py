@@ -56,8 +56,12 @@ class HighWater(document.Document, frozen=True):
         return HighWater(versions=self.versions, roots=self.roots)
 
 
-def read(path: Path) -> HighWater | None:
-    """The mark in a file; None where there is no such file. Raises SigningError: reason `bad-mark`."""
+def read(path: Path, hint: str = "Restore it, or move it away for a new one.") -> HighWater | None:
+    """The mark in a file; None where there is no such file. `hint`: what to do where it is damaged.
+
+    Raises:
+        SigningError: reason `bad-mark`.
+    """
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
@@ -67,7 +71,7 @@ def read(path: Path) -> HighWater | None:
     except OSError as error:
         raise SigningError("bad-mark", f"The high-water mark {path} cannot be read: {error.strerror}.") from error
     except FormatError as error:
-        raise SigningError("bad-mark", f"{error} Restore it, or move it away for a new one.") from error
+        raise SigningError("bad-mark", f"{error} {hint}") from error
 
 
 def write(path: Path, mark: HighWater) -> None:
@@ -82,7 +86,7 @@ def write(path: Path, mark: HighWater) -> None:
 
 def floors(place: Place) -> HighWater:
     """What a restore brought, and the catalogue is not above yet; empty in ordinary times."""
-    found = read(place.floors) or HighWater()
+    found = read(place.floors, "Copy the high-water mark there: nothing else says what clients saw.") or HighWater()
     if max(found.versions.values(), default=0) > MOST_VERSIONS:
         raise SigningError(
             "bad-mark", f"{place.floors} names a version that no catalogue comes to: find out who wrote it."
