@@ -9,7 +9,7 @@ import click
 
 from mirror import config
 from mirror.blobs import LocalBlobs
-from mirror.cli.output import counted
+from mirror.cli.output import counted, printable
 from mirror.cli.passphrase import passphrase_option, reader
 from mirror.config import Config, Lifetimes
 from mirror.errors import SigningError
@@ -106,6 +106,8 @@ def _terms(lives: Lifetimes) -> Terms:
 
 def say_settled(keys: Ring, settled: Settled, roles: Iterable[str] | None = None) -> None:
     """Tell in lines for people what became visible, and what still waits, for whom; of these `roles` or of all."""
+    for what in settled.aside:
+        click.echo(f"  set aside, for nobody had signed it: {printable(what)}")
     if settled.shown is not None:
         click.echo(f"  visible in version {settled.shown.version} of the catalogue")
     for line in say_waits(keys, settled.waits, roles):

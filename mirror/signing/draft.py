@@ -7,6 +7,7 @@ draft is made until `settle`, which writes the changes down.
 from collections.abc import Collection, Iterator
 from typing import cast
 
+import msgspec
 from tuf.api.metadata import Root
 
 from mirror.catalogue import Chain
@@ -63,7 +64,11 @@ class Draft:
         self._signing = signing
         self.known: Chain = known
         self.staged: Staged = staged
-        self._signed = {line.role: line.signed for line in waits(known, staged)}
+        found = waits(known, staged)
+        self._signed = {line.role: line.signed for line in found}
+        self._complete = {line.role for line in found if not line.missing}
+        self._unsigned = {line.role for line in found if line.missing == 1 and not line.signed}
+        self._aside: list[Change] = []
 
     @property
     def version(self) -> int:
@@ -91,7 +96,14 @@ class Draft:
         return trust.decode(raw) if raw else None
 
     def put(self, path: str, raw: bytes, change: Change) -> None:
-        """Let the role of `change` list these bytes under `path`."""
+        """Let the role of `change` list these bytes under `path`.
+
+        Where one signature is enough, nobody else will look at what waits: what nobody has signed is set aside.
+        """
+        if change.role in self._unsigned:
+            self._aside += self.staged.drop(frozenset({change.role}))
+            self._unsigned.discard(change.role)
+            del self._signed[change.role]
         stage.put_file(self._signing, self.known, self.staged, (path, raw), change)
 
     def change(self, role: str, what: str, blobs: tuple[str, ...] = ()) -> Change:
@@ -113,7 +125,7 @@ class Draft:
         """Sign these roles for whoever is here, write down what waits, and make visible what can be.
 
         What others staged before, and the signer has not signed, is not signed along with it: that is for `approve`,
-        which shows it. Where one signature is enough there is no second person, and it is signed.
+        which shows it. Where one signature is enough, and it was there, there is no second person, and it is signed.
 
         Raises:
             SigningError, PassphraseError, Conflict, CatalogueFault: as `people.choose` and `stage.settle`.
@@ -122,9 +134,10 @@ class Draft:
         signer = people.choose(self._signing.ring, waiting, self._signing.signer)
         keyid = self._signing.ring.key(signer).verifier.keyid if signer is not None else ""
         seen = {role for role, signed in self._signed.items() if keyid in signed}
-        alone = {line.role for line in waiting if line.missing == 1 and not line.signed}
+        alone = {line.role for line in waiting if line.missing == 1 and line.role in self._complete}
         new = only - self._signed.keys()
-        return stage.settle(self._signing, self.known, self.staged, signer, (seen | alone | new) & only)
+        settled = stage.settle(self._signing, self.known, self.staged, signer, (seen | alone | new) & only)
+        return msgspec.structs.replace(settled, aside=tuple(one.what for one in self._aside))
 
     def show(self) -> Settled:
         """Make visible what can be; nobody signs. Raises as `settle`."""
@@ -140,6 +153,6 @@ class Draft:
     def _read(self, role: str, path: str) -> bytes | None:
         if role in roles.TOP_ROLES:
             return None
-        signed = self.staged.targets(role, self.known)
+        signed = (Staged() if role in self._unsigned else self.staged).targets(role, self.known)
         target = signed.targets.get(path) if signed else None
         return proposal.content(self._signing.place, self.staged, target) if target else None

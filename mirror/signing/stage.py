@@ -21,11 +21,15 @@ from mirror.signing.visible import Shown, show, waiting
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """What came of a change: the roles that were signed for, what became visible, and what waits for whom."""
+    """What came of a change: the roles that were signed for, what became visible, and what waits for whom.
+
+    `aside`: what waited, signed by nobody, and had to go for it, in words of whoever staged it.
+    """
 
     signed: tuple[str, ...]
     shown: Shown | None
     waits: tuple[Wait, ...]
+    aside: tuple[str, ...] = ()
 
 
 def open_staged(signing: Signing) -> tuple[Chain | None, Staged]:

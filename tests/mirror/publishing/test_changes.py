@@ -9,6 +9,7 @@ import trustme
 from mirror.errors import MirrorError
 from mirror.publishing import approve, changes, publish
 from mirror.publishing.order import State
+from mirror.signing import holders
 from mirror.signing.draft import Draft
 from mirror.signing.means import Signing
 from mirror.signing.stage import Settled
@@ -174,8 +175,27 @@ def test_where_nobody_here_may_sign_it_waits_unsigned(house: House) -> None:
     assert house.turn() is None
 
 
-def test_a_draft_reads_what_waits_on_top_of_what_is_visible(house: House) -> None:
+def test_what_nobody_signed_is_not_signed_along_where_one_signature_is_enough(house: House) -> None:
+    """Whoever took the mirror over could lift a halt by that, or set one."""
+    house.publish("alice", house.source, "2.0")
+    house.approve("bob")
+    changes.halt(house.signing("carol"), "sdk/tool", "1.0", None, "it burns")
+    house.turn()
+    changes.resume(house.signing("dave"), "sdk/tool", "1.0", None)
+    settled = changes.halt(house.signing("carol"), "sdk/tool", "2.0", None, "so does this")
+    assert (settled.signed, settled.aside) == (("halts",), ("sdk/tool 1.0: not halted any more",))
+    house.turn()
+    assert [one.version for one in halted(house)] == ["1.0", "2.0"]
+
+
+def test_signing_anew_does_not_sign_along_either(house: House) -> None:
     changes.halt(house.signing("dave"), "sdk/tool", "1.0", None, "hangs")
+    settled = holders.renew(house.signing("carol"), ["halts"])
+    assert (settled.signed, missing(settled)) == ((), {"halts": 1})
+
+
+def test_a_draft_reads_what_waits_on_top_of_what_is_visible(house: House) -> None:
+    changes.halt(house.signing("bob"), "sdk/tool", "1.0", None, "hangs")
     house.publish("alice", house.source, "2.0")
     signing: Signing = house.signing()
     with changing(house.place):
