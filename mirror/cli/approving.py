@@ -14,7 +14,7 @@ from mirror.cli.signers import say_settled, say_waits, signer_options, signing, 
 from mirror.cli.store import json_option
 from mirror.publishing import approve as approving
 from mirror.publishing.approve import Proposal
-from mirror.signing import proposal
+from mirror.signing import people, proposal
 from mirror.signing.ring import Ring
 from mirror.signing.terms import Terms
 
@@ -26,7 +26,7 @@ def staged(*, as_json: bool, config_path: Path) -> None:
     """List what waits for signatures: what it changes, who has signed, and who may.
 
     \b
-    --json: a list of role, version, until, changes (kind and what), missing, signed_by, may_sign
+    --json: a list of role, version, until, changes (kind, what and details), missing, signed_by, may_sign
     """
     using = signing(config_path)
     found = approving.look(using)
@@ -36,7 +36,7 @@ def staged(*, as_json: bool, config_path: Path) -> None:
         click.echo("Nothing waits for signatures.")
     waits = [one.wait for one in found]
     for one in found if not as_json else ():
-        show(one, using.terms)
+        show(one, using.ring, using.terms)
         for line in say_waits(using.ring, waits, {one.role}):
             click.echo(f"  {line}")
 
@@ -66,7 +66,7 @@ def approve(
 
     def agree(found: tuple[Proposal, ...], name: str) -> bool:
         for one in found if not as_json else ():
-            show(one, using.terms)
+            show(one, using.ring, using.terms)
         if dry_run:
             click.echo(f"{name} would sign this. Nothing was signed.", err=True)
             return False
@@ -128,20 +128,26 @@ def discard(roles: tuple[str, ...], *, everything: bool, yes: bool, config_path:
         )
 
 
-def show(one: Proposal, usual: Terms = Terms()) -> None:  # noqa: B008  a value that nobody changes
+def show(one: Proposal, keys: Ring, usual: Terms = Terms()) -> None:  # noqa: B008  a value that nobody changes
     """Print what the next version of a role changes, with a warning if it would hold for longer than is usual."""
-    click.echo(f"{one.role}, version {one.version}, until {utc(one.until)}:")
+    signed = people.names(keys, one.wait.signed) or "nobody yet"
+    click.echo(f"{one.role}, version {one.version}, until {utc(one.until)}, signed by {signed}:")
     odd = usual.oddity(one.role, one.until, datetime.now(UTC))
     if odd is not None:
         click.echo(f"  WARNING    {one.role} {odd}: do not sign it before you know why.")
     for difference in one.differences:
         click.echo(f"  {difference.kind:10} {printable(difference.what)}")
+        for line in difference.details:
+            click.echo(f"  {'':10} {printable(line)}")
     if not one.differences:
         click.echo("  the first: it lists nothing yet" if one.version == 1 else "  the same, signed anew")
 
 
 def _document(keys: Ring, one: Proposal) -> dict[str, Any]:
-    changes = [{"kind": difference.kind, "what": difference.what} for difference in one.differences]
+    changes = [
+        {"kind": difference.kind, "what": difference.what, "details": [*difference.details]}
+        for difference in one.differences
+    ]
     return {
         "role": one.role,
         "version": one.version,

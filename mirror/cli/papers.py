@@ -84,7 +84,7 @@ def sign(
         name = who or _only(keys.held(), folder)
         keys.hear(carried.names)
         for one in approve.proposals(carried.place, keys, carried.known, carried.waiting, None):
-            show(one)
+            show(one, keys)
         if not yes and sys.stdin.isatty() and not click.confirm(f"Sign this as {name}?", err=True):
             click.echo("Nothing was signed.")
             return

@@ -137,7 +137,8 @@ def publish(
     \b
     --json: component, version, platform, outcome ("published", "staged", "promoted", "already" or "dry-run"),
       read_as ("folder", "zip", "tar" or "file"), channels, files, config_files, state_files (how many),
-      size, pack_length (bytes; 0 for what was not packed), catalogue_version, good_until, seconds, notes,
+      size, pack_length (bytes; 0 for what was not packed), manifest (its digest, by which those who sign know the
+      release; null if none was made), catalogue_version, good_until, seconds, notes,
       waits (a list of role, missing, signed_by, may_sign)
     """
     product, name = names.split_component(component)
@@ -228,6 +229,8 @@ def _report(means: Means, order: Order, outcome: Outcome, seconds: float, *, as_
     click.echo(f"  content   {_count(outcome.files)}, {size(outcome.size)}{packed}, {seconds:.1f} s")
     if outcome.config or outcome.state_files:
         click.echo(f"  kinds     config: {_count(outcome.config)}, state: {_count(outcome.state_files)}")
+    if outcome.head:
+        click.echo(f"  manifest  {outcome.head}")
     click.echo(f"  channels  {', '.join(outcome.channels)}")
     click.echo(f"  catalogue version {outcome.version}")
     for line in say_waits(means.signing.ring, outcome.waits, {order.product, "targets"}):
@@ -248,6 +251,7 @@ def _document(order: Order, outcome: Outcome, seconds: float, expires: datetime)
         "state_files": outcome.state_files,
         "size": outcome.size,
         "pack_length": outcome.stored,
+        "manifest": outcome.head or None,
         "catalogue_version": outcome.version,
         "good_until": rfc3339(expires),
         "seconds": round(seconds, 1),

@@ -73,8 +73,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What came of an order.
 
     `form`: what the source was read as. `files`, `config`, `state_files`: how many files there are, and of the kinds.
-    Sizes in bytes; `stored`: the pack's. `version`: the catalogue's that clients see. `waits`: for whose signatures.
-    `notes`: for people.
+    Sizes in bytes; `stored`: the pack's. `version`: the catalogue's that clients see. `head`: the manifest's digest, by
+    which people know the release when they sign; empty where none was made. `waits`: for whose signatures. `notes`: for
+    people.
     """
 
     state: State
@@ -86,6 +87,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     stored: int
     version: int
+    head: str = ""
     waits: tuple[Wait, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -106,7 +106,7 @@ def _new(means: Means, draft: Draft, order: Order, layout: Layout, *, dry_run: b
     settled = _offer(means, order, release, draft.change(order.product, f"{order.name}: new", blobs))
     stored_bytes = sum(block.length for block in blocks)
     outcome = _outcome(State.PUBLISHED, release.channels, layout, stored_bytes, draft.version)
-    return msgspec.structs.replace(_settled(outcome, order, settled), notes=notes)
+    return _settled(msgspec.structs.replace(outcome, head=seal.head, notes=notes), order, settled)
 
 
 def _check_lost(means: Means, order: Order, seal: Seal) -> None:
@@ -126,7 +126,8 @@ def _settled(outcome: Outcome, order: Order, settled: Settled) -> Outcome:
     """The outcome once it is known what became visible."""
     shown = settled.shown
     version = shown.version if shown else outcome.version
-    outcome = msgspec.structs.replace(outcome, version=version, waits=settled.waits)
+    aside = tuple(f"Set aside, for nobody had signed it: {what}" for what in settled.aside)
+    outcome = msgspec.structs.replace(outcome, version=version, waits=settled.waits, notes=(*outcome.notes, *aside))
     if shown is not None and any(change.role == order.product for change in shown.changes):
         return outcome
     return msgspec.structs.replace(outcome, state=State.STAGED)
@@ -164,9 +165,10 @@ def _again(means: Means, draft: Draft, order: Order, layout: Layout, present: Re
     channels = tuple(sorted({*present.channels, *order.channels}))
     notes = () if _same_words(order, present) else ("Severity, restart, notes and requirements stay as published.",)
     outcome = _outcome(State.ALREADY, channels, layout, length, draft.version)
-    outcome = msgspec.structs.replace(outcome, notes=notes)
+    outcome = msgspec.structs.replace(outcome, head=present.manifest.head, notes=notes)
     if dry_run:
-        return msgspec.structs.replace(outcome, state=State.DRY_RUN)
+        same = f"{order.name} is there with exactly this content."
+        return msgspec.structs.replace(outcome, state=State.DRY_RUN, notes=(*notes, same))
     if channels == present.channels:
         if order.product not in draft.staged.statements:
             return outcome

@@ -38,6 +38,8 @@ def check(role: str, new: Root | Targets, *, last: int, floor: int) -> None:
         _check_keys(role, new.keys)
         for name, line in new.roles.items():
             _check_threshold(role, name, line.threshold, line.keyids)
+            if line.unrecognized_fields:
+                raise _bad(role, f"has a field of its own in {name}")
         if not new.consistent_snapshot:
             raise _bad(role, "would have files without versions in their names")
     elif role == "targets":
@@ -72,6 +74,8 @@ def check_expiry(role: str, expires: datetime, terms: Terms, now: datetime) -> N
 def _check_delegations(targets: Targets) -> None:
     if targets.delegations is None or targets.delegations.roles is None:
         raise _bad("targets", "delegates nothing")
+    if targets.delegations.unrecognized_fields:
+        raise _bad("targets", "has a field of its own beside who signs for what")
     _check_keys("targets", targets.delegations.keys)
     for name, line in targets.delegations.roles.items():
         try:

@@ -4,6 +4,7 @@ The bytes of a file are those that wait, or those that lie in the catalogue alre
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import cast
 
 from cryptography import x509
@@ -64,13 +65,13 @@ def differences(
     if new.version > number + 1:
         yield Difference("restored", f"version {new.version} follows on {number}, for the mirror was restored")
     if isinstance(new, Root):
-        yield from review.of_holders(_top(cast("Root | None", old), ring), _top(new, ring))
+        yield from review.of_holders(_top(cast("Root | None", old)), _top(new), partial(_name_of, ring))
         return
     before = cast("Targets | None", old)
     if role == "targets":
         if new.targets:
             raise _bad_target("targets", min(new.targets))
-        yield from review.of_holders(_delegated(before, ring), _delegated(new, ring))
+        yield from review.of_holders(_delegated(before), _delegated(new), partial(_name_of, ring))
         return
     gone = before.targets.keys() - new.targets.keys() if before else set()
     if gone:
@@ -135,20 +136,20 @@ def _name(target: TargetFile) -> str:
     return f"targets/{target.get_prefixed_paths()[0]}"
 
 
-def _top(root: Root | None, ring: Ring | None) -> Holders:
+def _top(root: Root | None) -> Holders:
     if root is None:
         return {}
-    return {role: (line.threshold, _names(line.keyids, ring)) for role, line in root.roles.items()}
+    return {role: (line.threshold, frozenset(line.keyids)) for role, line in root.roles.items()}
 
 
-def _delegated(targets: Targets | None, ring: Ring | None) -> Holders:
+def _delegated(targets: Targets | None) -> Holders:
     if targets is None:
         return {}
-    return {role: (line.threshold, _names(line.keyids, ring)) for role, line in roles.delegated(targets).items()}
+    return {role: (line.threshold, frozenset(line.keyids)) for role, line in roles.delegated(targets).items()}
 
 
-def _names(keyids: list[str], ring: Ring | None) -> frozenset[str]:
-    return frozenset((ring.name(keyid) if ring else None) or f"key {keyid[:12]}" for keyid in keyids)
+def _name_of(ring: Ring | None, keyid: str) -> str:
+    return (ring.name(keyid) if ring else None) or f"key {keyid}"
 
 
 def certificate(pem: str) -> str:

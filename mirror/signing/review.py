@@ -4,7 +4,7 @@ A published release never changes, but for the channels that it is offered in; i
 tombstone stays. A published baseline never changes. Whatever breaks that is refused, whoever signed it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -17,7 +17,7 @@ from spot_client.wire.trust import Trust
 
 Line = TypeVar("Line", Release, Tombstone)
 Holders = Mapping[str, tuple[int, frozenset[str]]]
-"""By role: how many of which keys sign; keys by a name for people."""
+"""By role: how many of which keys sign; keys by their ids."""
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -27,6 +27,17 @@ class Difference(msgspec.Struct, frozen=True):
     what: str
     release: Release | None = None
     component: str = ""
+
+    @property
+    def details(self) -> Iterator[str]:
+        """All that is signed for with a new release, in lines for people; the digest stands for all its bytes."""
+        if self.release is None:
+            return
+        yield f"manifest {self.release.manifest.head}"
+        yield self.release.severity.value + (", restart" if self.release.restart else "")
+        for component, versions in sorted(self.release.requires.items()):
+            yield f"requires {component} {versions}"
+        yield from self.release.notes.splitlines()
 
 
 def of_index(old: Index | None, new: Index) -> Iterator[Difference]:
@@ -99,23 +110,19 @@ def of_trust(old: Trust | None, new: Trust, describe: Callable[[str], str]) -> I
         yield Difference("mirror", f"asked in this order: {', '.join(after)}")
 
 
-def of_holders(old: Holders, new: Holders) -> Iterator[Difference]:
-    """Who comes to sign for which roles."""
-    for role, (threshold, names) in new.items():
+def of_holders(old: Holders, new: Holders, describe: Callable[[str], str]) -> Iterator[Difference]:
+    """Who comes to sign for which roles; `describe` gives a key's id a name."""
+
+    def said(holders: tuple[int, frozenset[str]]) -> str:
+        return f"{holders[0]} of {', '.join(sorted(map(describe, holders[1])))}"
+
+    for role, holders in new.items():
         if role not in old:
-            yield Difference("role", f"{role}: new role, {threshold} of {_listed(names)}")
-        elif old[role] != (threshold, names):
-            yield Difference("keys", f"{role}: {threshold} of {_listed(names)} instead of {_said(old[role])}")
+            yield Difference("role", f"{role}: new role, {said(holders)}")
+        elif old[role] != holders:
+            yield Difference("keys", f"{role}: {said(holders)} instead of {said(old[role])}")
     for role in old.keys() - new.keys():
         yield Difference("role", f"{role}: not a role any more")
-
-
-def _said(holders: tuple[int, frozenset[str]]) -> str:
-    return f"{holders[0]} of {_listed(holders[1])}"
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names))
 
 
 def _by_key(lines: tuple[Line, ...]) -> dict[tuple[str, str], Line]:

@@ -33,6 +33,44 @@ def test_what_one_person_published_waits_and_what_two_signed_is_visible(vendor: 
     assert visible(vendor) == ["1.0"]
 
 
+def test_all_that_is_signed_for_with_a_release_is_shown_and_who_has_signed_it(vendor: Shell) -> None:
+    words = ("--severity", "security", "--restart", "--requires", "sdk/base>=2", "--notes", "First line.\nSecond line.")
+    said = vendor.done("publish", "sdk/tool", "1.0", "source", *words, *person(vendor, "alice")).out
+    found = re.search(r"manifest  ([0-9a-f]{64})\n", said)
+    assert found is not None
+    shown = vendor.done("staged").out
+    for line in (f"manifest {found[1]}", "security, restart", "requires sdk/base >=2", "First line.", "Second line."):
+        assert f"\n             {line}\n" in shown
+    assert re.search(r"^sdk, version 1, until .*, signed by alice:$", shown, re.MULTILINE)
+    assert approve(vendor, "bob").out.count(found[1]) == 1
+
+
+def test_what_a_host_puts_in_the_place_of_what_waits_is_shown_as_what_it_is(vendor: Shell) -> None:
+    """It lost the signature of whoever published, and has another digest."""
+    made = json.loads(vendor.done("publish", "sdk/tool", "1.0", "source", "--json", *person(vendor, "alice")).out)
+    vendor.done("discard", "sdk", "targets")
+    (vendor.folder / "source/evil").write_text("rm -rf /")
+    vendor.done("publish", "sdk/tool", "1.0", "source", *person(vendor, "alice"))
+    path = vendor.folder / "data/publishing/staged.json"
+    staged = json.loads(path.read_bytes())
+    for role, text in staged["statements"].items():
+        staged["statements"][role] = json.dumps({**json.loads(text), "signatures": []})
+    path.write_bytes(json.dumps(staged, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode())
+    shown = vendor.done("approve", "--dry-run", *person(vendor, "bob")).out
+    assert shown.count("signed by nobody yet:") == 2
+    assert made["manifest"] not in shown
+
+
+def test_the_second_person_holds_what_waits_to_a_build_of_their_own(vendor: Shell) -> None:
+    publish(vendor, "alice")
+    held = ("publish", "sdk/tool", "1.0", "source", "--dry-run")
+    assert "is there with exactly this content" in vendor.done(*held).out + vendor.done(*held).err
+    (vendor.folder / "source/evil").write_text("rm -rf /")
+    result = vendor(*held)
+    assert result.code == 3
+    assert "published with other content" in result.err
+
+
 def test_nobody_approves_what_they_signed(vendor: Shell) -> None:
     publish(vendor, "alice")
     for _ in range(2):
@@ -52,14 +90,20 @@ def test_holders_of_the_root_do_not_sign_releases(vendor: Shell) -> None:
 def test_the_documents_for_programs(vendor: Shell) -> None:
     staged = json.loads(vendor.done("staged", "--json").out)
     assert staged == []
-    publish(vendor, "alice")
+    made = json.loads(vendor.done("publish", "sdk/tool", "1.0", "source", "--json", *person(vendor, "alice")).out)
     staged = json.loads(vendor.done("staged", "--json").out)
     assert [one["role"] for one in staged] == ["targets", "sdk"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", staged[1].pop("until"))
     assert staged[1] == {
         "role": "sdk",
         "version": 1,
-        "changes": [{"kind": "new", "what": "sdk/tool 1.0 (any): new in stable"}],
+        "changes": [
+            {
+                "kind": "new",
+                "what": "sdk/tool 1.0 (any): new in stable",
+                "details": [f"manifest {made['manifest']}", "feature"],
+            }
+        ],
         "missing": 1,
         "signed_by": ["alice"],
         "may_sign": ["bob", "carol"],

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -105,7 +106,8 @@ def test_publish_says_what_is_visible_now(made: Shell) -> None:
     assert lines[0] == "sdk/tool 1.0 (any): published."
     assert lines[1] == "  read as   folder"
     assert lines[2].startswith("  content   2 files, 4.9 KiB, pack ")
-    assert lines[3:] == ["  channels  stable", "  catalogue version 2", f"  {good_until(made)}"]
+    assert re.fullmatch("  manifest  [0-9a-f]{64}", lines[3])
+    assert lines[4:] == ["  channels  stable", "  catalogue version 2", f"  {good_until(made)}"]
     assert result.err.splitlines() == ["Reading 4.9 KiB ...", "Packing 4.9 KiB ..."]
 
 

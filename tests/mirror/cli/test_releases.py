@@ -1,6 +1,7 @@
 """The commands releases and release show, and what programs read of them."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,7 @@ def test_publish_and_resign_tell_programs_what_came_of_them(made: Shell) -> None
     expires = catalogue.load(made.folder / "data/catalogue").expires["timestamp"]
     until = f"{expires:%Y-%m-%dT%H:%M:%SZ}"
     assert found.pop("seconds") >= 0
+    assert re.fullmatch("[0-9a-f]{64}", found.pop("manifest"))
     assert found.pop("pack_length") == (made.folder / "data/releases/sdk/tool/1.0rc1/any/pack").stat().st_size
     assert found == {
         "component": "sdk/tool",

@@ -105,12 +105,17 @@ def field(targets: Targets) -> None:
     targets.unrecognized_fields["x-spot-offline"] = True
 
 
+def hidden(targets: Targets) -> None:
+    assert targets.delegations is not None
+    targets.delegations.unrecognized_fields["x-hidden"] = True
+
+
 def none(targets: Targets) -> None:
     targets.delegations = None
 
 
 @pytest.mark.parametrize(
-    "spoil", [twice, swapped, other_scheme, threshold, wide, open_ended, hashed, named, field, none]
+    "spoil", [twice, swapped, other_scheme, threshold, wide, open_ended, hashed, named, field, hidden, none]
 )
 def test_targets_that_let_somebody_do_more_are_refused(spoil: Callable[[Targets], None]) -> None:
     _, targets = first()
@@ -130,6 +135,12 @@ def test_a_root_with_a_threshold_that_cannot_hold_or_a_key_twice_is_refused() ->
     assert reason("root", root) == "bad-statement"
     root, _ = first()
     root.consistent_snapshot = False
+    assert reason("root", root) == "bad-statement"
+
+
+def test_a_root_with_a_field_that_is_not_shown_is_refused() -> None:
+    root, _ = first()
+    root.roles["timestamp"].unrecognized_fields["x-hidden"] = 1
     assert reason("root", root) == "bad-statement"
 
 

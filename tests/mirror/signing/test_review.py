@@ -159,9 +159,15 @@ def test_every_change_of_mirrors_and_pins_is_told() -> None:
 def test_every_change_of_who_signs_is_told() -> None:
     old = {"sdk": (2, frozenset({"a", "b"})), "gone": (1, frozenset({"a"}))}
     new = {"sdk": (1, frozenset({"a", "b"})), "new": (1, frozenset({"c"}))}
-    assert [line.what for line in review.of_holders(old, new)] == [
-        "sdk: 1 of a, b instead of 2 of a, b",
-        "new: new role, 1 of c",
+    assert [line.what for line in review.of_holders(old, new, str.upper)] == [
+        "sdk: 1 of A, B instead of 2 of A, B",
+        "new: new role, 1 of C",
         "gone: not a role any more",
     ]
-    assert [*review.of_holders(old, old)] == []
+    assert [*review.of_holders(old, old, str.upper)] == []
+
+
+def test_another_key_is_told_although_it_has_the_same_name() -> None:
+    old, new = {"sdk": (1, frozenset({"aa"}))}, {"sdk": (1, frozenset({"ab"}))}
+    (line,) = review.of_holders(old, new, lambda keyid: keyid[:1])
+    assert line.kind == "keys"
