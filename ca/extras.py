@@ -20,6 +20,8 @@ def needing(program: str, extra: str) -> Iterator[None]:
         if not missing or missing in _OURS:
             raise
         print(  # noqa: T201  click is what could be missing
-            f"{program} needs {missing}, which is not installed: pip install 'spot-mirror[{extra}]'.", file=sys.stderr
+            f"{program} needs {missing}, which is not installed: name the extra behind the wheel's file, as in "
+            f"pip install 'spot_mirror-VERSION-py3-none-any.whl[{extra}]'.",
+            file=sys.stderr,
         )
         sys.exit(1)

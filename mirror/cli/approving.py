@@ -62,9 +62,10 @@ def approve(
     --json: signed (roles), visible (whether clients see it now), catalogue_version (or null),
       waits (a list of role, missing, signed_by, may_sign)
     """
-    using = signing(config_path, **signer)
+    using, asked = signing(config_path, **signer), list[str]()
 
     def agree(found: tuple[Proposal, ...], name: str) -> bool:
+        asked.append(name)
         for one in found if not as_json else ():
             show(one, using.ring, using.terms)
         if dry_run:
@@ -78,7 +79,8 @@ def approve(
         settled = approving.approve(using, roles or None, agree, progress)
     if settled is None:
         nothing = {"signed": [], "visible": False, "catalogue_version": None, "waits": []}
-        click.echo(json_document(nothing) if as_json else "Nothing was signed.")
+        said = "Nothing was signed." if asked else "Nothing waits for signatures."
+        click.echo(json_document(nothing) if as_json else said)
         return
     if as_json:
         version = settled.shown.version if settled.shown else None

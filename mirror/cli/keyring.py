@@ -1,5 +1,6 @@
 """The commands `keys ...`: who signs, and what to do when a key is lost or stolen."""
 
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from ca.misplaced import Guiding
 from mirror import config
 from mirror.cli.changing import tell
 from mirror.cli.options import config_option
-from mirror.cli.output import json_document, table
+from mirror.cli.output import counted, json_document, table
 from mirror.cli.passphrase import passphrase_option, reader
 from mirror.cli.signers import online_ring, signer_options, signing
 from mirror.cli.store import json_option
@@ -90,12 +91,12 @@ def list_keys(*, as_json: bool, config_path: Path) -> None:
         )
     )
     click.echo()
-    click.echo(
-        table(
-            ("KEY", "PRIVATE HALF", "PUBLIC"),
-            [(name, "here" if held else "elsewhere", public) for name, (public, held) in sorted(here.items())],
-        )
-    )
+    count = Counter(name for _, _, names in rows for name in names)
+    lines_ = [
+        (name, "here" if held else "elsewhere", counted(count[name], "role") if count[name] else "nothing", public)
+        for name, (public, held) in sorted(here.items())
+    ]
+    click.echo(table(("KEY", "PRIVATE HALF", "SIGNS FOR", "PUBLIC"), lines_))
 
 
 @keys.command("replace", short_help="Put a new key in place of one that was lost or stolen.")

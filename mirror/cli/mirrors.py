@@ -86,6 +86,8 @@ def set_mirror(
       waits (a list of role, missing, signed_by, may_sign)
     """
     pins = {use: _pin(url, path) for use, path in (("current", current), ("next", next_), ("backup", backup)) if path}
+    if len({*pins.values()}) < len(pins):
+        raise PublishError("one-pin-twice", "One certificate is given twice: each pin is for a key of its own.")
     mirror = OfficialMirror(url, **pins)
     using = signing(config_path, **signer)
     others = [one for one in _known(using) if one.url != url]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from mirror import config
+from mirror import catalogue, config
 from mirror.cli.options import config_option
 from mirror.cli.output import counted, json_document, utc
 from mirror.cli.passphrase import passphrase_option
@@ -14,6 +14,7 @@ from mirror.cli.signers import online_ring, signing
 from mirror.cli.store import check_customer, json_option, records, today
 from mirror.errors import PublishError
 from mirror.publishing import offline
+from mirror.signing.means import Signing
 
 
 @click.command(short_help="Write an offline set to a folder.")
@@ -43,8 +44,8 @@ def export(
     """
     if (customer is None) == (not products):
         raise click.UsageError("Say what goes into the set: --customer CUSTOMER, or --product PRODUCT.")
-    channels = dict.fromkeys(products, ()) if customer is None else _licensed(config_path, customer)
     using = signing(config_path)
+    channels = dict.fromkeys(products, ()) if customer is None else _published(using, _licensed(config_path, customer))
     online = using.online or online_ring(config.load(config_path), passphrase_file)
     scope = offline.Scope(channels, timedelta(days=days))
     with progress_bar() as progress:
@@ -54,9 +55,22 @@ def export(
         answer = {"folder": str(folder), "releases": made.releases, "size": made.size}
         click.echo(json_document({**answer, "catalogue_version": made.version, "good_until": until}))
         return
+    if not made.releases:
+        click.echo("Nothing of this is on offer: 'spot-mirror releases' shows what was withdrawn.", err=True)
     click.echo(f"{folder}: {counted(made.releases, 'release')}, {size(made.size)}, of {', '.join(sorted(channels))}.")
     click.echo(f"  good until {utc(until)}")
     click.echo(f"  there: spot update --from {folder.name}")
+
+
+def _published(using: Signing, licensed: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Those of the products that the catalogue has: a licence may come before the first release."""
+    there = catalogue.read_chain(using.place.catalogue).products.keys()
+    for product in sorted(licensed.keys() - there):
+        click.echo(f"{product} is licensed and not published yet: it is not in the set.", err=True)
+    found = {product: names for product, names in licensed.items() if product in there}
+    if not found:
+        raise PublishError("no-product", "Nothing that is licensed is published yet: there is nothing to export.")
+    return found
 
 
 def _licensed(config_path: Path, customer: str) -> dict[str, tuple[str, ...]]:

@@ -68,7 +68,10 @@ def sign(
     yes: bool,
     passphrase_file: Path | None,
 ) -> None:
-    """Look at what FILE would change, and write your signatures to SIGNATURES. Needs no network and no mirror."""
+    """Look at what FILE would change, and write your signatures to SIGNATURES. Needs no network and no mirror.
+
+    Beside the name of each key stands the beginning of its public half, as in its file NAME.pub.
+    """
     keys = ring.read(folder, reader(passphrase_file, f"Passphrase of the keys in {folder}"))
     with tempfile.TemporaryDirectory() as scratch:
         carried = papers.unpack(papers.read(file), Path(scratch))
@@ -83,9 +86,16 @@ def sign(
             )
         name = who or _only(keys.held(), folder)
         keys.hear(carried.names)
-        for one in approve.proposals(carried.place, keys, carried.known, carried.waiting, None):
+        keys.signer(name)
+        keyid = keys.key(name).verifier.keyid
+        found = approve.proposals(carried.place, keys, carried.known, carried.waiting, None)
+        mine = [one for one in found if keyid in one.wait.keyids]
+        for one in mine:
             show(one, keys)
-        if not yes and sys.stdin.isatty() and not click.confirm(f"Sign this as {name}?", err=True):
+        others = ", ".join(one.role for one in found if one not in mine)
+        if mine and others:
+            click.echo(f"Not for {name} to sign, and not shown: {others}.", err=True)
+        if mine and not yes and sys.stdin.isatty() and not click.confirm(f"Sign this as {name}?", err=True):
             click.echo("Nothing was signed.")
             return
         raw = papers.sign(keys, name, carried.known, carried.waiting)

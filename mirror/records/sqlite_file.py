@@ -115,7 +115,8 @@ def open_file(path: Path, *, create: bool, wait_seconds: float) -> SqliteFile:
         OSError: its folder is missing or cannot be written.
     """
     if not create and not path.exists():
-        raise NotThere("no-store", f"There are no records at {path}: run 'spot-mirror init' first.")
+        hint = "run 'spot-mirror init' first, or 'restore' a backup."
+        raise NotThere("no-store", f"There are no records at {path}: {hint}")
     if path.exists() and not path.is_file():
         raise _fault(
             path, "unusable", "something else lies in their place; move it away, and restore them from a backup"

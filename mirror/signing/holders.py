@@ -45,13 +45,15 @@ def replace(signing: Signing, old: str, new: str, online: Callable[[], Mapping[s
             people other than root's is replaced.
 
     Raises:
-        SigningError: reason `no-key`, `not-in-use`, `shared-key` (`new` would speak for roles that have to be apart),
-            or `bad-threshold`: fewer keys would be left than have to sign.
+        SigningError: reason `no-key`, `same-key`, `not-in-use`, `shared-key` (`new` would speak for roles that have to
+            be apart), or `bad-threshold`: fewer keys would be left than have to sign.
         Busy, CatalogueFault: as they say.
     """
     with changing(signing.place):
         draft = Draft(signing)
         gone, fresh = signing.ring.key(old).verifier, signing.ring.key(new).verifier
+        if gone.keyid == fresh.keyid:
+            raise SigningError("same-key", f"{old} would be in place of itself: make a new key with 'keys create'.")
         affected = [one.name for one in _next(draft) if gone.keyid in one.keyids]
         if not affected:
             raise SigningError("not-in-use", f"{old} signs for no role: 'spot-mirror keys list' tells who does.")

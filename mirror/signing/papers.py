@@ -158,7 +158,7 @@ def take(raw: bytes, known: Chain | None, waiting: Staged) -> tuple[str, ...]:
     try:
         paper = document.decode(raw, _Signatures, max_bytes=MAX_BYTES, what="The file of signatures")
     except FormatError as error:
-        raise SigningError("bad-paper", f"{error} Have it signed again.") from error
+        raise SigningError("bad-paper", f"{error} {_hint(raw)}") from error
     for role, line in paper.signatures.items():
         statement = waiting.statements.get(role)
         if statement is None or statement.signed.version != line.version:
@@ -170,6 +170,14 @@ def take(raw: bytes, known: Chain | None, waiting: Staged) -> tuple[str, ...]:
                 "bad-signature", f"The signature for {role} is not good: what waits has changed, or another key signed."
             )
     return tuple(paper.signatures)
+
+
+def _hint(raw: bytes) -> str:
+    try:
+        document.decode(raw, _ToSign, max_bytes=MAX_BYTES, what="The file to be signed")
+    except FormatError:
+        return "Have it signed again."
+    return "This is the file to be signed: import what 'signing sign' has made of it."
 
 
 def _names(known: Chain, waiting: Staged) -> Iterator[str]:

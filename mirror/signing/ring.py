@@ -67,7 +67,8 @@ class Ring:
             return self.keys[name]
         except KeyError as error:
             known = ", ".join(sorted(self.keys)) or "none"
-            raise SigningError("no-key", f"{self.folder} knows no key {name!r} (known: {known}).") from error
+            what = f"{self.folder} knows no key {name!r} (known: {known})."
+            raise SigningError("no-key", f"{what} 'keys add NAME.pub' makes one known.") from error
 
     def signer(self, name: str) -> Signer:
         """What signs with the key of that name.
@@ -87,14 +88,14 @@ class Ring:
         return self._signers[name]
 
     def hear(self, names: Mapping[str, str]) -> None:
-        """Take names of public keys that are not known here, for people to read: with the key's id beside each.
+        """Take names of public keys that are not known here, for people to read: with the key's beginning beside each.
 
         They are said by somebody else, and so never written down.
         """
         for name, public in names.items():
             if not ID_PATTERN.fullmatch(name):  # it might be made to look like more than a name
                 continue
-            self._hear(f"{name[:63]} ({Key(public).verifier.keyid[:12]})", public)
+            self._hear(f"{name[:63]} (public key {public[:16]}...)", public)
 
     def unlock_all(self) -> None:
         """Open every private key that is here: what is wrong with one shows now. Raises as `signer`."""

@@ -40,7 +40,10 @@ def test_what_is_not_installed_is_named_with_the_way_to_it(
     config = tmp_path / "mirror.toml"
     config.write_text('realm = "build.example.com"\n')
     done = start(script, missing, words=tuple(word.format(config=config) for word in words))
-    sentence = f"{script} needs {missing}, which is not installed: pip install 'spot-mirror[{extra}]'.\n"
+    sentence = (
+        f"{script} needs {missing}, which is not installed: name the extra behind the wheel's file, as in "
+        f"pip install 'spot_mirror-VERSION-py3-none-any.whl[{extra}]'.\n"
+    )
     assert (done.returncode, done.stdout, done.stderr) == (1, "", sentence)
 
 

@@ -193,3 +193,9 @@ def test_names_of_keys_that_are_lost_are_begun_anew(vendor: Shell) -> None:
     assert holders(vendor)["targets"] == (2, ["alice", "bob", "carol"])
     assert holders(vendor)["snapshot"] == (1, ["snapshot"])
     vendor.done("publish", "sdk/tool", "1.0", "source", *person(vendor, "alice"))
+
+
+def test_a_key_is_not_put_in_place_of_itself(vendor: Shell) -> None:
+    result = vendor("keys", "replace", "bob", "bob")
+    assert (result.code, "in place of itself" in result.err) == (8, True)
+    assert "Nothing waits" in vendor.done("staged").out

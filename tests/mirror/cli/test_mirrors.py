@@ -55,6 +55,11 @@ def test_two_people_sign_for_a_mirror_with_its_pins(certified: Shell) -> None:
     assert certified.done("mirrors", "list").out.startswith(f"{URL}\n  current  ")
 
 
+def test_each_pin_is_another_certificate(certified: Shell) -> None:
+    result = certified("mirrors", "set", URL, "--current", "current.crt", "--next", "current.crt")
+    assert (result.code, "One certificate is given twice" in result.err) == (3, True)
+
+
 def test_a_certificate_is_exchanged_by_setting_the_pins_anew(certified: Shell) -> None:
     certified.done("mirrors", "set", URL, "--current", "current.crt", "--next", "next.crt", *person(certified, "alice"))
     approve(certified, "bob")

@@ -76,3 +76,13 @@ def test_a_folder_with_something_in_it_is_left_alone(stocked: Shell) -> None:
     result = stocked("export", "source", "--product", "sdk")
     assert result.code == 3
     assert "not empty" in result.err
+
+
+def test_a_licence_that_came_before_the_first_release_does_not_keep_the_rest_out(stocked: Shell) -> None:
+    stocked.done("licence", "grant", "acme", "later", "--installations", "1")
+    result = stocked.done("export", "set", "--customer", "acme")
+    assert "later is licensed and not published yet: it is not in the set." in result.err
+    assert "release" in result.out
+    stocked.done("licence", "grant", "globex", "later", "--installations", "1")
+    result = stocked("export", "none", "--customer", "globex")
+    assert (result.code, "Nothing that is licensed is published yet" in result.err) == (3, True)

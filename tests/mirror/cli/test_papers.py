@@ -123,3 +123,34 @@ def test_the_same_signatures_again_change_nothing(vendor: Shell) -> None:
     before = vendor.done("staged", "--json").out
     assert vendor.done("signing", "import", "signed-root-2").out.startswith("Taken")
     assert vendor.done("staged", "--json").out == before
+
+
+def test_a_signer_is_shown_what_is_theirs_to_sign_and_keys_by_the_beginning_of_their_public_halves(
+    vendor: Shell,
+) -> None:
+    vendor.done("publish", "sdk/tool", "1.0", "source", *person(vendor, "alice"))
+    vendor.done("resign", "--all", "root")
+    public = (vendor.folder / "stick-alice/alice.pub").read_text().split()[-1]
+    vendor.done("signing", "export", "to-sign")
+    done = vendor.done("signing", "sign", "to-sign", "signed-root", *person(vendor, "root-1"))
+    assert done.out.startswith("root, version 2, ")
+    assert "sdk" not in done.out
+    assert "Not for root-1 to sign, and not shown: targets, sdk." in done.err
+    done = vendor.done("signing", "sign", "to-sign", "signed-bob", *person(vendor, "bob"))
+    assert f"alice (public key {public[:16]}...)" in done.out
+
+
+def test_the_file_to_be_signed_is_no_file_of_signatures(vendor: Shell) -> None:
+    vendor.done("resign", "--all", "root")
+    vendor.done("signing", "export", "to-sign")
+    result = vendor("signing", "import", "to-sign")
+    assert (result.code, "import what 'signing sign' has made of it" in result.err) == (8, True)
+
+
+def test_a_wrong_passphrase_shows_before_anything_is_asked(vendor: Shell) -> None:
+    vendor.done("resign", "--all", "root")
+    vendor.done("signing", "export", "to-sign")
+    secret = vendor.folder / "stick-root-1/passphrase"
+    secret.write_text("another one, as long\n")
+    result = vendor("signing", "sign", "to-sign", "signed", *person(vendor, "root-1"))
+    assert (result.code, result.out) == (4, "")
