@@ -80,7 +80,7 @@ class TerminalReport(PlainReport):
         )
         self._bars.start()
         fetching = self._bars.add_task("fetch", total=fetch, visible=fetch > 0)
-        writing = self._bars.add_task("write", total=write)
+        writing = self._bars.add_task("write", total=write, visible=write > 0)
 
         def fetched(number: int) -> None:
             self._count(number)

@@ -10,6 +10,7 @@ from packaging.version import Version
 from spot_client import going_back
 from spot_client.available import Place, look
 from spot_client.decide.choose import Hold, Rollback, Upgrade, Why
+from spot_client.decide.states import tree_entries
 from spot_client.errors import LocalFault, NotReachable, NotTrusted, Refused, RefusedLocally
 from spot_client.fetch.releases import Releases
 from spot_client.history import Action
@@ -22,6 +23,7 @@ from spot_client.state import ComponentState, Installed, Store
 from spot_client.telling import Offer, Report, Uninstalled, Verdict
 from spot_client.thin_snapshots import ThinSnapshots
 from spot_client.wire.index import Release
+from spot_client.wire.manifest import File
 from spot_client.wire.problem import Reason
 from spot_client.wording import in_use
 
@@ -220,7 +222,7 @@ class Spot:
         repairing = action is Action.REPAIR
         kept = None if repairing else self._changer.whole_kept(component, target, manifest)
         fetch = 0 if kept else self._changer.plan(component, manifest).wire_bytes
-        write = 0 if kept else sum(file.size for file in manifest.files)
+        write = 0 if kept else sum(entry.size for entry in tree_entries(manifest) if isinstance(entry, File))
         progress = self._report.begin(f"{component}: {label}", fetch=fetch, write=write)
         try:
             notices = self._changer.change(component, target, manifest, action=action, kept=kept, progress=progress)
