@@ -1,5 +1,6 @@
 """A lock file that names its holder."""
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,3 +41,22 @@ def _holder(path: Path) -> str:
     except (OSError, UnicodeDecodeError):
         text = ""
     return text if text.isdigit() else "unknown"
+
+
+@contextmanager
+def alone(folder: Path, what: str) -> Iterator[None]:
+    """Hold a folder that need not be written to; `what` says what its holder does.
+
+    Raises:
+        Busy: another process holds it.
+        OSError: it is not there.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Busy("busy", f"Another process is {what} with {folder} already: stop that one first.") from error
+        yield
+    finally:
+        os.close(handle)

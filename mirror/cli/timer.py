@@ -16,6 +16,7 @@ from mirror.cli.output import printable, rfc3339
 from mirror.cli.passphrase import passphrase_option
 from mirror.cli.signers import online_ring, signing_with
 from mirror.errors import MirrorError
+from mirror.locks import alone
 from mirror.signing import timer
 from mirror.signing.means import Signing
 from mirror.signing.ring import Ring
@@ -41,7 +42,8 @@ def catalogue_timer(*, once: bool, config_path: Path, passphrase_file: Path | No
     if once:
         _say(timer.turn(using, online))
         return
-    _run(using, online)
+    with alone(online.folder, "running the timer"):
+        _run(using, online)
 
 
 def _run(using: Signing, online: Ring) -> None:

@@ -22,6 +22,9 @@ def turn(signing: Signing, online: Ring, *, force: bool = False) -> Shown | None
     Raises:
         Busy, Conflict, SigningError, PassphraseError, CatalogueFault, PublishError: as they say.
     """
+    if not signing.place.data.is_dir():
+        hint = "'spot-mirror restore' lays out a backup, 'spot-mirror init' makes a new mirror."
+        raise SigningError("no-catalogue", f"There is no data folder {signing.place.data}: {hint}")
     with changing(signing.place):
         known = proposal.chain(signing.place)
         renew = force or (known is not None and _is_due(signing, known))

@@ -122,3 +122,18 @@ def test_it_goes_on_with_the_keys_that_it_has_where_they_cannot_be_read_again(ve
         release(vendor, "1.0")
         until(lambda: version(vendor, "sdk") == 1)
         assert said(vendor).count(" bad-keys: ") == 1
+
+
+def test_there_is_one_timer_at_a_time(vendor: Shell) -> None:
+    with timer(vendor):
+        second = vendor("catalogue-timer")
+        assert second.code == 7
+        assert "is running the timer with" in second.err
+        vendor.done("catalogue-timer", "--once")
+
+
+def test_it_makes_no_data_folder_where_that_is_lost(vendor: Shell) -> None:
+    (vendor.folder / "data").rename(vendor.folder / "lost")
+    result = vendor("catalogue-timer", "--once")
+    assert (result.code, "'spot-mirror restore' lays out a backup" in result.err) == (8, True)
+    assert not (vendor.folder / "data").exists()

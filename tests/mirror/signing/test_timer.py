@@ -40,6 +40,7 @@ def test_it_signs_at_once_where_asked_or_where_a_clock_was_ahead(house: House) -
 
 def test_before_there_is_a_catalogue_there_is_nothing_to_do(tmp_path: Path) -> None:
     house = new_house(tmp_path / "house")
+    house.place.data.mkdir()
     assert house.turn() is None
     start(house, house.signing("root-1", "alice"))
     assert house.turn() is None
