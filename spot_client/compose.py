@@ -65,19 +65,26 @@ class Opened(msgspec.Struct, frozen=True):
     spot: Spot
     offers: Offers
     transport: Transport | Folder
+    honest: Mirrors | None
     store: Store
     site: Site
     clock: Clock
 
     def reset_clock(self) -> None:
-        """Forget the last verified time, if the mirror, asked for its own, agrees with this machine's clock.
+        """Forget the last verified time, if a mirror, asked for its own, agrees with this machine's clock.
 
         Raises:
-            OutOfDate: reason `clock-wrong`.
-            SpotError: the mirror could not be asked.
+            OutOfDate: reason `clock-wrong`: none agrees, or there is none to ask.
+            SpotError: no mirror could be asked.
         """
-        self.transport.get(f"{METADATA_BASE}timestamp.json", max_bytes=MAX_METADATA)
-        self.clock.reset()
+        if self.honest is None:
+            self.clock.reset(None)
+        else:
+            self.honest.ask(self._reset_by)
+
+    def _reset_by(self, transport: Transport) -> None:
+        transport.get(f"{METADATA_BASE}timestamp.json", max_bytes=MAX_METADATA)
+        self.clock.reset(transport.mirror_time)
 
     @property
     def versions(self) -> dict[str, str]:
@@ -125,7 +132,7 @@ def open_spot(paths: Paths, settings: Settings, report: Report, source: Path | N
         platform=here(),
         report=report,
     )
-    return Opened(spot, offers, transport, store, site, clock)
+    return Opened(spot, offers, transport, honest, store, site, clock)
 
 
 def _catalogue(store: Store, transport: Transport | Folder, honest: Mirrors | None) -> Verified:
