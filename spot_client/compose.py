@@ -127,7 +127,7 @@ def open_spot(paths: Paths, settings: Settings, report: Report, source: Path | N
         releases=releases,
         changer=Changer(store, releases, cache, keep=settings.keep, now=_now),
         site=site,
-        thin_snapshots=ThinSnapshots(store, transport, identity.installation),
+        thin_snapshots=ThinSnapshots(store, honest or transport, identity.installation),
         channel=settings.channel,
         platform=here(),
         report=report,

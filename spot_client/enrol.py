@@ -24,6 +24,7 @@ from spot_client.believe import believing
 from spot_client.errors import NotReachable, Refused, RefusedLocally
 from spot_client.fetch import kept
 from spot_client.fetch.descent import Descent, descent, is_root
+from spot_client.fetch.failover import Mirrors
 from spot_client.fetch.transport import Transport
 from spot_client.state import Identity, Pinned, Store
 from spot_client.wire import document, installation
@@ -138,7 +139,7 @@ def _with_id(
     """Ask for the id in any case: a mirror that was restored may not know the one here, and gives another."""
     unnamed = msgspec.structs.replace(identity, installation="")
     try:
-        return _mint(store, unnamed, connect(unnamed))
+        return Mirrors(connect(unnamed), warn).ask(lambda transport: _mint(store, unnamed, transport))
     except (NotReachable, Refused) as error:
         if not identity.installation:
             raise

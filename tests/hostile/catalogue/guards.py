@@ -196,6 +196,11 @@ CLOCK: Final = Guard(
     "Clock.check",
     ("        if last is not None and here < last - TOLERANCE:\n", "        if False:\n"),
 )
+EARLIER_CLOCK: Final = Guard(
+    "spot_client/clock.py",
+    "Clock.advance",
+    ("        verified = min(here, there)\n", "        verified = there\n"),
+)
 
 # Of SPOT, bytes
 MIN_RATE: Final = Guard(
@@ -311,6 +316,11 @@ REFUSED_BY_ONE: Final = Guard(
         "(through)\n        except (NotReachable, NotTrusted, Refused) as error:\n",
         "(through)\n        except (NotReachable, NotTrusted) as error:\n",
     ),
+)
+NEVER_TO_A_LIAR: Final = Guard(
+    "spot_client/compose.py",
+    "open_spot",
+    ("ThinSnapshots(store, honest or transport, ", "ThinSnapshots(store, transport, "),
 )
 HANDED_OUT: Final = Guard(
     "spot_client/fetch/withheld.py",

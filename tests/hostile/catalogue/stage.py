@@ -8,7 +8,8 @@ import copy
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from email.utils import formatdate
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,7 +72,7 @@ class Stage(Desk):
         honest = self.vendor.files
         try:
             self.vendor.files = honest if self.shown is None else dict(self.shown)
-            return _dated(self.behave(asked))
+            return dated(self.behave(asked), datetime.now(UTC))
         finally:
             self.vendor.files = honest
 
@@ -152,7 +153,7 @@ class Stage(Desk):
         return {role: Metadata.from_file(str(path)).signed.version for role, path in paths.items() if path.exists()}
 
 
-def _dated(answer: bytes) -> bytes:
+def dated(answer: bytes, moment: datetime) -> bytes:
     """With the mirror's clock, as it stands there."""
     line, end, rest = answer.partition(b"\r\n")
-    return line + end + f"Date: {formatdate(usegmt=True)}\r\n".encode() + rest
+    return line + end + f"Date: {format_datetime(moment, usegmt=True)}\r\n".encode() + rest
