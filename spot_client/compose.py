@@ -1,8 +1,10 @@
 """Puts the rooms of SPOT together on the real file system, network and clock."""
 
 import time
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -21,6 +23,7 @@ from spot_client.fetch.pace import Patience
 from spot_client.fetch.pinned import open_pool
 from spot_client.fetch.releases import Releases
 from spot_client.fetch.rules import house_rules
+from spot_client.fetch.speeds import ENOUGH, Speeds
 from spot_client.fetch.transport import Mirror, Transport
 from spot_client.install.change import Changer
 from spot_client.offers import Offers
@@ -30,6 +33,10 @@ from spot_client.state import Identity, Store
 from spot_client.thin_snapshots import ThinSnapshots
 from spot_client.update import Report, Spot
 from spot_client.wire.routes import METADATA_BASE, TARGET_BASE
+
+HOUR: Final = 3600.0  # seconds
+WINDOW: Final = 60.0
+"""Seconds over which the rate of a mirror is taken."""
 
 
 def open_transport(paths: Paths, settings: Settings, identity: Identity) -> Transport:
@@ -41,9 +48,10 @@ def open_transport(paths: Paths, settings: Settings, identity: Identity) -> Tran
     store = Store(paths)
     credentials = store.credentials
     headers = {"Spot-Installation": identity.installation} if identity.installation else {}
-    patience = Patience(gap=settings.timeout, rate=settings.min_rate / settings.downloads)
+    in_force = mirrors.in_force(store, identity)
     opened = []
-    for mirror in mirrors.in_force(store, identity):
+    patience = _patience(settings, [mirror.url for mirror in in_force])
+    for mirror in in_force:
         pins = tuple(der for pem in mirror.pins for der in tls.read_pins(pem.encode()))
         context = tls.client_context(certificate=credentials, key=credentials, pins=pins, tls12=settings.tls12)
         url = urlsplit(mirror.url)
@@ -52,11 +60,24 @@ def open_transport(paths: Paths, settings: Settings, identity: Identity) -> Tran
             url.port or 443,
             context=context,
             pins=pins,
-            patience=patience,
+            patience=patience(mirror.url),
             connections=settings.downloads,
         )
         opened.append(Mirror(mirror.url, pool, headers))
     return Transport(opened, sleep=time.sleep)
+
+
+def _patience(settings: Settings, urls: Collection[str]) -> Callable[[str], Patience]:
+    """What is borne of each mirror, in a run that begins now."""
+    speeds = Speeds(urls, enough=ENOUGH / settings.downloads, clock=time.monotonic)
+    end = time.monotonic() + settings.deadline * HOUR
+    return lambda url: Patience(
+        gap=settings.timeout,
+        window=WINDOW,
+        rate=settings.min_rate / settings.downloads,
+        judge=lambda: speeds.of(url),
+        left=lambda: end - time.monotonic(),
+    )
 
 
 class Opened(msgspec.Struct, frozen=True):

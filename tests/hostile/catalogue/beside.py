@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import pytest
+
 from tests.hostile.catalogue import guards
-from tests.hostile.catalogue.stage import Stage, dated
+from tests.hostile.catalogue.stage import Stage, dated, drip
 from tests.hostile.catalogue.table import attack
 from tests.hostile.catalogue.versions import let_expire
 from tests.spot_client.fetch.server import Asked, problem, reply
@@ -127,6 +129,24 @@ def beside_silence(stage: Stage) -> Iterator[None]:
 def beside_errors(stage: Stage) -> Iterator[None]:
     stage.answer = lambda _: reply("503 Service Unavailable")
     yield
+
+
+@attack(
+    BESIDE,
+    "It gives blocks as slowly as is borne of the only mirror there is.",
+    guard=guards.NOT_HELD,
+    updated=True,
+    beside=True,
+)
+def beside_drip_feed(stage: Stage) -> Iterator[None]:
+    settings = stage.root / "spot.toml"
+    settings.write_text("timeout = 1\nmin_rate = 16\ndownloads = 1\n")
+    stage.answer = lambda asked: drip(stage.behave(asked)) if asked.path.endswith("/1.1/any/pack") else None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("spot_client.compose.WINDOW", 0.5)
+        yield
+    assert [asked for asked in stage.mirrors[1].asked if asked.path.endswith("/1.1/any/pack")]
+    settings.unlink()
 
 
 @attack(

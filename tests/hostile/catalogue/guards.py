@@ -206,6 +206,14 @@ EARLIER_CLOCK: Final = Guard(
 MIN_RATE: Final = Guard(
     "spot_client/fetch/pace.py", "Pace.took", ("        if 0 < self._came < self._least:\n", "        if False:\n")
 )
+NOT_HELD: Final = Guard(
+    "spot_client/fetch/pace.py",
+    "Pace.took",
+    ("        if self._came and self._is_left(self._came / self._waited):\n", "        if False:\n"),
+)
+RUN_ENDS: Final = Guard(
+    "spot_client/fetch/pace.py", "Pace.took", ("        if self._patience.left() <= 0:\n", "        if False:\n")
+)
 WHOLE_HEAD: Final = Guard(
     "spot_client/fetch/paced.py", "PacedSocket.recv_into", ("            pace.ended()\n", "            pass\n")
 )
@@ -288,6 +296,9 @@ SAME_ROOT: Final = Guard(
 )
 SAME_CHAIN: Final = Guard(
     "spot_client/enrol.py", "_take_root", ("    if found is not Descent.SAME and new_root:\n", "    if new_root:\n")
+)
+NOT_BEFORE: Final = Guard(
+    "spot_client/enrol.py", "_take_root", ("    if found is Descent.OLDER and new_root:\n", "    if False:\n")
 )
 
 # Of SPOT, what was stopped

@@ -7,6 +7,7 @@ vendor's, and answers to single requests, byte for byte.
 import copy
 import json
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -157,3 +158,12 @@ def dated(answer: bytes, moment: datetime) -> bytes:
     """With the mirror's clock, as it stands there."""
     line, end, rest = answer.partition(b"\r\n")
     return line + end + f"Date: {format_datetime(moment, usegmt=True)}\r\n".encode() + rest
+
+
+def drip(answer: bytes) -> Iterator[bytes]:
+    """The head at once, then the body: 20 bytes a second."""
+    head, end, body = answer.partition(b"\r\n\r\n")
+    yield head + end
+    for at in range(0, len(body), 2):
+        threading.Event().wait(0.1)
+        yield body[at : at + 2]
