@@ -157,12 +157,12 @@ LISTED_NAMES: Final = Guard(
 )
 
 ROLE_NAMES: Final = Guard(
-    _RULES, "_check_names", ('raise _distrust("bad-role-name", f"a role is called {name[:80]!r}")\n', "pass\n")
+    _RULES, "_check_names", ('raise _distrust("bad-role-name", f"a role is called {_named(name)!r}")\n', "pass\n")
 )
 ROLE_KIND: Final = Guard(
     _RULES,
     "_check_kind",
-    ('        raise _distrust("bad-role-kind", f"the role {delegated.name}', '        str(f"{delegated.name}'),
+    ('        raise _distrust("bad-role-kind", f"the role {_named', '        str(f"{_named'),
 )
 EXTRANEOUS_ROLE: Final = Guard(
     _RULES,
