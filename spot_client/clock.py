@@ -1,15 +1,16 @@
 """The last verified time: what this machine's clock never goes back behind unnoticed.
 
 Whoever sets a clock back makes metadata good again that has expired, and freezes SPOT at what it was then. So at each
-good refresh the time is written down, in ROOT/.spot/clock.json: this machine's, or the mirror's if that is earlier, so
-that one clock that runs ahead, here or there, does not lock anybody out later. What relies on expiry is refused while
-the clock is behind it by more than an hour; what does not (rollback, verify, status, uninstall) never asks.
+good refresh the time is written down, in ROOT/.spot/clock.json: this machine's, if the mirror's agrees with it, and the
+earlier of the two, so that no clock alone, here or there, locks anybody out later. What a mirror says can hold that up,
+and not push it ahead. What relies on expiry is refused while the clock is behind it by more than an hour; what does not
+(rollback, verify, status, uninstall) never asks.
 """
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeGuard
 
 from spot_client import durable
 from spot_client.errors import LocalFault, OutOfDate
@@ -76,23 +77,23 @@ class Clock:
     def advance(self) -> None:
         """The catalogue has been verified: write down when, by the earlier of both clocks. Raises OSError.
 
-        Without a word of the mirror about the time nothing is written: this clock alone might run ahead.
+        Unless the mirror says what time it is, and much the same, nothing is written: this clock might run ahead.
         """
-        there, last = self._mirror_time(), self.last()
-        if there is None:
+        here, there, last = self.now(), self._mirror_time(), self.last()
+        if not _agree(there, here):
             return
-        verified = min(self.now(), there)
+        verified = min(here, there)
         if last is None or verified > last:
             durable.write(self._path, document.encode(_Kept(verified=f"{verified:{_FORM}}")))
 
-    def reset(self) -> None:
-        """Forget the last verified time, if this machine's clock agrees with that of the mirror, which was just asked.
+    def reset(self, there: datetime | None) -> None:
+        """Forget the last verified time, if this machine's clock agrees with that of a mirror that was just asked.
 
         Raises:
             OutOfDate: reason `clock-wrong`.
         """
-        here, there = self.now(), self._mirror_time()
-        if there is None or abs(there - here) >= CLOCK_DOUBT:
+        here = self.now()
+        if not _agree(there, here):
             said = f"the mirror's {there:{MINUTE}}" if there else "the mirror does not say what time it is"
             raise OutOfDate(
                 "clock-wrong",
@@ -100,3 +101,7 @@ class Clock:
                 "Set the clock right.",
             )
         durable.remove(self._path)
+
+
+def _agree(there: datetime | None, here: datetime) -> TypeGuard[datetime]:
+    return there is not None and abs(there - here) < CLOCK_DOUBT

@@ -1,8 +1,10 @@
 """Puts the rooms of SPOT together on the real file system, network and clock."""
 
 import time
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -21,6 +23,7 @@ from spot_client.fetch.pace import Patience
 from spot_client.fetch.pinned import open_pool
 from spot_client.fetch.releases import Releases
 from spot_client.fetch.rules import house_rules
+from spot_client.fetch.speeds import ENOUGH, Speeds
 from spot_client.fetch.transport import Mirror, Transport
 from spot_client.install.change import Changer
 from spot_client.offers import Offers
@@ -30,6 +33,10 @@ from spot_client.state import Identity, Store
 from spot_client.thin_snapshots import ThinSnapshots
 from spot_client.update import Report, Spot
 from spot_client.wire.routes import METADATA_BASE, TARGET_BASE
+
+HOUR: Final = 3600.0  # seconds
+WINDOW: Final = 60.0
+"""Seconds over which the rate of a mirror is taken."""
 
 
 def open_transport(paths: Paths, settings: Settings, identity: Identity) -> Transport:
@@ -41,9 +48,10 @@ def open_transport(paths: Paths, settings: Settings, identity: Identity) -> Tran
     store = Store(paths)
     credentials = store.credentials
     headers = {"Spot-Installation": identity.installation} if identity.installation else {}
-    patience = Patience(gap=settings.timeout, rate=settings.min_rate / settings.downloads)
+    in_force = mirrors.in_force(store, identity)
     opened = []
-    for mirror in mirrors.in_force(store, identity):
+    patience = _patience(settings, [mirror.url for mirror in in_force])
+    for mirror in in_force:
         pins = tuple(der for pem in mirror.pins for der in tls.read_pins(pem.encode()))
         context = tls.client_context(certificate=credentials, key=credentials, pins=pins, tls12=settings.tls12)
         url = urlsplit(mirror.url)
@@ -52,11 +60,24 @@ def open_transport(paths: Paths, settings: Settings, identity: Identity) -> Tran
             url.port or 443,
             context=context,
             pins=pins,
-            patience=patience,
+            patience=patience(mirror.url),
             connections=settings.downloads,
         )
         opened.append(Mirror(mirror.url, pool, headers))
     return Transport(opened, sleep=time.sleep)
+
+
+def _patience(settings: Settings, urls: Collection[str]) -> Callable[[str], Patience]:
+    """What is borne of each mirror, in a run that begins now."""
+    speeds = Speeds(urls, enough=ENOUGH / settings.downloads, clock=time.monotonic)
+    end = time.monotonic() + settings.deadline * HOUR
+    return lambda url: Patience(
+        gap=settings.timeout,
+        window=WINDOW,
+        rate=settings.min_rate / settings.downloads,
+        judge=lambda: speeds.of(url),
+        left=lambda: end - time.monotonic(),
+    )
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -65,19 +86,26 @@ class Opened(msgspec.Struct, frozen=True):
     spot: Spot
     offers: Offers
     transport: Transport | Folder
+    honest: Mirrors | None
     store: Store
     site: Site
     clock: Clock
 
     def reset_clock(self) -> None:
-        """Forget the last verified time, if the mirror, asked for its own, agrees with this machine's clock.
+        """Forget the last verified time, if a mirror, asked for its own, agrees with this machine's clock.
 
         Raises:
-            OutOfDate: reason `clock-wrong`.
-            SpotError: the mirror could not be asked.
+            OutOfDate: reason `clock-wrong`: none agrees, or there is none to ask.
+            SpotError: no mirror could be asked.
         """
-        self.transport.get(f"{METADATA_BASE}timestamp.json", max_bytes=MAX_METADATA)
-        self.clock.reset()
+        if self.honest is None:
+            self.clock.reset(None)
+        else:
+            self.honest.ask(self._reset_by)
+
+    def _reset_by(self, transport: Transport) -> None:
+        transport.get(f"{METADATA_BASE}timestamp.json", max_bytes=MAX_METADATA)
+        self.clock.reset(transport.mirror_time)
 
     @property
     def versions(self) -> dict[str, str]:
@@ -120,12 +148,12 @@ def open_spot(paths: Paths, settings: Settings, report: Report, source: Path | N
         releases=releases,
         changer=Changer(store, releases, cache, keep=settings.keep, now=_now),
         site=site,
-        thin_snapshots=ThinSnapshots(store, transport, identity.installation),
+        thin_snapshots=ThinSnapshots(store, honest or transport, identity.installation),
         channel=settings.channel,
         platform=here(),
         report=report,
     )
-    return Opened(spot, offers, transport, store, site, clock)
+    return Opened(spot, offers, transport, honest, store, site, clock)
 
 
 def _catalogue(store: Store, transport: Transport | Folder, honest: Mirrors | None) -> Verified:

@@ -35,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     timeout: seconds without a byte after which a mirror counts as out of reach.
     downloads: blocks fetched at once.
     min_rate: bytes a second, over a minute and all downloads together, below which a mirror counts as out of reach.
+    deadline: hours after which a run asks no mirror for more.
     log_file: where SPOT also writes what it says and does; relative to the installation root.
     site_list: the site's own list of the releases that it allows; relative likewise.
     site_key: the public key that has to have signed it, PEM; relative likewise.
@@ -46,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     timeout: Annotated[int, msgspec.Meta(ge=1, le=600)] = 30
     downloads: Annotated[int, msgspec.Meta(ge=1, le=16)] = 4
     min_rate: Annotated[int, msgspec.Meta(ge=16, le=2**20)] = 1024
+    deadline: Annotated[int, msgspec.Meta(ge=1, le=720)] = 24
     log_file: _Path | None = None
     site_list: _Path | None = None
     site_key: _Path | None = None
@@ -58,6 +60,7 @@ _MUST_BE = {
     "timeout": "a whole number of seconds from 1 to 600",
     "downloads": "a whole number from 1 to 16",
     "min_rate": "a whole number of bytes a second from 16 to 1048576",
+    "deadline": "a whole number of hours from 1 to 720",
     "log_file": _A_PATH,
     "site_list": _A_PATH,
     "site_key": _A_PATH,

@@ -24,6 +24,7 @@ from spot_client.believe import believing
 from spot_client.errors import NotReachable, Refused, RefusedLocally
 from spot_client.fetch import kept
 from spot_client.fetch.descent import Descent, descent, is_root
+from spot_client.fetch.failover import Mirrors
 from spot_client.fetch.transport import Transport
 from spot_client.state import Identity, Pinned, Store
 from spot_client.wire import document, installation
@@ -77,7 +78,8 @@ def enrol(
         warn: takes one sentence for people.
 
     Raises:
-        RefusedLocally: reason `other-customer`, `older-bundle`, `other-root`, or `bad-bundle`: its root is none.
+        RefusedLocally: reason `other-customer`, `older-bundle`, `other-root`, `older-root`, or `bad-bundle`: its root
+            is none.
         SpotError: the mirror gave no id; everything else is written, and the same call goes on from there.
     """
     known = store.identity()
@@ -114,6 +116,12 @@ def _take_root(store: Store, offered: bytes, new_root: bool, warn: Callable[[str
     known = [raw for folder in store.catalogues for raw in kept.roots(folder)]
     known += [store.root.read_bytes()] if begun else []
     found = descent(known, offered) if known else Descent.SAME
+    if found is Descent.OLDER and new_root:
+        raise RefusedLocally(
+            "older-root",
+            "The root of trust in this bundle is older than the one here: it would bring keys back that were replaced "
+            "since. Ask your vendor for a new bundle.",
+        )
     if found is not Descent.SAME and new_root:
         beginnings.begin_again(store.paths.own, offered)
     elif found is Descent.OTHER:
@@ -125,7 +133,7 @@ def _take_root(store: Store, offered: bytes, new_root: bool, warn: Callable[[str
         )
     elif not begun:
         durable.write(store.root, offered)
-    elif found is Descent.UNKNOWN:
+    elif found in {Descent.UNKNOWN, Descent.OLDER}:
         warn(
             "Whether the root of trust in this bundle follows from the one here cannot be told yet, and the one here "
             "stays: run 'spot check'. If that fails, ask your vendor whether --new-root is needed."
@@ -138,7 +146,7 @@ def _with_id(
     """Ask for the id in any case: a mirror that was restored may not know the one here, and gives another."""
     unnamed = msgspec.structs.replace(identity, installation="")
     try:
-        return _mint(store, unnamed, connect(unnamed))
+        return Mirrors(connect(unnamed), warn).ask(lambda transport: _mint(store, unnamed, transport))
     except (NotReachable, Refused) as error:
         if not identity.installation:
             raise

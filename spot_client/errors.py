@@ -16,14 +16,16 @@
 
 from typing import ClassVar
 
+from ca.errors import shown
+
 
 class SpotError(Exception):
-    """Root of the tree. `reason`: a stable kebab-case word; `str()`: one sentence, with the next step."""
+    """Root of the tree. `reason`: a stable kebab-case word; `str()`: one sentence with the next step, fit to show."""
 
     exit_code: ClassVar[int] = 1
 
     def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
+        super().__init__(shown(message))
         self.reason = reason
 
 

@@ -12,7 +12,7 @@ from spot_client.wire.routes import Kind, Route
 
 
 class Putter(Protocol):
-    """What sends: `spot_client.fetch.transport.Transport`."""
+    """What sends: `spot_client.fetch.failover.Mirrors`."""
 
     def put(self, path: str, body: bytes) -> None:
         """PUT a body once. Raises `SpotError`."""

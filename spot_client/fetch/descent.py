@@ -2,6 +2,10 @@
 
 A root follows from the one before it if the keys of that one signed it, too (TUF specification §5.3.4). Of two that are
 further apart the same is enough, and its absence says nothing: keys may have been replaced one after another.
+
+Then a root with a lower version than the first one here is told by its date. That one came in a bundle of the vendor's,
+whoever signed later ones. An old root of its chain was made before it, and lapses no later; one that begins a new chain
+after a theft is made after it, and does.
 """
 
 from collections.abc import Iterable
@@ -20,6 +24,8 @@ class Descent(Enum):
     """It is none, or it does not follow from the one before it, or not lead to the one after it."""
     UNKNOWN = "unknown"
     """There are roots in between that are not known here."""
+    OLDER = "older"
+    """So are there, and it lapses no later than the first one here, which has a higher version."""
 
 
 def descent(known: Iterable[bytes], offered: bytes) -> Descent:
@@ -36,7 +42,10 @@ def descent(known: Iterable[bytes], offered: bytes) -> Descent:
     if (before and _signed(root, before)) or (after and _signed(after, root)):
         return Descent.SAME
     near = {one.signed.version for one in (before, after) if one} & {version - 1, version + 1}
-    return Descent.OTHER if near else Descent.UNKNOWN
+    if near:
+        return Descent.OTHER
+    is_earlier = after is not None and before is None and root.signed.expires <= after.signed.expires
+    return Descent.OLDER if is_earlier else Descent.UNKNOWN
 
 
 def is_root(raw: bytes) -> bool:

@@ -68,6 +68,10 @@ class Mirrors:
             _log.debug("%s: %s; each mirror is asked alone", error.reason, error)
             return self._each(others, attempt, error, [url for url, one in self._alone if one is through])
 
+    def put(self, path: str, body: bytes) -> None:
+        """PUT `body` where nothing was found amiss in this run; elsewhere if it is refused there. Raises as `ask`."""
+        self.ask(lambda transport: transport.put(path, body))
+
     def _others(self, through: Transport) -> tuple[tuple[str, Transport], ...]:
         """Whom to ask each alone: all that `through` stands for, or those beside it that were not found out yet."""
         if through is self._all:

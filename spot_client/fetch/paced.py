@@ -6,6 +6,7 @@ bounded by the timeout that is set here before each call: CPython takes it as a 
 or a record that comes drop by drop included.
 """
 
+import contextlib
 import ssl
 import time
 from typing import Any
@@ -29,13 +30,15 @@ class PacedSocket(ssl.SSLSocket):
         pace = self.pace
         if pace is None:
             return super().recv_into(buffer, nbytes, flags)
-        begun = time.monotonic()
-        self.settimeout(pace.wait)
-        count = 0
-        try:
-            count = super().recv_into(buffer, nbytes, flags)
-        finally:
-            pace.took(count, time.monotonic() - begun)
+        count = None
+        while count is None:
+            begun = time.monotonic()
+            self.settimeout(pace.wait)
+            with contextlib.suppress(TimeoutError):  # it may be the end of a window only
+                count = super().recv_into(buffer, nbytes, flags)
+            pace.took(count or 0, time.monotonic() - begun)
+            if count is None and pace.is_silent:
+                raise TimeoutError("nothing came")
         if not count:  # http.client would take it for the end of the head, and what came for all of it
             pace.ended()
         return count

@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError
 from ca.errors import TlsError
 from ca.tls import check_cipher, check_pinned
 from spot_client.errors import NotReachable, NotTrusted, OutOfDate, SpotError
-from spot_client.fetch.pace import BrokenOff, Patience, TooMuch, TooSlow
+from spot_client.fetch.pace import BrokenOff, Patience, Slower, TooLate, TooMuch, TooSlow
 from spot_client.fetch.paced import PacedConnection
 
 _NOT_YET_VALID, _HAS_EXPIRED = 9, 10  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
@@ -90,16 +90,8 @@ def explain(error: HTTPError, where: str, *, begun: bool = False) -> SpotError:
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _explain_certificate(cause, where)
-        if isinstance(cause, TooMuch):
-            return NotReachable("too-long", f"{where} sent more headers than an answer may have: {cause}.")
-        if isinstance(cause, BrokenOff):
-            return NotReachable("broken-off", f"{where} broke off its answer: {cause}. Trying again later.")
-        if isinstance(cause, TooSlow):
-            return NotReachable(
-                "too-slow",
-                f"{where} sends too slowly: {cause}. Trying again later; if the line is that thin, lower min_rate in "
-                "spot.toml.",
-            )
+        if isinstance(cause, (TooMuch, BrokenOff, TooSlow, Slower, TooLate)):
+            return _explain_pace(cause, where)
         if isinstance(cause, ssl.SSLError) and not isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
             return NotReachable("tls", f"No secure connection to {where}: {cause.reason or cause}. Trying again later.")
         cause = cause.__cause__ or cause.__context__ or _reason_of(cause)
@@ -112,6 +104,26 @@ def explain(error: HTTPError, where: str, *, begun: bool = False) -> SpotError:
             "or this machine's certificate is not of its certificate authority.",
         )
     return NotReachable("no-answer", f"{where} cannot be reached: {_plain(error)}. Check the network, then try again.")
+
+
+def _explain_pace(cause: TooMuch | BrokenOff | TooSlow | Slower | TooLate, where: str) -> NotReachable:
+    if isinstance(cause, TooMuch):
+        return NotReachable("too-long", f"{where} sent more headers than an answer may have: {cause}.")
+    if isinstance(cause, BrokenOff):
+        return NotReachable("broken-off", f"{where} broke off its answer: {cause}. Trying again later.")
+    if isinstance(cause, TooSlow):
+        return NotReachable(
+            "too-slow",
+            f"{where} sends too slowly: {cause}. Trying again later; if the line is that thin, lower min_rate in "
+            "spot.toml.",
+        )
+    if isinstance(cause, Slower):
+        return NotReachable("slower", f"{where} sends slowly ({cause}), and another mirror is asked to go on.")
+    return NotReachable(
+        "too-slow",
+        "The hours that deadline in spot.toml gives one run are over. What came is kept, and the next run goes on from "
+        "there.",
+    )
 
 
 def _explain_certificate(error: ssl.SSLCertVerificationError, where: str) -> SpotError:

@@ -121,7 +121,7 @@ def _canonical(public: str) -> bytes:
 def _check_thresholds(roles: Iterable[tuple[str, _Role]]) -> None:
     for name, role in roles:
         if not 1 <= role.threshold <= len(set(role.keyids)):
-            said = f"the role {name} asks for {role.threshold} of {len(set(role.keyids))} keys"
+            said = f"the role {_named(name)} asks for fewer than 1 of its keys, or for more than it has"
             raise _distrust("bad-threshold", said)
 
 
@@ -131,7 +131,7 @@ def _check_names(role: str, delegations: _Delegations) -> None:
         raise _distrust("extraneous-role", f"the role {role} hands on what it may not")
     for name in names:
         if not ID_PATTERN.fullmatch(name.removesuffix(".deltas") if role != "targets" else name) or name in _TOP:
-            raise _distrust("bad-role-name", f"a role is called {name[:80]!r}")
+            raise _distrust("bad-role-name", f"a role is called {_named(name)!r}")
     if len(set(names)) != len(names):
         raise _distrust("bad-role-name", "two roles have one name")
     if delegations.succinct_roles is not None:
@@ -142,7 +142,12 @@ def _check_kind(role: str, delegated: _Delegated) -> None:
     owner = delegated.name if role == "targets" else role
     paths = delegated.paths or ()
     if delegated.path_hash_prefixes is not None or not paths or not all(path.startswith(f"{owner}/") for path in paths):
-        raise _distrust("bad-role-kind", f"the role {delegated.name} may sign for more than {owner}/")
+        raise _distrust("bad-role-kind", f"the role {_named(delegated.name)} may sign for more than its own paths")
+
+
+def _named(role: str) -> str:
+    """A role's name as it can be told: of any length until it was checked."""
+    return role[:80]
 
 
 def _distrust(reason: str, what: str) -> NotTrusted:

@@ -13,7 +13,7 @@ piece, never in chunks, and is never decoded (`Accept-Encoding: identity`).
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import TypeVar
 
 import msgspec
@@ -58,12 +58,13 @@ class Answer(msgspec.Struct, frozen=True):
 
     @property
     def date(self) -> datetime | None:
-        """The mirror's clock when it answered, in UTC, if it said (RFC 9110 §6.6.1)."""
+        """The mirror's clock when it answered, in UTC, if it said so in the one form to be sent (RFC 9110 §5.6.7)."""
+        said = self.headers.get("date", "")
         try:
-            moment = parsedate_to_datetime(self.headers.get("date", ""))
+            moment = parsedate_to_datetime(said).astimezone(UTC)
         except (ValueError, OverflowError):
             return None
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return moment if format_datetime(moment, usegmt=True) == said else None
 
 
 class Mirror:

@@ -26,6 +26,7 @@ PURE = [
     "spot_client.fetch.lapse",
     "spot_client.fetch.pace",
     "spot_client.fetch.rules",
+    "spot_client.fetch.speeds",
     *(name for name in trees() if within(name, "spot_client.decide", "spot_client.wire")),
 ]
 

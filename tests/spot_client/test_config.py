@@ -16,16 +16,17 @@ def file(tmp_path: Path) -> Path:
 
 def test_without_a_file_there_are_defaults(file: Path) -> None:
     assert load_settings(file) == Settings(
-        channel="stable", tls12=False, keep=2, timeout=30, downloads=4, min_rate=1024, log_file=None
+        channel="stable", tls12=False, keep=2, timeout=30, downloads=4, min_rate=1024, deadline=24, log_file=None
     )
 
 
 def test_everything_can_be_chosen(file: Path) -> None:
     file.write_text(
-        'channel = "beta"\ntls12 = true\nkeep = 5\ntimeout = 60\ndownloads = 16\nmin_rate = 99\nlog_file = "log/spot"\n'
+        'channel = "beta"\ntls12 = true\nkeep = 5\ntimeout = 60\ndownloads = 16\nmin_rate = 99\ndeadline = 1\n'
+        'log_file = "log/spot"\n'
     )
     assert load_settings(file) == Settings(
-        channel="beta", tls12=True, keep=5, timeout=60, downloads=16, min_rate=99, log_file="log/spot"
+        channel="beta", tls12=True, keep=5, timeout=60, downloads=16, min_rate=99, deadline=1, log_file="log/spot"
     )
 
 
@@ -34,7 +35,7 @@ def test_everything_can_be_chosen(file: Path) -> None:
     [
         (
             "chanel = 'beta'",
-            "no setting 'chanel'; there are channel, tls12, keep, timeout, downloads, min_rate, log_file, site_list",
+            "no setting 'chanel'; there are channel, tls12, keep, timeout, downloads, min_rate, deadline, log_file",
         ),
         ("[channel]", "channel must be the name of a channel, in quotes"),
         ("downloads = 0", "downloads must be a whole number from 1 to 16"),

@@ -17,7 +17,7 @@ here = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], dea
 
 paths = st.text(st.characters(exclude_categories=["Cs"], min_codepoint=0x20), min_size=1, max_size=30)
 PATHS = ("log_file", "site_list", "site_key")
-WHOLE = {"keep": (2, 20), "timeout": (1, 600), "downloads": (1, 16), "min_rate": (16, 2**20)}
+WHOLE = {"keep": (2, 20), "timeout": (1, 600), "downloads": (1, 16), "min_rate": (16, 2**20), "deadline": (1, 720)}
 GOOD: dict[str, st.SearchStrategy[Any]] = {
     "channel": ids,
     "tls12": st.booleans(),

@@ -3,6 +3,7 @@
 import copy
 import itertools
 import shutil
+from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
 
@@ -140,6 +141,36 @@ def test_a_root_too_far_ahead_that_is_another_is_found_out_by_the_next_look(enro
     assert enrolled.reads("check", code=3)[0]["error"]["reason"] == "bad-metadata"
     enrolled.says("enrol", offered, "--new-root")
     enrolled.says("check")
+
+
+def test_a_root_from_before_the_first_one_here_is_not_taken_for_a_new_beginning(desk: Desk) -> None:
+    """Its keys may be those that were replaced because they were stolen."""
+    first = desk.vendor.root
+    rotate_root(desk.vendor)
+    rotate_root(desk.vendor)
+    third = desk.vendor.repository.metadata["3.root.json"]
+    desk.says("enrol", bundle_of(desk, third))
+    desk.says("install", TOOL)
+    code, told = desk.fails("enrol", bundle_of(desk, first, "old.bundle"), "--new-root")
+    assert (code, "older than the one here" in told) == (6, True)
+    assert (desk.root / ".spot/root.json").read_bytes() == third
+    assert (desk.root / ".spot/known").exists()
+    code, _, told = desk("enrol", bundle_of(desk, first, "old.bundle"))
+    assert (code, "cannot be told" in told) == (0, True)
+
+
+def test_a_new_beginning_of_a_lower_version_is_taken_if_it_lasts_longer(desk: Desk) -> None:
+    rotate_root(desk.vendor)
+    desk.says("enrol", bundle_of(desk, rotate_root(desk.vendor)))
+    desk.says("install", TOOL)
+    fresh = Vendor()
+    fresh.repository.root.expires += timedelta(seconds=1)
+    fresh.repository.root.version = 1
+    fresh.repository.write("1.root.json", fresh.repository.root, "root")
+    fresh.publish(ONE, "1.0")
+    desk.vendor = fresh
+    desk.says("enrol", bundle_of(desk, fresh.repository.metadata["1.root.json"], "fresh.bundle"), "--new-root")
+    desk.says("check")
 
 
 def test_the_id_is_asked_for_once_more_because_the_mirror_may_be_another(enrolled: Desk, fresh: Vendor) -> None:

@@ -269,6 +269,10 @@ class Line:
         assert len(self.minted) <= max_bytes
         return Answer(201, {}, self.minted)
 
+    def alone(self) -> tuple[tuple[str, "Line"], ...]:
+        """The one mirror there is."""
+        return (("https://localhost:8443", self),)
+
     def paths(self, ending: str) -> list[str]:
         """What was asked for and ends so."""
         return [path for path in self.asked if path.endswith(ending)]

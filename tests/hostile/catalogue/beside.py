@@ -1,12 +1,16 @@
 """A hostile mirror beside a good one: SPOT gets the update from the good one, and says which one lies."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
 
 from tests.hostile.catalogue import guards
-from tests.hostile.catalogue.stage import Stage
+from tests.hostile.catalogue.stage import Stage, dated, drip
 from tests.hostile.catalogue.table import attack
 from tests.hostile.catalogue.versions import let_expire
 from tests.spot_client.fetch.server import Asked, problem, reply
+from tests.spot_client.vendor import DAY
 
 BESIDE = "a lying mirror beside a good one"
 FAR = 10**6
@@ -128,6 +132,24 @@ def beside_errors(stage: Stage) -> Iterator[None]:
 
 
 @attack(
+    BESIDE,
+    "It gives blocks as slowly as is borne of the only mirror there is.",
+    guard=guards.NOT_HELD,
+    updated=True,
+    beside=True,
+)
+def beside_drip_feed(stage: Stage) -> Iterator[None]:
+    settings = stage.root / "spot.toml"
+    settings.write_text("timeout = 1\nmin_rate = 16\ndownloads = 1\n")
+    stage.answer = lambda asked: drip(stage.behave(asked)) if asked.path.endswith("/1.1/any/pack") else None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("spot_client.compose.WINDOW", 0.5)
+        yield
+    assert [asked for asked in stage.mirrors[1].asked if asked.path.endswith("/1.1/any/pack")]
+    settings.unlink()
+
+
+@attack(
     BESIDE, "It says that it has no timestamp.", guard=guards.HANDED_OUT, updated=True, warned="withheld", beside=True
 )
 def beside_no_timestamp(stage: Stage) -> Iterator[None]:
@@ -236,6 +258,54 @@ def beside_no_licence(stage: Stage) -> Iterator[None]:
 def beside_gone(stage: Stage) -> Iterator[None]:
     stage.answer = lambda _: reply("410 Gone", b"gone")
     yield
+
+
+@attack(
+    BESIDE,
+    "It says that it is another day, where SPOT has to know what time it is.",
+    guard=guards.OTHER_MIRROR,
+    updated=True,
+    warned="clock-wrong",
+    beside=True,
+    command=("update", "--reset-clock"),
+)
+def beside_another_day(stage: Stage) -> Iterator[None]:
+    stage.answer = lambda asked: dated(stage.behave(asked), datetime.now(UTC) + 2 * DAY)
+    good = stage.mirrors[1].behave
+    stage.mirrors[1].behave = lambda asked: dated(bytes(good(asked)), datetime.now(UTC))  # type: ignore[arg-type]
+    yield
+    stage.mirrors[1].behave = good
+
+
+@attack(
+    BESIDE,
+    "It refuses to give a new installation its id.",
+    guard=guards.REFUSED_BY_ONE,
+    warned="revoked",
+    beside=True,
+    command=("enrol", "{folder}/acme.bundle"),
+)
+def beside_refused_enrolment(stage: Stage) -> Iterator[None]:
+    (stage.root / ".spot/identity.json").unlink()
+    stage.answer = lambda _: problem("403 Forbidden", "revoked")
+    yield
+
+
+@attack(
+    BESIDE,
+    "It lies, and would swallow what SPOT tells of its versions: the good one is told.",
+    guard=guards.NEVER_TO_A_LIAR,
+    updated=True,
+    warned="bad-metadata",
+    beside=True,
+)
+def beside_swallowed_thin_snapshot(stage: Stage) -> Iterator[None]:
+    stage.replace("/timestamp.json", lambda raw: raw.replace(b'"sig":"', b'"sig":"00'))
+    for mirror in stage.mirrors:
+        mirror.asked.clear()
+    yield
+    told = [any(asked.method == "PUT" for asked in mirror.asked) for mirror in stage.mirrors]
+    assert told == [False, True]
 
 
 def _keep_back(stage: Stage, ending: str) -> None:

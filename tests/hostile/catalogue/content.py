@@ -1,11 +1,13 @@
 """Attacks with content: too much of it, other than was signed, signed for something else, or with names that climb."""
 
 import gzip
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from ca.bundle import encode
 from ca.profiles import CLIENT
@@ -17,7 +19,7 @@ from spot_client.wire.manifest import Manifest, Symlink
 from tests.ca.house import NOW, client, key_pem, pem_of
 from tests.hostile.catalogue import guards
 from tests.hostile.catalogue.people import make_vendor
-from tests.hostile.catalogue.stage import EVIL, TOOL, Stage
+from tests.hostile.catalogue.stage import EVIL, TOOL, Stage, drip
 from tests.hostile.catalogue.table import attack
 from tests.spot_client.desk import TWO
 from tests.spot_client.fetch.server import Asked, ranged, reply
@@ -52,6 +54,22 @@ def drip_feed(stage: Stage) -> Iterator[None]:
 
     stage.answer = lambda _: drip()
     yield
+    settings.unlink()
+
+
+@attack(
+    SIZE,
+    "Blocks that come as slowly as is borne, from the only mirror there is: until the time for the run is over.",
+    guard=guards.RUN_ENDS,
+    stopped="too-slow",
+)
+def drip_feed_for_days(stage: Stage) -> Iterator[None]:
+    settings = stage.root / "spot.toml"
+    settings.write_text("min_rate = 16\ndownloads = 1\n")
+    stage.answer = lambda asked: drip(stage.behave(asked)) if asked.path.endswith("/1.1/any/pack") else None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("spot_client.compose.HOUR", 1 / 24)
+        yield
     settings.unlink()
 
 
@@ -362,6 +380,23 @@ def bundle_of_the_first_days_as_a_new_root(stage: Stage) -> Iterator[None]:
     stage.meet()
     stage.says("enrol", str(stage.folder / "acme.bundle"), "--new-root")
     stage.shown = stage.older.files
+    yield
+
+
+@attack(
+    DOWNGRADE,
+    "A bundle with a root from before the first one here, enrolled as a new root: its keys were replaced since.",
+    guard=guards.NOT_BEFORE,
+    stopped="older-root",
+    command=("enrol", "{folder}/acme.bundle", "--new-root"),
+)
+def bundle_from_before_the_first_root(stage: Stage) -> Iterator[None]:
+    for _ in range(2):
+        stage.repository.replace_people()
+    stage.vendor.lay_out()
+    shutil.rmtree(stage.root / ".spot/catalogue")
+    (stage.root / ".spot/root.json").write_bytes(stage.repository.metadata["3.root.json"])
+    stage.meet()
     yield
 
 

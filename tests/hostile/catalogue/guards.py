@@ -157,12 +157,12 @@ LISTED_NAMES: Final = Guard(
 )
 
 ROLE_NAMES: Final = Guard(
-    _RULES, "_check_names", ('raise _distrust("bad-role-name", f"a role is called {name[:80]!r}")\n', "pass\n")
+    _RULES, "_check_names", ('raise _distrust("bad-role-name", f"a role is called {_named(name)!r}")\n', "pass\n")
 )
 ROLE_KIND: Final = Guard(
     _RULES,
     "_check_kind",
-    ('        raise _distrust("bad-role-kind", f"the role {delegated.name}', '        str(f"{delegated.name}'),
+    ('        raise _distrust("bad-role-kind", f"the role {_named', '        str(f"{_named'),
 )
 EXTRANEOUS_ROLE: Final = Guard(
     _RULES,
@@ -196,10 +196,23 @@ CLOCK: Final = Guard(
     "Clock.check",
     ("        if last is not None and here < last - TOLERANCE:\n", "        if False:\n"),
 )
+EARLIER_CLOCK: Final = Guard(
+    "spot_client/clock.py",
+    "Clock.advance",
+    ("        verified = min(here, there)\n", "        verified = there\n"),
+)
 
 # Of SPOT, bytes
 MIN_RATE: Final = Guard(
     "spot_client/fetch/pace.py", "Pace.took", ("        if 0 < self._came < self._least:\n", "        if False:\n")
+)
+NOT_HELD: Final = Guard(
+    "spot_client/fetch/pace.py",
+    "Pace.took",
+    ("        if self._came and self._is_left(self._came / self._waited):\n", "        if False:\n"),
+)
+RUN_ENDS: Final = Guard(
+    "spot_client/fetch/pace.py", "Pace.took", ("        if self._patience.left() <= 0:\n", "        if False:\n")
 )
 WHOLE_HEAD: Final = Guard(
     "spot_client/fetch/paced.py", "PacedSocket.recv_into", ("            pace.ended()\n", "            pass\n")
@@ -284,6 +297,9 @@ SAME_ROOT: Final = Guard(
 SAME_CHAIN: Final = Guard(
     "spot_client/enrol.py", "_take_root", ("    if found is not Descent.SAME and new_root:\n", "    if new_root:\n")
 )
+NOT_BEFORE: Final = Guard(
+    "spot_client/enrol.py", "_take_root", ("    if found is Descent.OLDER and new_root:\n", "    if False:\n")
+)
 
 # Of SPOT, what was stopped
 THIS_PRODUCT: Final = Guard(
@@ -311,6 +327,11 @@ REFUSED_BY_ONE: Final = Guard(
         "(through)\n        except (NotReachable, NotTrusted, Refused) as error:\n",
         "(through)\n        except (NotReachable, NotTrusted) as error:\n",
     ),
+)
+NEVER_TO_A_LIAR: Final = Guard(
+    "spot_client/compose.py",
+    "open_spot",
+    ("ThinSnapshots(store, honest or transport, ", "ThinSnapshots(store, transport, "),
 )
 HANDED_OUT: Final = Guard(
     "spot_client/fetch/withheld.py",

@@ -7,8 +7,10 @@ vendor's, and answers to single requests, byte for byte.
 import copy
 import json
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from email.utils import formatdate
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,7 +73,7 @@ class Stage(Desk):
         honest = self.vendor.files
         try:
             self.vendor.files = honest if self.shown is None else dict(self.shown)
-            return _dated(self.behave(asked))
+            return dated(self.behave(asked), datetime.now(UTC))
         finally:
             self.vendor.files = honest
 
@@ -152,7 +154,16 @@ class Stage(Desk):
         return {role: Metadata.from_file(str(path)).signed.version for role, path in paths.items() if path.exists()}
 
 
-def _dated(answer: bytes) -> bytes:
+def dated(answer: bytes, moment: datetime) -> bytes:
     """With the mirror's clock, as it stands there."""
     line, end, rest = answer.partition(b"\r\n")
-    return line + end + f"Date: {formatdate(usegmt=True)}\r\n".encode() + rest
+    return line + end + f"Date: {format_datetime(moment, usegmt=True)}\r\n".encode() + rest
+
+
+def drip(answer: bytes) -> Iterator[bytes]:
+    """The head at once, then the body: 20 bytes a second."""
+    head, end, body = answer.partition(b"\r\n\r\n")
+    yield head + end
+    for at in range(0, len(body), 2):
+        threading.Event().wait(0.1)
+        yield body[at : at + 2]

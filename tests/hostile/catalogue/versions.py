@@ -10,7 +10,7 @@ import time_machine
 from spot_client.fetch.catalogue import OFFLINE
 from tests.hostile.catalogue import guards
 from tests.hostile.catalogue.people import Production, repository_of
-from tests.hostile.catalogue.stage import TOOL, Stage
+from tests.hostile.catalogue.stage import TOOL, Stage, dated
 from tests.hostile.catalogue.table import attack
 from tests.spot_client.carried import carry
 from tests.spot_client.fetch.server import paths, problem
@@ -294,6 +294,17 @@ def clock_set_back(stage: Stage) -> Iterator[None]:
     let_expire(stage, stage.repository.timestamp)
     with time_machine.travel(datetime.now(UTC) - 2 * DAY):
         yield
+
+
+@attack(
+    FREEZE,
+    "The mirror says that it is later than it is, so that the right clock would count as set back from then on.",
+    guard=guards.EARLIER_CLOCK,
+    updated=True,
+)
+def clock_of_the_mirror_ahead(stage: Stage) -> Iterator[None]:
+    stage.answer = lambda asked: dated(stage.behave(asked), datetime.now(UTC) + DAY * 5 / 6)
+    yield
 
 
 @attack(

@@ -29,7 +29,7 @@ class Dialler:
         pins: Sequence[Party] = (),
         tls12: bool = False,
         client: Party | None = None,
-        patience: Patience = Patience(gap=5),  # noqa: B008
+        patience: Patience | Callable[[str], Patience] = Patience(gap=5),  # noqa: B008
         connections: int = 1,
     ) -> Transport:
         files = (client or self._house.client).files(self._folder, "client")
@@ -37,10 +37,12 @@ class Dialler:
         mirrors = []
         for server in servers:
             context = client_context(**files, pins=ders, tls12=tls12)
+            url = f"https://127.0.0.1:{server.port}"
+            borne = patience if isinstance(patience, Patience) else patience(url)
             pool = open_pool(
-                "127.0.0.1", server.port, context=context, pins=ders, patience=patience, connections=connections
+                "127.0.0.1", server.port, context=context, pins=ders, patience=borne, connections=connections
             )
-            mirrors.append(Mirror(f"https://127.0.0.1:{server.port}", pool, {"Spot-Installation": "me"}))
+            mirrors.append(Mirror(url, pool, {"Spot-Installation": "me"}))
         self._open.append(Transport(mirrors, sleep=self.waited.append))
         return self._open[-1]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spot_client.fetch.pace import MAX_HEAD, BrokenOff, Pace, Patience, TooMuch, TooSlow
+from spot_client.fetch.pace import MAX_HEAD, BrokenOff, Pace, Patience, Slower, TooLate, TooMuch, TooSlow
 
 PATIENCE = Patience(gap=30, window=60, rate=100)
 
@@ -66,6 +66,17 @@ def test_what_spot_does_between_two_reads_does_not_count() -> None:
     assert pace.wait == 30
 
 
+def test_silence_is_counted_across_the_end_of_a_window() -> None:
+    pace = PATIENCE.for_body
+    pace.took(10**6, 50)
+    pace.took(0, 10)
+    assert (pace.is_silent, pace.wait) == (False, 20)
+    pace.took(0, 20)
+    assert pace.is_silent
+    pace.took(1, 0)
+    assert (pace.is_silent, pace.wait) == (False, 30)
+
+
 def test_silence_is_a_timeout_and_not_a_slow_answer() -> None:
     pace = Patience(gap=60, window=10, rate=100).for_body
     assert pace.wait == 60
@@ -102,3 +113,32 @@ def test_no_answer_takes_longer_than_its_size_allows(steps: list[tuple[int, floa
 @pytest.mark.parametrize("seconds", [0.0, 1.0, 59.0])
 def test_before_a_window_is_over_nothing_is_judged(seconds: float) -> None:
     PATIENCE.for_body.took(0, seconds)
+
+
+def test_what_a_window_brought_is_told_to_the_judge_of_that_answer_who_may_leave_the_mirror() -> None:
+    told: list[float] = []
+
+    def is_left(rate: float) -> bool:
+        told.append(rate)
+        return rate < 200
+
+    patience = Patience(gap=30, window=60, rate=100, judge=lambda: is_left)
+    pace = patience.for_body
+    pace.took(60 * 500, 60)
+    with pytest.raises(Slower):
+        pace.took(60 * 150, 60)
+    assert told == [500, 150]
+    patience.for_head.took(1, 20)
+    assert len(told) == 2
+
+
+@pytest.mark.parametrize("part", ["for_head", "for_body"])
+def test_no_part_of_an_answer_goes_on_after_the_time_for_the_whole_run(part: str) -> None:
+    left = 10.0
+    pace: Pace = getattr(Patience(gap=30, left=lambda: left), part)
+    assert pace.wait == 10
+    pace.took(10**5, 0)
+    left = 0.0
+    assert 0 < pace.wait <= 0.001
+    with pytest.raises(TooLate):
+        pace.took(10**5, 0)

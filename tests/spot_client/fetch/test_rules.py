@@ -118,3 +118,18 @@ def test_roles_without_names() -> None:
 @pytest.mark.parametrize("role", ["root", "targets", "sdk"])
 def test_what_is_not_in_the_form_of_its_role(role: str, raw: bytes) -> None:
     assert broken(role, raw) == "bad-metadata"
+
+
+@pytest.mark.parametrize(
+    ("role", "raw"),
+    [
+        ("root", root(keys("aa"), **{"x" * 300_000: 3})),
+        ("targets", targets("x" * 300_000)),
+        ("targets", targets("sdk", threshold=10**4000)),
+    ],
+)
+def test_what_is_told_of_a_role_is_short_whatever_it_says(role: str, raw: bytes) -> None:
+    with pytest.raises(NotTrusted) as failed:
+        house_rules(role, raw)
+    assert len(str(failed.value)) < 300
+    assert str(failed.value).endswith("Nothing was installed.")

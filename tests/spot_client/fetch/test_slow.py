@@ -8,8 +8,9 @@ import pytest
 
 from spot_client.errors import NotReachable
 from spot_client.fetch.pace import Patience
+from spot_client.fetch.speeds import Speeds
 from tests.spot_client.fetch.conftest import Dialler
-from tests.spot_client.fetch.server import Asked, Serve, ranged, reply
+from tests.spot_client.fetch.server import Asked, Serve, Server, ranged, reply
 
 CONTENT = bytes(range(256)) * 400
 SHORT = Patience(gap=0.5, window=0.5, rate=20_000)
@@ -110,6 +111,20 @@ def test_a_slow_line_above_the_least_rate_is_borne_for_many_windows(serve: Serve
     assert len(server.asked) == 1
 
 
+def test_a_window_that_ends_between_two_pieces_does_not_end_the_answer(serve: Serve, dial: Dialler) -> None:
+    def steady(asked: Asked) -> Iterator[bytes]:
+        answer = ranged(asked, CONTENT)
+        for at in range(0, len(answer), 10_000):
+            yield answer[at : at + 10_000]
+            time.sleep(0.3)
+
+    pieces: list[bytes] = []
+    server = serve(steady)
+    download(dial(server, patience=Patience(gap=1, window=1, rate=10)), pieces.append)
+    assert b"".join(pieces) == CONTENT
+    assert len(server.asked) == 1
+
+
 def test_a_disk_that_is_slow_is_not_held_against_the_mirror(serve: Serve, dial: Dialler) -> None:
     server = serve(lambda asked: ranged(asked, CONTENT))
     download(dial(server, patience=SHORT), lambda _: time.sleep(0.1))
@@ -131,3 +146,49 @@ def test_that_nothing_is_new_is_no_answer_to_who_did_not_ask(serve: Serve, dial:
         dial(server).get("/x", max_bytes=10)
     assert failed.value.reason == "bad-answer"
     assert dial(server).get("/x", max_bytes=10, unless='"x"').status == 304
+
+
+def beside(*servers: Server) -> Callable[[str], Patience]:
+    """What is borne of mirrors that are measured beside one another; a drip feed is not too slow for itself."""
+    urls = [f"https://127.0.0.1:{server.port}" for server in servers]
+    speeds = Speeds(urls, enough=20_000, clock=time.monotonic)
+    return lambda url: Patience(gap=0.5, window=0.5, rate=10, judge=lambda: speeds.of(url))
+
+
+def test_a_drip_feed_above_the_least_rate_does_not_hold_where_there_is_a_good_mirror(
+    serve: Serve, dial: Dialler
+) -> None:
+    slow, good = serve(lambda asked: trickled(asked, 5000)), serve(lambda asked: ranged(asked, CONTENT))
+    pieces: list[bytes] = []
+    transport = dial(slow, good, patience=beside(slow, good))
+    download(transport, pieces.append)
+    assert b"".join(pieces) == CONTENT
+    download(transport, pieces.append)
+    assert (len(slow.asked), len(good.asked)) == (1, 2)
+
+
+def test_a_slow_mirror_is_borne_where_the_other_is_silent(serve: Serve, dial: Dialler) -> None:
+    def steady(asked: Asked) -> Iterator[bytes]:
+        answer = ranged(asked, CONTENT)
+        for at in range(0, len(answer), 1000):
+            yield answer[at : at + 1000]
+            time.sleep(0.1)
+
+    slow, silent = serve(steady), serve(lambda _: b"")
+    pieces: list[bytes] = []
+    download(dial(slow, silent, patience=beside(slow, silent)), pieces.append)
+    assert b"".join(pieces) == CONTENT
+    assert len(slow.asked) == 2
+
+
+def test_no_mirror_holds_a_run_beyond_its_time(serve: Serve, dial: Dialler) -> None:
+    server = serve(lambda asked: trickled(asked, 5000))
+    end = time.monotonic() + 1
+    pieces: list[bytes] = []
+    with pytest.raises(NotReachable) as failed:
+        download(dial(server, patience=Patience(gap=5, rate=10, left=lambda: end - time.monotonic())), pieces.append)
+    assert time.monotonic() < end + SOON
+    assert failed.value.reason == "too-slow"
+    assert "deadline" in str(failed.value)
+    assert CONTENT.startswith(b"".join(pieces))
+    assert len(b"".join(pieces)) >= 5000

@@ -70,9 +70,25 @@ def test_an_answer_carries_status_headers_by_lower_case_name_and_body(serve: Ser
 
 @pytest.mark.parametrize(
     "date",
-    ["", "yesterday", "Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "Mon, 01 Jan 2024 00:00:00 +99999999999999"],
+    [
+        "",
+        "yesterday",
+        "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+        "Mon, 01 Jan 2024 00:00:00 +99999999999999",
+        "Mon, 01 Jan 2024 00:00:00 +2359",
+        "Mon, 01 Jan 2024 00:00:00 +0000",
+        "Mon, 01 Jan 2024 00:00:00 -0000",
+        "Mon, 01 Jan 2024 00:00:00",
+        "Tue, 01 Jan 2024 00:00:00 GMT",
+        "Mon, 1 Jan 2024 00:00:00 GMT",
+        "Mon, 01 Jan 0024 00:00:00 GMT",
+        "Mon, 01 Jan 2024 23:59:60 GMT",
+        "Monday, 01-Jan-24 00:00:00 GMT",
+        "Mon Jan  1 00:00:00 2024",
+        "Mon, 01 Jan 2024 00:00:00 GMT, Mon, 01 Jan 2024 00:00:00 GMT",
+    ],
 )
-def test_a_mirror_that_does_not_say_when_it_is_has_no_time(date: str) -> None:
+def test_a_mirror_that_does_not_say_when_it_is_in_the_one_form_has_no_time(date: str) -> None:
     assert Answer(200, {"date": date}, b"").date is None
 
 
