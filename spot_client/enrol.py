@@ -176,5 +176,8 @@ def _mint(store: Store, identity: Identity, transport: Transport) -> Identity:
         request=identity.request,
         installation=minted.installation,
     )
+    state = store.state()
+    if state.versions and not state.owed:  # a mirror that gave another id, or was restored, does not have the newest
+        store.write_state(msgspec.structs.replace(state, owed=True))
     store.write_identity(complete)
     return complete

@@ -109,6 +109,7 @@ def test_an_installation_that_was_enrolled_since_the_backup_enrols_again_and_kee
         assert version(world, "later") == "1.1"
         world.succeed("spot", "--root", "later", "enrol", "it")
         world.succeed("spot", "--root", "later", "update")
+        assert "sdk/tool=1.2" in world.succeed("spot-mirror", "thin-snapshots", "list")
     assert version(world, "later") == "1.2"
 
 

@@ -14,7 +14,8 @@ from ca.profiles import CLIENT
 from spot_client import enrol as enrolment
 from spot_client.errors import NotReachable, NotTrusted, RefusedLocally
 from spot_client.fetch.transport import Transport
-from spot_client.state import Identity, Store
+from spot_client.state import ComponentState, Identity, Installed, State, Store
+from spot_client.wire.sealed import Seal
 from tests.ca.house import NOW, REALM, House, client, key_pem, pem_of, sign
 from tests.spot_client.vendor import MINTED, Line, Vendor
 
@@ -145,6 +146,14 @@ def test_a_second_bundle_renews_the_credentials_and_keeps_id_and_what_the_catalo
     assert line.posted == [{"Idempotency-Key": "r" * 32}] * 2  # a mirror that was restored may not know the id
     assert store.root.read_text() == bundle.catalogue_root
     assert bundle.client_certificate not in store.credentials.read_text()
+
+
+def test_after_each_enrolment_the_thin_snapshot_is_owed(enrol: Enrol, bundle: Bundle, store: Store) -> None:
+    enrol(bundle)
+    assert not store.state().owed  # nothing is installed
+    store.write_state(State(components={"sdk/tool": ComponentState(Installed("1.0", "any", Seal("0" * 64, 1), "1.0"))}))
+    enrol(bundle)
+    assert store.state().owed
 
 
 def test_a_second_bundle_is_taken_where_no_mirror_answers(enrol: Enrol, bundle: Bundle, line: Line) -> None:
