@@ -17,7 +17,7 @@ from mirror.publishing import journal, stored
 from mirror.publishing.journal import Journal
 from mirror.publishing.tree import Progress
 from mirror.publishing.turn import turn
-from mirror.signing import form, papers, people, proposal, stage
+from mirror.signing import form, papers, people, proposal, recovery, stage
 from mirror.signing import staged as staged_file
 from mirror.signing.candidate import Wait, waits
 from mirror.signing.means import Signing
@@ -103,13 +103,15 @@ def discard(signing: Signing, only: Collection[str]) -> Forgotten:
     """Forget what waits for these roles, and remove what was stored for it.
 
     Raises:
-        SigningError: reason `nothing-waits` (for one of them), or `half-a-change`: other roles belong to it.
+        SigningError: reason `nothing-waits` (for one of them), `half-a-change`: other roles belong to it, or
+            `behind-mark`: it has to be signed after a restore.
         Busy, CatalogueFault: as they say.
     """
     with turn(signing.place):
         with changing(signing.place):
             known, staged = stage.open_staged(signing)
             _check_whole(staged, frozenset(only))
+            recovery.check_discard(signing.place, known, only)
             signed = tuple(line.role for line in waits(known, staged) if line.role in only and line.signed)
             gone = staged.drop(frozenset(only))
             blobs = tuple(key for change in gone for key in change.blobs)

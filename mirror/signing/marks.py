@@ -11,7 +11,6 @@ clients refuse an index that lost one; and a release that was lost is known by i
 under its name.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -30,8 +29,9 @@ from spot_client.wire.index import Tombstone
 
 MAX_BYTES: Final = 64 * 2**20
 
-MOST_VERSIONS: Final = 10_000_000
-"""No role of ours comes to as many versions; whoever makes us sign one beyond would lock clients out."""
+
+ANEW: Final = "'spot-mirror restore --above' writes it anew."
+"""What to do about damaged floors."""
 
 
 class HighWater(document.Document, frozen=True):
@@ -75,9 +75,12 @@ def read(path: Path, hint: str = "Restore it, or move it away for a new one.") -
 
 
 def write(path: Path, mark: HighWater) -> None:
-    """Write a mark; durable on return. Raises SigningError: reason `bad-mark`."""
+    """Write a mark; durable on return. Raises SigningError: reason `bad-mark`, also for one too long to be read."""
+    raw = document.encode(mark)
+    if len(raw) > MAX_BYTES:
+        raise SigningError("bad-mark", f"The high-water mark would have more than the {MAX_BYTES} bytes that are read.")
     try:
-        files.replace(path, document.encode(mark), files.PRIVATE)
+        files.replace(path, raw, files.PRIVATE)
     except OSError as error:
         hint = "Nothing becomes visible before it is written: mount its disk, or change high_water."
         what = f"The high-water mark {path} cannot be written: {error.strerror}. {hint}"
@@ -86,12 +89,7 @@ def write(path: Path, mark: HighWater) -> None:
 
 def floors(place: Place) -> HighWater:
     """What a restore brought, and the catalogue is not above yet; empty in ordinary times."""
-    found = read(place.floors, "Copy the high-water mark there: nothing else says what clients saw.") or HighWater()
-    if max(found.versions.values(), default=0) > MOST_VERSIONS:
-        raise SigningError(
-            "bad-mark", f"{place.floors} names a version that no catalogue comes to: find out who wrote it."
-        )
-    return found
+    return read(place.floors, ANEW) or HighWater()
 
 
 def newest_root(chain: Chain, mark: HighWater) -> Chain:
@@ -108,9 +106,3 @@ def newest_root(chain: Chain, mark: HighWater) -> Chain:
     except (RepositoryError, DeserializationError, ValueError) as error:
         raise SigningError("bad-mark", f"A root in the high-water mark does not follow on ours: {error}.") from error
     return msgspec.structs.replace(chain, root=root)
-
-
-def behind(versions: Mapping[str, int], mark: HighWater) -> list[str]:
-    """The roles of people that clients may know in a newer version than these."""
-    unmoved = {"root", "snapshot", "timestamp"}
-    return [role for role, n in mark.versions.items() if role not in unmoved and versions.get(role, 0) < n]

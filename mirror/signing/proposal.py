@@ -16,7 +16,7 @@ from mirror import catalogue
 from mirror.catalogue import Chain
 from mirror.errors import CatalogueFault, Conflict
 from mirror.place import Place
-from mirror.signing import form, marks, review, roles
+from mirror.signing import bounds, form, marks, review, roles
 from mirror.signing import staged as staging
 from mirror.signing.review import Difference, Holders
 from mirror.signing.ring import Ring
@@ -27,10 +27,12 @@ from spot_client.wire.errors import WireError
 
 
 def chain(place: Place) -> Chain | None:
-    """The catalogue that clients see, or None before there is one. Raises CatalogueFault."""
-    if not any((place.catalogue / name).exists() for name in ("timestamp.json", "1.root.json")):
-        return None
-    return marks.newest_root(catalogue.read_chain(place.catalogue), marks.floors(place))
+    """The catalogue that clients see, or None before there is one. Raises CatalogueFault, SigningError (`bad-mark`)."""
+    there = any((place.catalogue / name).exists() for name in ("timestamp.json", "1.root.json"))
+    found, floors = catalogue.read_chain(place.catalogue) if there else None, marks.floors(place)
+    versions = {role: one.version for role, one in found.roles.items()} if found else {}
+    bounds.check_ahead(versions, floors, str(place.floors), marks.ANEW)
+    return marks.newest_root(found, floors) if found else None
 
 
 def read_staged(place: Place) -> Staged:

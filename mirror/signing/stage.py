@@ -13,7 +13,7 @@ from tuf.api.metadata import Root, TargetFile, Targets
 
 from mirror.catalogue import Chain
 from mirror.errors import SigningError
-from mirror.signing import marks, people, proposal, roles, statements
+from mirror.signing import bounds, marks, people, proposal, roles, statements
 from mirror.signing.candidate import Wait
 from mirror.signing.means import Signing
 from mirror.signing.staged import Change, Staged
@@ -47,6 +47,7 @@ def put_file(signing: Signing, known: Chain, staged: Staged, target: tuple[str, 
     """
     role = change.role
     if staged.targets(role, known) is None:
+        _check_above(signing, role, 0)
         targets = next_targets(signing, known, staged, "targets")
         roles.delegate(targets, role, roles.holders_of(cast("Root", staged.root(known)), "targets"))
         staged.put("targets", targets, msgspec.structs.replace(change, role="targets", what=f"new: {role}", blobs=()))
@@ -60,21 +61,25 @@ def put_file(signing: Signing, known: Chain, staged: Staged, target: tuple[str, 
     staged.put(role, newer, change)
 
 
-def first_targets(signing: Signing, role: str) -> Targets:
-    """The first version of a delegated role, above what a restore knows of it."""
-    number = marks.floors(signing.place).versions.get(role, 0) + 1
-    return Targets(version=number, expires=signing.terms.expiry(role, signing.clock()))
+def first_targets(signing: Signing, role: str, floor: int = 0) -> Targets:
+    """The first version of a delegated role, above `floor`."""
+    return Targets(version=floor + 1, expires=signing.terms.expiry(role, signing.clock()))
 
 
 def next_targets(signing: Signing, known: Chain | None, staged: Staged, role: str) -> Targets:
-    """The next version of targets or of a role that it delegates, to be changed and put: of what waits, if it does."""
+    """The next version of targets or of a role that it delegates, to be changed and put: of what waits, if it does.
+
+    Raises:
+        SigningError: reason `behind-mark`: clients saw a newer one, and what has to follow on that does not wait.
+    """
     now = signing.clock()
     last = cast("Targets", staged.targets(role, known))
     if role in staged.statements:
         newer = copy.deepcopy(last)
         newer.expires = signing.terms.expiry(role, now)
         return newer
-    return statements.successor(last, role, signing.terms, now, marks.floors(signing.place).versions.get(role, 0))
+    _check_above(signing, role, last.version)
+    return statements.successor(last, role, signing.terms, now)
 
 
 def next_root(signing: Signing, known: Chain | None, staged: Staged) -> Root:
@@ -125,3 +130,9 @@ def settle(
     staged.save(signing.place.staged)
     shown = show(signing, signing.online, staged) if signing.online is not None else None
     return Settled(tuple(signed), shown, tuple(waiting(signing.place, proposal.chain(signing.place), staged)))
+
+
+def _check_above(signing: Signing, role: str, last: int) -> None:
+    """What is published is older than clients know: nothing may follow on it, whose halts and keys are as old."""
+    if marks.floors(signing.place).versions.get(role, 0) > last:
+        raise bounds.refusal([role])

@@ -17,7 +17,7 @@ from mirror import catalogue
 from mirror.catalogue import MAX_METADATA_BYTES, Chain
 from mirror.errors import SigningError
 from mirror.place import Place
-from mirror.signing import advance, form, marks, proposal, statements
+from mirror.signing import advance, bounds, form, marks, proposal, statements
 from mirror.signing.candidate import Candidate, Wait, candidate, waits
 from mirror.signing.marks import HighWater
 from mirror.signing.means import Signing
@@ -37,6 +37,14 @@ class Shown(msgspec.Struct, frozen=True):
     changes: tuple[Change, ...]
 
 
+class _Step(msgspec.Struct, frozen=True):
+    """What a turn makes of the catalogue: `chain` becomes `found`, above `mark`."""
+
+    chain: Chain | None
+    found: Candidate
+    mark: HighWater
+
+
 def show(signing: Signing, online: Ring, staged: Staged, *, renew: bool = False) -> Shown | None:
     """Make visible what can be; the lock is held. None if there is nothing to do, or if what was restored
     waits to be signed above its high-water mark.
@@ -46,29 +54,32 @@ def show(signing: Signing, online: Ring, staged: Staged, *, renew: bool = False)
 
     Raises:
         Conflict: reason `changed-release`: what was signed would change what is published; or as `form`.
-        SigningError, PassphraseError: the online keys cannot be used, or are not those of the catalogue.
+        SigningError: reason `behind-mark`: clients saw a newer version of a role, and nothing waits that would follow
+            on it; `bad-mark`; or as for PassphraseError.
+        PassphraseError: the online keys cannot be used, or are not those of the catalogue.
         CatalogueFault, OSError: as they say; nothing has become visible.
     """
     place, chain = signing.place, proposal.chain(signing.place)
-    found = _next(place, chain, staged)
-    if found is None and (chain is None or not renew):
+    found, floors = _next(place, chain, staged), marks.floors(place)
+    if found is None and renew and chain is not None:
+        found = Candidate(chain.root, chain.targets, chain.products, {})
+    if found is None:
+        _is_above(_versions(chain, {}), staged, floors)
         return None
-    if found is not None:
-        proposal.check(place, chain, staged, found.changed)
-        for role, one in found.changed.items():
-            form.check_expiry(role, one.signed.expires, signing.terms, signing.clock())
-    changed = found.changed if found else {}
-    versions = _versions(chain, changed)
-    if marks.behind(versions, marks.floors(place)):
+    proposal.check(place, chain, staged, found.changed)
+    for role, one in found.changed.items():
+        form.check_expiry(role, one.signed.expires, signing.terms, signing.clock())
+    mark, versions = _mark(signing, chain, found), _versions(chain, found.changed)
+    if not _is_above(versions, staged, mark or floors):
         return None
-    signed, online_versions = _files(signing, online, staged, found, chain)
+    signed, online_versions = _files(signing, online, staged, _Step(chain, found, mark or floors))
     if signing.high_water is not None:
-        advance.raise_mark(signing.high_water, place, signed, versions | online_versions)
+        advance.raise_mark(signing.high_water, mark, place, signed, versions | online_versions)
     put_up(place, signed)
     place.floors.unlink(missing_ok=True)
-    changes = tuple(change for change in staged.changes if change.role in changed)
-    if changed:
-        staged.drop(frozenset(changed))
+    changes = tuple(change for change in staged.changes if change.role in found.changed)
+    if found.changed:
+        staged.drop(frozenset(found.changed))
         staged.save(place.staged)
     return Shown(online_versions["timestamp"], changes)
 
@@ -81,13 +92,32 @@ def waiting(place: Place, chain: Chain | None, staged: Staged) -> list[Wait]:
     """
     found = _next(place, chain, staged)
     ready = found.changed if found else {}
-    if marks.behind(_versions(chain, ready), marks.floors(place)):
+    if bounds.behind(_versions(chain, ready), marks.floors(place)):
         ready = {}
     return [msgspec.structs.replace(line, ready=line.role in ready) for line in waits(chain, staged)]
 
 
 def _next(place: Place, chain: Chain | None, staged: Staged) -> Candidate | None:
     return candidate(chain, staged, lambda role: published(place, chain, role))
+
+
+def _mark(signing: Signing, chain: Chain | None, found: Candidate) -> HighWater | None:
+    """How far the catalogue had gone, as it is written down elsewhere."""
+    mark = marks.read(signing.high_water) if signing.high_water is not None else None
+    if mark is not None:
+        first = signing.place.catalogue / "1.root.json"
+        bounds.check_ours(first.read_bytes() if chain else found.changed["root"].to_bytes(), mark)
+        bounds.check_ahead(_versions(chain, {}), mark, f"The high-water mark {signing.high_water}")
+    return mark
+
+
+def _is_above(versions: Mapping[str, int], staged: Staged, mark: HighWater) -> bool:
+    """Whether clients will see nothing older than they did; False if what waits has to be signed first."""
+    waiting = {role: one.signed.version for role, one in staged.statements.items()}
+    stranded = bounds.stranded(versions, waiting, mark)
+    if stranded:
+        raise bounds.refusal(stranded)
+    return not bounds.behind(versions, mark)
 
 
 def _versions(chain: Chain | None, changed: Mapping[str, Statement]) -> dict[str, int]:
@@ -102,18 +132,13 @@ def published(place: Place, chain: Chain | None, role: str) -> Metadata[Targets]
     return catalogue.read_statement(place.catalogue, role, version)
 
 
-def _files(
-    signing: Signing, online: Ring, staged: Staged, found: Candidate | None, chain: Chain | None
-) -> tuple[Files, dict[str, int]]:
+def _files(signing: Signing, online: Ring, staged: Staged, step: _Step) -> tuple[Files, dict[str, int]]:
     """All that is to be written: what the statements lead to, the statements, snapshot, root, timestamp.
 
     And the versions of snapshot and timestamp.
     """
     terms, now = signing.terms, signing.clock()
-    changed: dict[str, Statement] = dict(found.changed) if found else {}
-    root = found.root if found else chain.root if chain else None
-    if root is None:
-        raise SigningError("other-keys", "There is no catalogue yet, and what waits is not signed by enough people.")
+    chain, root, changed = step.chain, step.found.root, step.found.changed
     written: Files = {}
     for role, one in changed.items():
         if isinstance(one.signed, Targets):
@@ -121,15 +146,14 @@ def _files(
         if role != "root":
             written[f"{one.signed.version}.{role}.json"] = one.to_bytes()
     lines = [(role, one.signed.version, one.to_bytes()) for role, one in changed.items() if role != "root"]
-    floor = marks.floors(signing.place)
-    last = floor.versions.get("snapshot", 0), floor.versions.get("timestamp", 0)
+    last = step.mark.versions.get("snapshot", 0), step.mark.versions.get("timestamp", 0)
     snapshot = statements.next_snapshot(
         chain.snapshot if chain else None, lines, terms.expiry("snapshot", now), last[0]
     )
     raw = sign(snapshot, root, online)
     written[f"{snapshot.version}.snapshot.json"] = raw
     # Clients look for the next root before all else: it comes last before the timestamp that belongs to it.
-    written |= _roots(signing.place, chain, floor)
+    written |= _roots(signing.place, chain, marks.floors(signing.place))
     if "root" in changed:
         written[f"{root.version}.root.json"] = changed["root"].to_bytes()
     before = chain.timestamp if chain else None

@@ -41,6 +41,6 @@ def test_a_mark_replaces_no_root_and_writes_none_that_does_not_follow(house: Hou
 
 def test_damaged_floors_are_told_with_the_way_out(house: House) -> None:
     house.place.floors.write_bytes(b"{")
-    with pytest.raises(SigningError, match="Copy the high-water mark there") as error:
+    with pytest.raises(SigningError, match="restore --above") as error:
         timer.turn(house.signing(), house.online, force=True)
     assert error.value.reason == "bad-mark"
