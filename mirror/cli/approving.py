@@ -14,7 +14,7 @@ from mirror.cli.signers import say_settled, say_waits, signer_options, signing, 
 from mirror.cli.store import json_option
 from mirror.publishing import approve as approving
 from mirror.publishing.approve import Proposal
-from mirror.signing import people, proposal
+from mirror.signing import bounds, people, proposal, recovery
 from mirror.signing.ring import Ring
 from mirror.signing.terms import Terms
 
@@ -39,6 +39,9 @@ def staged(*, as_json: bool, config_path: Path) -> None:
         show(one, using.ring, using.terms)
         for line in say_waits(using.ring, waits, {one.role}):
             click.echo(f"  {line}")
+    stranded = recovery.stranded(using.place, using.high_water)
+    if stranded:
+        click.echo(f"spot-mirror: {bounds.refusal(stranded)}", err=True)
 
 
 @click.command(short_help="Sign what waits, as the second person.")

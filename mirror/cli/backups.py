@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,7 +13,13 @@ from mirror.cli.output import counted, json_document, printable
 from mirror.cli.progress import progress_bar, size
 from mirror.cli.signers import say_settled, signing, waits_document
 from mirror.cli.store import json_option
-from mirror.signing import marks, recovery
+from mirror.errors import SigningError
+from mirror.publishing import restage
+from mirror.signing import marks, proposal, recovery
+from mirror.signing.marks import HighWater
+from mirror.signing.means import Signing
+from mirror.signing.recovery import Recovered
+from mirror.signing.ring import Ring
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -41,7 +48,8 @@ def backup(*, folder: Path, as_json: bool, config_path: Path) -> None:
 
 
 @click.command(short_help="Lay a backup out as a new data folder.")
-@click.argument("folder", type=_FOLDER)
+@click.argument("folder", type=_FOLDER, required=False)
+@click.option("--above", is_flag=True, help="Lay nothing out: stage anew what is behind the mark in the data folder.")
 @click.option(
     "--high-water",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -50,7 +58,7 @@ def backup(*, folder: Path, as_json: bool, config_path: Path) -> None:
 )
 @json_option
 @config_option
-def restore(*, folder: Path, high_water: Path | None, as_json: bool, config_path: Path) -> None:
+def restore(*, folder: Path | None, above: bool, high_water: Path | None, as_json: bool, config_path: Path) -> None:
     """Lay out the backup in FOLDER as the data folder of the configuration, which must not exist.
 
     Clients refuse a catalogue that is older than what they saw. So with a high-water mark, everything that had moved on
@@ -58,31 +66,64 @@ def restore(*, folder: Path, high_water: Path | None, as_json: bool, config_path
     Withdrawals, halts, keys and official mirrors are the newest. Releases that were published since the backup are not
     on offer any more: they are listed, publish them again.
 
+    Where the data folder came back in another way, by a snapshot of the machine or a copy of its files, or where what
+    was staged is gone, --above does the same with the folder that is there. What waits in it is forgotten.
+
     \b
-    --json: catalogue_version, above (whether a high-water mark was used), lost (releases), visible,
-      waits (a list of role, missing, signed_by, may_sign)
+    --json: catalogue_version, above (whether a high-water mark was used), lost (releases), forgotten (changes that
+      waited), visible, waits (a list of role, missing, signed_by, may_sign)
     """
+    if above == (folder is not None):
+        raise click.UsageError("Name the FOLDER of a backup, or say --above.")
     loaded = config.load(config_path)
     configured = loaded.publishing.high_water
     path = high_water or (Path(configured) if configured else None)
     mark = marks.read(path) if path else None
-    with progress_bar() as progress:
-        made = backups.restore(folder, loaded.data_dir, progress)
-    using = signing(config_path)
-    found = recovery.above(using, mark) if mark is not None else None
+    found: Recovered | None
+    if folder is None:
+        version, said, found = _above(signing(config_path), mark)
+    else:
+        with progress_bar() as progress:
+            made = backups.restore(folder, loaded.data_dir, progress)
+        version, said = made.version, f"restored as of {made.made}"
+        found = recovery.above(signing(config_path), mark) if mark is not None else None
+    names = signing(config_path).ring
     if as_json:
-        answer = {"catalogue_version": made.version, "above": found is not None, "lost": [*found.lost] if found else []}
-        waits = waits_document(using.ring, found.settled.waits) if found else []
-        visible = bool(found and found.settled.shown)
-        click.echo(json_document({**answer, "visible": visible, "waits": waits}))
+        click.echo(json_document(_document(names, version, found)))
         return
-    click.echo(f"{loaded.data_dir}: restored as of {made.made}, catalogue version {made.version}.")
+    click.echo(f"{loaded.data_dir}: {said}, catalogue version {version}.")
+    _say(names, found)
+
+
+def _above(using: Signing, mark: HighWater | None) -> tuple[int, str, Recovered]:
+    if mark is None:
+        raise SigningError("bad-mark", "There is no high-water mark to be above: name its file by --high-water.")
+    found = restage.restage(using, mark)
+    known = proposal.chain(using.place)
+    return known.timestamp.version if known else 0, "staged above the high-water mark", found
+
+
+def _document(names: Ring, version: int, found: Recovered | None) -> dict[str, Any]:
+    lost, forgotten = ([*found.lost], [*found.forgotten]) if found else ([], [])
+    return {
+        "catalogue_version": version,
+        "above": found is not None,
+        "lost": lost,
+        "forgotten": forgotten,
+        "visible": bool(found and found.settled.shown),
+        "waits": waits_document(names, found.settled.waits) if found else [],
+    }
+
+
+def _say(names: Ring, found: Recovered | None) -> None:
     if found is None:
         click.echo("  without a high-water mark: clients that saw a newer catalogue refuse this one until it is newer")
         return
     for release in found.lost:
         click.echo(f"  lost: {printable(release)}: publish the same bytes again, or a new version")
-    say_settled(using.ring, found.settled)
+    for change in found.forgotten:
+        click.echo(f"  forgotten: {printable(change)}")
+    say_settled(names, found.settled)
 
 
 COMMANDS: tuple[click.Command, ...] = (backup, restore)

@@ -280,3 +280,69 @@ def test_neither_replaces_what_is_there(marked: Shell) -> None:
     (marked.folder / "data").rename(marked.folder / "lost")
     result = marked("restore", "source")
     assert (result.code, "no backup in source" in result.err) == (3, True)
+
+
+def put_back(shell: Shell) -> dict[str, int]:
+    """The data folder as it was when it was copied to `older`, as by a snapshot of the machine; what clients saw."""
+    seen = versions(shell)
+    shutil.rmtree(shell.folder / "data")
+    shutil.copytree(shell.folder / "older", shell.folder / "data")
+    return seen
+
+
+def test_a_data_folder_that_was_put_back_is_held_back_and_told_of_until_it_is_signed_above(watched: Shell) -> None:
+    watched.done("publish", "sdk/tool", "1.0.5", "source", *person(watched, "alice"))
+    shutil.copytree(watched.folder / "data", watched.folder / "older")
+    approve(watched, "bob")
+    watched.done("catalogue-timer", "--once")
+    watched.done("halt", "sdk/tool", "1.0", "--reason", "it burns", *person(watched, "carol"))
+    watched.done("catalogue-timer", "--once")
+    seen = put_back(watched)
+    result = watched("resign")
+    assert (result.code, "restore --above" in result.err) == (8, True)
+    result = watched("staged")
+    assert (result.code, "halts: clients may have seen" in result.err) == (0, True)
+    assert "behind-mark" in watched("check", "--json").out
+    answer = json.loads(watched.done("restore", "--above", "--json").out)
+    assert (answer["above"], answer["visible"], answer["lost"]) == (True, False, ["sdk/tool 1.0.5 (any)"])
+    assert answer["forgotten"] == ["sdk/tool 1.0.5 (any): new"]
+    assert not (watched.folder / "data/releases/sdk/tool/1.0.5").exists()
+    for name in ("alice", "bob"):
+        approve(watched, name)
+    watched.done("catalogue-timer", "--once")
+    assert_above(watched, seen)
+    assert "behind-mark" not in watched("check", "--json").out
+
+
+def test_what_was_discarded_whole_after_a_restore_is_staged_again(marked: Shell) -> None:
+    marked.done("backup", "bak")
+    marked.done("publish", "sdk/tool", "1.1", "source")
+    (marked.folder / "data").rename(marked.folder / "lost")
+    marked.done("restore", "bak")
+    result = marked("discard", "--all")
+    assert (result.code, "restore --above" in result.err) == (8, True)
+    (marked.folder / "data/publishing/staged.json").write_text("{}")
+    marked.done("discard", "--all")
+    result = marked("resign")
+    assert (result.code, "restore --above" in result.err) == (8, True)
+    said = marked.done("restore", "--above").out
+    assert "lost: sdk/tool 1.1" in said
+    marked.done("approve")
+    assert versions(marked)["sdk"] == versions(marked, "lost")["sdk"] + 1
+
+
+def test_damaged_floors_are_written_anew_from_the_mark(marked: Shell) -> None:
+    floors = marked.folder / "data/publishing/floors.json"
+    floors.write_text("{}")
+    result = marked("resign")
+    assert (result.code, "restore --above" in result.err) == (8, True)
+    marked.done("restore", "--above")
+    marked.done("resign")
+    assert not floors.exists()
+
+
+def test_above_needs_a_mark_and_no_backup(made: Shell) -> None:
+    result = made("restore", "--above")
+    assert (result.code, "--high-water" in result.err) == (8, True)
+    assert made("restore").code == 2
+    assert made("restore", "bak", "--above").code == 2
