@@ -55,6 +55,7 @@ def _data(loaded: Config, noted: Noted, now: datetime, *, deep: bool, progress: 
     yield from host.disk(data)
     yield from _guarded(lambda: store.look(data / FILE_NAME, deep=deep))
     yield from _guarded(lambda: signing.waiting(data, now))
+    yield from _guarded(lambda: signing.above(loaded))
     if not signing.is_founding(data):
         looking = partial(offer.look, data / "catalogue", LocalBlobs(data), loaded.lifetimes, now, noted)
         yield from _guarded(lambda: looking(deep=deep, progress=progress))

@@ -11,15 +11,11 @@ from mirror.checking.findings import judge_waits
 from mirror.config import Config
 from mirror.errors import MirrorError
 from mirror.place import Place
-from mirror.signing import candidate, proposal
+from mirror.signing import candidate, proposal, recovery
 
 _NO_MARK: Final = (
     "Set publishing.high_water to a file on another disk: after a restore, clients would refuse a catalogue that is "
     "older than what they saw."
-)
-_FLOORS: Final = (
-    "Copy the high-water mark (publishing.high_water) to its place, the same file. Without it the catalogue might be "
-    "signed below what clients saw."
 )
 
 
@@ -51,17 +47,30 @@ def waiting(data: Path, now: datetime) -> Iterator[Finding]:
         staged = proposal.read_staged(place)
         lines = candidate.waits(proposal.chain(place), staged)
     except MirrorError as error:
-        # That the catalogue cannot be read is told where it is looked at.
+        # That the catalogue cannot be read is told where it is looked at; of the mark, `above` tells.
         if error.reason == "bad-staged":
             yield Finding("problem", error.reason, str(error))
-        elif error.reason == "bad-mark":
-            yield Finding("problem", error.reason, str(error), _FLOORS)
         return
     moments = {change.role: datetime.fromisoformat(change.at) for change in reversed(staged.changes)}
     yield from judge_waits({one.role: (moments.get(one.role, now), one.missing) for one in lines}, now)
     if is_founding(data):
         what = "The first catalogue is not visible yet: there is nothing to serve."
         yield Finding("advice", "not-visible", what, "'spot-mirror staged' says whose signatures it waits for.")
+
+
+def above(config: Config) -> Iterator[Finding]:
+    """Whether the catalogue is behind the high-water mark, and nothing waits that would lift it."""
+    path = config.publishing.high_water
+    place = Place(config.data_dir, LocalBlobs(config.data_dir))
+    try:
+        stranded = recovery.stranded(place, Path(path) if path is not None else None)
+    except MirrorError as error:
+        if error.reason == "bad-mark":
+            yield Finding("problem", error.reason, str(error))
+        return
+    if stranded:
+        what = f"{', '.join(stranded)}: older than what clients may have seen, by the high-water mark."
+        yield Finding("problem", "behind-mark", what, "Stage what has to be signed: 'spot-mirror restore --above'.")
 
 
 def is_founding(data: Path) -> bool:

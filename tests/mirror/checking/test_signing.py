@@ -8,12 +8,15 @@ import pytest
 
 from mirror.checking.look import look
 from mirror.checking.noted import Noted
+from mirror.signing import marks
+from mirror.signing.marks import HighWater
+from spot_client.wire import document
 from tests.mirror.cli.shell import Shell
 from tests.mirror.cli.vendor import approve, ceremony, person
 from tests.mirror.publishing.rig import folder_of
 
 CODES = {"one-key", "keys-together", "no-high-water", "not-visible", "waits-long", "no-timer", "bad-staged", "bad-mode"}
-CODES |= {"bad-mark"}
+CODES |= {"bad-mark", "behind-mark"}
 
 
 @pytest.fixture
@@ -95,4 +98,20 @@ def test_a_damaged_mark_of_a_restore_is_a_problem_with_its_next_step(shell: Shel
     ceremony(shell)
     (shell.folder / "data/publishing/floors.json").write_text("{}")
     (found,) = [text for _, code, text in _found(shell, timedelta(0)) if code == "bad-mark"]
-    assert "publishing.high_water" in found
+    assert "restore --above" in found
+
+
+def test_a_mark_of_another_catalogue_is_a_problem(shell: Shell) -> None:
+    ceremony(shell)
+    config = shell.folder / "mirror.toml"
+    config.write_text(config.read_text().replace("# high_water = ", "high_water = ").replace("/mnt/elsewhere/", ""))
+    (shell.folder / "high-water.json").write_bytes(document.encode(HighWater(roots={"1": "{}"})))
+    (found,) = [text for _, code, text in _found(shell, timedelta(0)) if code == "bad-mark"]
+    assert "another catalogue" in found
+
+
+def test_a_catalogue_behind_the_mark_is_a_problem(shell: Shell) -> None:
+    ceremony(shell)
+    marks.write(shell.folder / "data/publishing/floors.json", HighWater(versions={"sdk": 7}))
+    (found,) = [text for _, code, text in _found(shell, timedelta(0)) if code == "behind-mark"]
+    assert "sdk: older than what clients may have seen" in found
