@@ -38,7 +38,7 @@ class PacedSocket(ssl.SSLSocket):
                 count = super().recv_into(buffer, nbytes, flags)
             pace.took(count or 0, time.monotonic() - begun)
             if count is None and pace.is_silent:
-                raise TimeoutError("nothing came")
+                raise TimeoutError("the read operation timed out")
         if not count:  # http.client would take it for the end of the head, and what came for all of it
             pace.ended()
         return count

@@ -70,6 +70,34 @@ def rollback_of_halts(stage: Stage) -> Iterator[None]:
     yield
 
 
+@attack(
+    ROLLBACK,
+    "Both online keys lead to an older role of house, which names mirrors.",
+    guard=guards.ROLE_FLOOR,
+    stopped="bad-metadata",
+)
+def rollback_of_house(stage: Stage) -> Iterator[None]:
+    _lead_back(stage, "house.json")
+    yield
+
+
+@attack(
+    ROLLBACK,
+    "An older root in place of the next, and the key that was replaced since signs a timestamp.",
+    guard=guards.ROOT_BY_ONE,
+    stopped="bad-metadata",
+)
+def rollback_of_the_root(stage: Stage) -> Iterator[None]:
+    _, repository = stage.steal("timestamp")
+    stage.shown = None
+    _replace(stage, "timestamp")
+    stage.meet()
+    _go_on_signing(repository, stage.vendor)
+    stage.show(timestamp=repository.metadata["timestamp.json"], _3_root=stage.repository.metadata["1.root.json"])
+    yield
+    assert stage.floors["root"] == 2
+
+
 @attack(ROLLBACK, "Both online keys leave a role out.", guard=guards.ROLE_STAYS, stopped="bad-metadata")
 def role_left_out(stage: Stage) -> Iterator[None]:
     stage.meet()
@@ -174,6 +202,18 @@ def fast_forward_of_a_product(stage: Stage) -> Iterator[None]:
 )
 def fast_forward_of_halts(stage: Stage) -> Iterator[None]:
     _lead_ahead(stage, "halts.json")
+    yield
+    _replace(stage, *ONLINE)
+
+
+@attack(
+    FAST_FORWARD,
+    "Both online keys name a version of house far ahead: until both are replaced.",
+    guard=guards.ROLE_FLOOR,
+    stopped="bad-metadata",
+)
+def fast_forward_of_house(stage: Stage) -> Iterator[None]:
+    _lead_ahead(stage, "house.json")
     yield
     _replace(stage, *ONLINE)
 
@@ -413,12 +453,25 @@ def key_that_was_replaced(stage: Stage) -> Iterator[None]:
     stage.vendor.lay_out()
     stage.meet()
     stage.server.asked.clear()
-    repository.timestamp.version = FAR
-    repository.timestamp.snapshot_meta = stage.repository.timestamp.snapshot_meta
-    repository._sign("timestamp", repository.timestamp)
+    _go_on_signing(repository, stage.vendor)
     stage.show(timestamp=repository.metadata["timestamp.json"])
     yield
     assert "/catalogue/2.root.json" not in paths(stage.server.asked)
+
+
+@attack(
+    ROOT,
+    "The chain of roots cut short, for a SPOT that has not seen its end, and the key that it took away signs on: until "
+    "the snapshot expires.",
+    guard=guards.NOTHING,
+)
+def chain_of_roots_cut_short(stage: Stage) -> Iterator[None]:
+    thief, repository = stage.steal("timestamp")
+    _go_on_signing(repository, stage.older)
+    thief.lay_out()
+    _replace(stage, "timestamp")
+    yield
+    assert stage.floors["root"] == 1
 
 
 def _tick(vendor: Vendor) -> None:
@@ -426,6 +479,13 @@ def _tick(vendor: Vendor) -> None:
     repository = repository_of(vendor)
     repository._sign("timestamp", repository.timestamp)
     vendor.lay_out()
+
+
+def _go_on_signing(repository: Production, vendor: Vendor) -> None:
+    """The old key of the timestamp signs for the vendor's snapshot as it is here."""
+    repository.timestamp.version = FAR
+    repository.timestamp.snapshot_meta = repository_of(vendor).timestamp.snapshot_meta
+    repository._sign("timestamp", repository.timestamp)
 
 
 def _lead_back(stage: Stage, file: str) -> None:
@@ -441,7 +501,7 @@ def _lead_ahead(stage: Stage, file: str) -> None:
     repository.snapshot.meta[file].version = FAR
     repository.sign_online()
     thief.lay_out()
-    assert stage.spot("check").code != 0
+    assert "is kept back" in stage.spot("check").err
     stage.be_honest()
 
 

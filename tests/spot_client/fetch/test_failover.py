@@ -11,7 +11,7 @@ import pytest
 from spot_client.errors import NotLicensed, NotReachable, NotTrusted, OutOfDate, Refused, SpotError
 from spot_client.fetch.failover import AnyCatalogue, Mirrors
 from spot_client.fetch.transport import Transport
-from tests.spot_client.fetch.server import Serve, reply
+from tests.spot_client.fetch.server import Serve, problem, reply
 
 LIE, OLD, GONE = (
     NotTrusted("bad-target", "Lies."),
@@ -170,3 +170,22 @@ def test_the_next_mirror_is_held_to_what_the_last_has_shown_whole(three: Transpo
     with pytest.raises(NotTrusted):
         catalogue.target("sdk/tool/index.json.zst", max_bytes=1)
     assert [one.found for one in shown] == ["0", "1", "1", "1"]
+
+
+def test_what_is_put_goes_to_the_mirror_that_did_better_and_to_nobody_who_was_found_out(
+    serve: Serve, dial: Dial
+) -> None:
+    bad, good = serve(lambda _: reply("204 No Content")), serve(lambda _: reply("204 No Content"))
+    transport = dial(bad, good)
+    mirrors = Mirrors(transport, lambda _: None)
+    mirrors.ask(attempt({transport.alone()[0][0]: LIE}, []))
+    mirrors.put("/x", b"{}")
+    assert ([one.method for one in bad.asked], [one.method for one in good.asked]) == ([], ["PUT"])
+
+
+def test_what_one_refuses_to_take_is_put_to_another(serve: Serve, dial: Dial) -> None:
+    bad, good = serve(lambda _: problem("403 Forbidden", "revoked")), serve(lambda _: reply("204 No Content"))
+    told: list[str] = []
+    Mirrors(dial(bad, good), told.append).put("/x", b"{}")
+    assert [one.body for one in good.asked] == [b"{}"]
+    assert "(revoked)" in told[0]
