@@ -13,6 +13,7 @@ from mirror.cli.output import counted, json_document, printable
 from mirror.cli.progress import progress_bar, size
 from mirror.cli.signers import say_settled, signing, waits_document
 from mirror.cli.store import json_option
+from mirror.config import Config
 from mirror.errors import SigningError
 from mirror.publishing import restage
 from mirror.signing import marks, proposal, recovery
@@ -56,9 +57,18 @@ def backup(*, folder: Path, as_json: bool, config_path: Path) -> None:
     metavar="FILE",
     help="How far the catalogue had gone; by default the file of the configuration.",
 )
+@click.option("--without-high-water", is_flag=True, help="There is none any more: clients may have to wait.")
 @json_option
 @config_option
-def restore(*, folder: Path | None, above: bool, high_water: Path | None, as_json: bool, config_path: Path) -> None:
+def restore(
+    *,
+    folder: Path | None,
+    above: bool,
+    high_water: Path | None,
+    without_high_water: bool,
+    as_json: bool,
+    config_path: Path,
+) -> None:
     """Lay out the backup in FOLDER as the data folder of the configuration, which must not exist.
 
     Clients refuse a catalogue that is older than what they saw. So with a high-water mark, everything that had moved on
@@ -69,16 +79,19 @@ def restore(*, folder: Path | None, above: bool, high_water: Path | None, as_jso
     Where the data folder came back in another way, by a snapshot of the machine or a copy of its files, or where what
     was staged is gone, --above does the same with the folder that is there. What waits in it is forgotten.
 
+    Without the mark nothing is held back: clients that saw a newer catalogue refuse this one until it is newer, and
+    keys that were replaced since count again. So it ends where the mark is missing, unless --without-high-water is said.
+
     \b
     --json: catalogue_version, above (whether a high-water mark was used), lost (releases), forgotten (changes that
       waited), visible, waits (a list of role, missing, signed_by, may_sign)
     """
     if above == (folder is not None):
         raise click.UsageError("Name the FOLDER of a backup, or say --above.")
+    if without_high_water and (above or high_water is not None):
+        raise click.UsageError("--without-high-water goes with a FOLDER, and with no mark.")
     loaded = config.load(config_path)
-    configured = loaded.publishing.high_water
-    path = high_water or (Path(configured) if configured else None)
-    mark = marks.read(path) if path else None
+    mark = None if without_high_water else _mark(loaded, high_water)
     found: Recovered | None
     if folder is None:
         version, said, found = _above(signing(config_path), mark)
@@ -93,6 +106,17 @@ def restore(*, folder: Path | None, above: bool, high_water: Path | None, as_jso
         return
     click.echo(f"{loaded.data_dir}: {said}, catalogue version {version}.")
     _say(names, found)
+
+
+def _mark(loaded: Config, named: Path | None) -> HighWater | None:
+    """The mark that was named, or that of the configuration; None if that names none."""
+    configured = loaded.publishing.high_water
+    path = named or (Path(configured) if configured else None)
+    found = marks.read(path) if path else None
+    if path is not None and found is None:
+        hint = "Mount its disk, or name the file by --high-water; --without-high-water goes on without one."
+        raise SigningError("bad-mark", f"There is no high-water mark {path}. {hint}")
+    return found
 
 
 def _above(using: Signing, mark: HighWater | None) -> tuple[int, str, Recovered]:

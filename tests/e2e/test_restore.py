@@ -116,7 +116,7 @@ def test_an_installation_that_was_enrolled_since_the_backup_enrols_again_and_kee
 @pytest.mark.slow
 def test_without_the_mark_it_refuses_the_older_catalogue_and_keeps_what_it_has(world: World) -> None:
     (world.folder / "data").rename(world.folder / "lost")
-    world.succeed("spot-mirror", "restore", "bak", "--high-water", "nothing.json")
+    world.succeed("spot-mirror", "restore", "bak", "--without-high-water")
     with serving(world):
         done = world.run("spot", "--root", "acme", "update")
     assert done.code == 3, done

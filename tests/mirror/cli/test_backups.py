@@ -239,10 +239,22 @@ def test_a_lost_release_comes_back_as_it_was_or_under_another_version(marked: Sh
     marked.done("publish", "sdk/tool", "1.2", "other")
 
 
+@pytest.mark.parametrize("words", [("--high-water", "nothing.json"), ()])
+def test_a_mark_that_is_missing_is_no_reason_to_go_on_without_it(marked: Shell, words: tuple[str, ...]) -> None:
+    marked.done("backup", "bak")
+    (marked.folder / "data").rename(marked.folder / "lost")
+    (marked.folder / "mark.json").rename(marked.folder / "elsewhere.json")
+    result = marked("restore", "bak", *words)
+    assert (result.code, "--without-high-water goes on without one" in result.err) == (8, True)
+    assert not (marked.folder / "data").exists()
+    marked.done("restore", "bak", "--high-water", "elsewhere.json")
+    assert (marked.folder / "mark.json").exists()
+
+
 def test_without_a_mark_it_is_said_what_clients_will_do(marked: Shell) -> None:
     marked.done("backup", "bak")
     (marked.folder / "data").rename(marked.folder / "lost")
-    said = marked.done("restore", "bak", "--high-water", "nothing.json").out
+    said = marked.done("restore", "bak", "--without-high-water").out
     assert "without a high-water mark" in said
 
 
