@@ -9,6 +9,7 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from ca.errors import CaError
 
@@ -28,11 +29,8 @@ def read_file(path: Path, *, max_bytes: int, refusal: type[CaError], private: bo
             such as a pipe), `too-large` or `bad-mode`.
     """
     try:
-        with open(path, "rb", opener=_at_once) as file:
-            found = os.fstat(file.fileno()).st_mode
-            if not stat.S_ISREG(found):
-                raise refusal("unreadable-file", f"{path} is not an ordinary file: name one.")
-            mode = stat.S_IMODE(found)
+        with open_ordinary(path) as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             if private and mode & 0o077:
                 raise refusal("bad-mode", f"Others may read {path} (mode {mode:o}): run chmod 600 {path}.")
             content = file.read(max_bytes + 1)
@@ -43,6 +41,19 @@ def read_file(path: Path, *, max_bytes: int, refusal: type[CaError], private: bo
     if len(content) > max_bytes:
         raise refusal("too-large", f"{path} has more than the {max_bytes} bytes allowed.")
     return content
+
+
+def open_ordinary(path: Path) -> BinaryIO:
+    """Open an ordinary file for reading.
+
+    Raises:
+        OSError: it cannot be opened, or is none, such as a pipe, which would be waited for without end.
+    """
+    file = open(path, "rb", opener=_at_once)
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "not an ordinary file", str(path))
+    return file
 
 
 def write_new(path: Path, content: bytes, mode: int = PUBLIC) -> None:
