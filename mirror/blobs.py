@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from ca.files import sync_folder
+from ca.files import open_ordinary, sync_folder
 from mirror.errors import BlobFault
 
 _SEGMENT = re.compile(r"[a-z0-9][a-z0-9._+!_-]{0,127}", re.ASCII)
@@ -118,7 +118,7 @@ class MappedFile:
     """A `BlobReader` over a memory map: nothing is copied, and the page cache is shared by all who read the file."""
 
     def __init__(self, path: Path) -> None:
-        with path.open("rb") as file:
+        with open_ordinary(path) as file:
             self.length = os.fstat(file.fileno()).st_size
             # an empty file cannot be mapped
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if self.length else None
@@ -175,7 +175,9 @@ def _copy_over(source: Path, path: Path) -> None:
     """What a rename does, for a source on another file system."""
     part = path.with_name(f".{path.name}.part")
     try:
-        shutil.copyfile(source, part)
+        part.unlink(missing_ok=True)  # of a killed run; "xb": not through a link that somebody put there
+        with source.open("rb") as old, part.open("xb") as new:
+            shutil.copyfileobj(old, new)
         _sync_file(part)
         part.replace(path)
     except OSError:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, TypeVar
 
+from ca.files import open_ordinary
 from mirror.errors import BlobFault, PublishError
 from mirror.owner import other_owner
 from mirror.place import Place
@@ -55,7 +56,7 @@ def read_journal(path: Path, kind: type[J], what: str, at_worst: str) -> J | Non
         PublishError: reason `bad-journal`.
     """
     try:
-        with path.open("rb") as file:
+        with open_ordinary(path) as file:
             raw = file.read(_MAX_JOURNAL + 1)
         return document.decode(raw, kind, max_bytes=_MAX_JOURNAL, what=f"The journal of {what}")
     except FileNotFoundError:

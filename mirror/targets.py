@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from ca.files import open_ordinary
 from mirror.errors import CatalogueFault
 from spot_client.wire import baselines, halts, index, trust
 from spot_client.wire.baselines import Baselines
@@ -66,7 +67,7 @@ def read_file(path: Path, max_bytes: int, hint: str = RESTORE) -> bytes:
         CatalogueFault: reason `missing`, `unreadable` or `too-large`.
     """
     try:
-        with path.open("rb") as file:
+        with open_ordinary(path) as file:
             raw = file.read(max_bytes + 1)
     except FileNotFoundError as error:
         raise CatalogueFault("missing", f"The catalogue's file {path} is missing. {hint}") from error

@@ -146,7 +146,8 @@ def _seal(means: Means, order: Order, layout: Layout, blocks: tuple[Block, ...])
     sealed, seal = manifest.encode(entries, level=means.level)
     if len(sealed) > manifest.MAX_SEALED_BYTES:
         raise PublishError("too-large", f"{order.name} has too many files: its manifest is longer than clients accept.")
-    (means.place.staging / "manifest").write_bytes(sealed)
+    with (means.place.staging / "manifest").open("xb") as file:  # not through a link that somebody put there
+        file.write(sealed)
     return seal
 
 

@@ -22,7 +22,8 @@ def read_manifest(blobs: Blobs, key: str, release: Release) -> Manifest:
     """
     reader = blobs.open(f"{key}/manifest")
     try:
-        return manifest.decode(bytes(reader.view(0, reader.length)), release.manifest)
+        raw = bytes(reader.view(0, min(reader.length, manifest.MAX_SEALED_BYTES + 1)))
+        return manifest.decode(raw, release.manifest)
     finally:
         reader.close()
 

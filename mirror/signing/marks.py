@@ -63,7 +63,7 @@ def read(path: Path, hint: str = "Restore it, or move it away for a new one.") -
         SigningError: reason `bad-mark`.
     """
     try:
-        with path.open("rb") as file:
+        with files.open_ordinary(path) as file:
             raw = file.read(MAX_BYTES + 1)
         return document.decode(raw, HighWater, max_bytes=MAX_BYTES, what=str(path))
     except FileNotFoundError:

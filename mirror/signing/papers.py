@@ -22,9 +22,10 @@ from mirror.blobs import LocalBlobs, make_folder
 from mirror.catalogue import Chain
 from mirror.errors import SigningError
 from mirror.place import Place
-from mirror.signing import candidate, proposal, staged
+from mirror.signing import candidate, marks, proposal, staged
 from mirror.signing.ring import Ring
 from mirror.signing.staged import Staged
+from mirror.targets import read_file
 from spot_client.wire import document, routes
 from spot_client.wire.errors import FormatError
 
@@ -77,17 +78,17 @@ def to_sign(place: Place, ring: Ring) -> bytes:
     names = [*_names(known, waiting)] if known else []
     # After a restore, newer roots are in the mark.
     names = [name for name in names if not name.endswith(".root.json") or (place.catalogue / name).exists()]
-    carried = {name: base64.b64encode((place.catalogue / name).read_bytes()).decode() for name in names}
+    carried = {name: base64.b64encode(read_file(place.catalogue / name, MAX_BYTES)).decode() for name in names}
     called = {name: key.public for name, key in ring.keys.items()}
     text = base64.b64encode(waiting.encode()).decode()
-    floors = base64.b64encode(place.floors.read_bytes()).decode() if place.floors.exists() else ""
+    floors = base64.b64encode(read_file(place.floors, marks.MAX_BYTES)).decode() if place.floors.exists() else ""
     return document.encode(_ToSign(catalogue=carried, names=called, waiting=text, floors=floors))
 
 
 def read(path: Path) -> bytes:
     """A file that was carried here. Raises SigningError: reason `bad-paper`."""
     try:
-        with path.open("rb") as file:
+        with files.open_ordinary(path) as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise SigningError("bad-paper", f"{path} cannot be read: {error.strerror}.") from error

@@ -5,12 +5,13 @@ The bytes of a file are those that wait, or those that lie in the catalogue alre
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import cast
+from typing import Final, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from tuf.api.metadata import Root, TargetFile, Targets
 
+from ca import files
 from ca.reading import UNREADABLE
 from mirror import catalogue
 from mirror.catalogue import Chain
@@ -24,6 +25,9 @@ from mirror.signing.staged import Staged, Statement
 from spot_client.wire import baselines, halts, index, trust
 from spot_client.wire.digest import sha256_hex
 from spot_client.wire.errors import WireError
+
+_MOST: Final = 16 * 2**20
+"""Bytes that a file which a role lists may have; what waits is not believed to say how many."""
 
 
 def chain(place: Place) -> Chain | None:
@@ -126,7 +130,8 @@ def content(place: Place, staged: Staged, target: TargetFile) -> bytes:
     raw = staged.files.get(name)
     if raw is None:
         try:
-            raw = (place.catalogue / name).read_bytes()
+            with files.open_ordinary(place.catalogue / name) as file:
+                raw = file.read(min(target.length, _MOST) + 1)
         except OSError as error:
             raise CatalogueFault("missing", f"{place.catalogue / name} cannot be read: {error.strerror}.") from error
     if len(raw) != target.length or sha256_hex(raw) != target.hashes.get("sha256"):

@@ -139,12 +139,14 @@ def read(path: Path) -> Staged:
     Raises:
         SigningError: reason `bad-staged`.
     """
+    hint = "'spot-mirror discard --all' sets it aside, then stage again: what is published is not touched by it."
     try:
-        with path.open("rb") as file:
+        with files.open_ordinary(path) as file:
             raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         return Staged()
-    hint = "'spot-mirror discard --all' sets it aside, then stage again: what is published is not touched by it."
+    except OSError as error:
+        raise SigningError("bad-staged", f"{path} cannot be read: {error.strerror}. {hint}") from error
     return decode(raw, str(path), hint)
 
 

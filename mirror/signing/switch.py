@@ -14,6 +14,7 @@ from typing import Final
 
 from ca import files
 from mirror.blobs import make_folder
+from mirror.catalogue import MAX_METADATA_BYTES
 from mirror.disk import in_words, read_journal
 from mirror.errors import PublishError
 from mirror.locks import locked
@@ -51,7 +52,7 @@ def changing(place: Place) -> Iterator[None]:
 def put_up(place: Place, written: Mapping[str, bytes]) -> None:
     """Write these files, `timestamp.json` last, which makes them count; the lock is held."""
     *unseen, last = written
-    new = tuple(name for name in unseen if _content(place.catalogue / name) != written[name])
+    new = tuple(name for name in unseen if _content(place.catalogue / name, len(written[name])) != written[name])
     files.replace(_path(place), document.encode(_Switch(files=new, timestamp=sha256_hex(written[last]))), files.PRIVATE)
     for name in (*new, last):
         path = place.catalogue / name
@@ -71,7 +72,7 @@ def _recover(place: Place) -> None:
     if strange:
         hint = f"Find out who wrote {_path(place)}, and move it away."
         raise PublishError("bad-journal", f"The journal names {strange[0][:120]!r}, which is no catalogue file. {hint}")
-    if sha256_hex(_content(place.catalogue / TIMESTAMP) or b"") != switch.timestamp:
+    if sha256_hex(_content(place.catalogue / TIMESTAMP, MAX_METADATA_BYTES["timestamp"]) or b"") != switch.timestamp:
         for name in switch.files:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 (place.catalogue / name).unlink()
@@ -85,8 +86,9 @@ def _path(place: Place) -> Path:
     return place.folder / "switch.json"
 
 
-def _content(path: Path) -> bytes | None:
+def _content(path: Path, most: int) -> bytes | None:
     try:
-        return path.read_bytes()
+        with files.open_ordinary(path) as file:
+            return file.read(most + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
