@@ -1,6 +1,7 @@
 """`catalogue-timer`: the real process that holds the online keys."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mirror import catalogue
+from tests.hostile.needs import need, need_root
 from tests.mirror.cli.shell import PASSPHRASE, Shell
 from tests.mirror.cli.vendor import approve, carry, make_keys, person
 
@@ -137,3 +139,32 @@ def test_it_makes_no_data_folder_where_that_is_lost(vendor: Shell) -> None:
     result = vendor("catalogue-timer", "--once")
     assert (result.code, "'spot-mirror restore' lays out a backup" in result.err) == (8, True)
     assert not (vendor.folder / "data").exists()
+
+
+UNIT = Path(__file__).parents[3] / "deploy/spot-mirror-timer.service"
+
+CONFINED = """\
+mount --rbind "$1" "$1"
+mount -o remount,bind,ro "$1"
+for path in $2; do
+    mount --bind "$path" "$path"
+    mount -o remount,bind,rw "$path"
+done
+cd "$1"
+"$3" catalogue-timer --once || exit
+for folder in online-keys keys data; do ! touch "$folder/new" || exit; done
+"""
+
+
+def test_its_unit_lets_it_write_what_it_has_to_and_no_more(vendor: Shell) -> None:
+    need_root()
+    need("mount namespaces", here=subprocess.run(["unshare", "-m", "true"], check=False).returncode == 0)
+    (line,) = re.findall(r"^ReadWritePaths=(.*)$", UNIT.read_text(), re.MULTILINE)
+    paths = [str(vendor.folder) + word.removeprefix("/var/lib/spot-mirror") for word in line.split() if word[0] != "-"]
+    release(vendor, "1.0")
+    command = ["unshare", "-m", "sh", "-c", CONFINED, "confined", str(vendor.folder), " ".join(paths), PROGRAM]
+    environment = {**os.environ, "SPOT_MIRROR_PASSPHRASE": PASSPHRASE}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "sdk/tool 1.0 (any): new" in done.stdout
+    assert version(vendor, "sdk") == 1
