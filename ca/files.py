@@ -49,7 +49,7 @@ def open_ordinary(path: Path) -> BinaryIO:
     Raises:
         OSError: it cannot be opened, or is none, such as a pipe, which would be waited for without end.
     """
-    file = open(path, "rb", opener=_at_once)
+    file = open(path, "rb", opener=_at_once)  # noqa: SIM115  the caller closes it
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise OSError(errno.EINVAL, "not an ordinary file", str(path))

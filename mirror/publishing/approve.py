@@ -20,6 +20,7 @@ from mirror.publishing.turn import turn
 from mirror.signing import form, papers, people, proposal, recovery, stage
 from mirror.signing import staged as staged_file
 from mirror.signing.candidate import Wait, waits
+from mirror.signing.draft import is_named
 from mirror.signing.means import Signing
 from mirror.signing.review import Difference
 from mirror.signing.ring import Ring
@@ -118,8 +119,9 @@ def discard(signing: Signing, only: Collection[str]) -> Forgotten:
             journal.begin(signing.place, Journal(what=f"The discarding of {', '.join(only)}", blobs=blobs))
             stage.delegate_no_more(known, staged, only)
             staged.save(signing.place.staged)
-        for key in blobs:
-            signing.place.blobs.remove(key)
+        if not is_named(signing.place, blobs):  # whatever it says that was stored for it
+            for key in blobs:
+                signing.place.blobs.remove(key)
         visible = known.roles if known else {}
         what = tuple(dict.fromkeys(change.what for change in gone))
         return Forgotten(what, tuple(role for role in signed if role in visible))

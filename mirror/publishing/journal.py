@@ -18,6 +18,7 @@ from mirror.disk import read_journal
 from mirror.locks import locked
 from mirror.place import Place
 from mirror.signing.draft import is_named
+from mirror.signing.staged import Key
 from spot_client.wire import document
 
 
@@ -25,7 +26,7 @@ class Journal(document.Document, frozen=True):
     """What is in progress: `what` for people, `blobs` by key."""
 
     what: str
-    blobs: tuple[str, ...] = ()
+    blobs: tuple[Key, ...] = ()
 
 
 @contextmanager

@@ -44,6 +44,9 @@ def put_file(signing: Signing, known: Chain, staged: Staged, target: tuple[str, 
     """Let the role of `change` list a file, path and bytes, in place of the one of that path.
 
     A role that is new is delegated, to those who speak for targets.
+
+    Raises:
+        SigningError: reason `bad-staged`: the targets that wait would take the role away.
     """
     role = change.role
     if staged.targets(role, known) is None:
@@ -53,12 +56,20 @@ def put_file(signing: Signing, known: Chain, staged: Staged, target: tuple[str, 
         staged.put("targets", targets, msgspec.structs.replace(change, role="targets", what=f"new: {role}", blobs=()))
         newer = first_targets(signing, role)
     else:
+        _check_delegated(known, staged, role)
         newer = next_targets(signing, known, staged, role)
     path, raw = target
     file = TargetFile.from_data(path, raw, ["sha256"])
     newer.targets[path] = file
     staged.files[f"targets/{file.get_prefixed_paths()[0]}"] = raw
     staged.put(role, newer, change)
+
+
+def _check_delegated(known: Chain, staged: Staged, role: str) -> None:
+    targets = staged.targets("targets", known)
+    if targets is None or role not in roles.delegated(targets):
+        hint = "Find out who staged them; 'spot-mirror discard targets' forgets them."
+        raise SigningError("bad-staged", f"The targets that wait would take the role {role} away. {hint}")
 
 
 def first_targets(signing: Signing, role: str, floor: int = 0) -> Targets:

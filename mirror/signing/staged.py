@@ -19,7 +19,8 @@ from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root, Targets
 from tuf.api.serialization import DeserializationError, SerializationError
 
-from ca import files
+from ca import files, strict_json
+from ca.errors import JsonError
 from mirror.catalogue import MAX_METADATA_BYTES, Chain
 from mirror.errors import SigningError
 from spot_client.wire import document
@@ -31,13 +32,19 @@ MAX_BYTES: Final = 64 * 2**20
 Statement = Metadata[Root] | Metadata[Targets]
 
 
+Key = Annotated[
+    str, msgspec.Meta(pattern=r"^releases(/[a-z0-9][a-z0-9._+!_-]{0,127}){4}/(manifest|pack)\Z", max_length=700)
+]
+"""The key of what is stored for a release: nothing else is ever removed because it stands in a file."""
+
+
 class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One thing that was staged. `what`: for people; `blobs`: the keys of what was stored for it."""
 
     role: str
     what: str
     at: Moment
-    blobs: tuple[str, ...] = ()
+    blobs: tuple[Key, ...] = ()
 
 
 class _File(document.Document, frozen=True):
@@ -175,7 +182,11 @@ def decode(raw: bytes, what: str, hint: str = "Export it again.") -> Staged:
         staged.files = {name: base64.b64decode(text, validate=True) for name, text in document_.files.items()}
     except (FormatError, DeserializationError, RepositoryError, ValueError, binascii.Error) as error:
         raise SigningError("bad-staged", f"{what} cannot be used: {error}. {hint}") from error
-    unknown = staged.files.keys() - {f"targets/{name}" for name in _targets(staged.statements)}
+    led_to = {f"targets/{name}" for name in _targets(staged.statements)}
+    strange = [name for name in led_to if not _is_plain(name)]
+    if strange:
+        raise SigningError("bad-staged", f"{what} leads to what is no file: {min(strange)[:120]!a}. {hint}")
+    unknown = staged.files.keys() - led_to
     if unknown:
         raise SigningError(
             "bad-staged", f"{what} holds a file that no statement leads to: {min(unknown)[:120]!r}. {hint}"
@@ -187,11 +198,13 @@ def parse(role: str, raw: bytes) -> Statement:
     """A statement with its signatures, which are not checked here.
 
     Raises:
-        DeserializationError, RepositoryError, ValueError: it is none, or too long.
+        DeserializationError, RepositoryError, ValueError: it is none, too long, or nested too deep.
     """
     kind = Root if role == "root" else Targets
-    if len(raw) > MAX_METADATA_BYTES[kind.type]:
-        raise ValueError(f"the {role} metadata is too long")
+    try:
+        strict_json.loads(raw, max_bytes=MAX_METADATA_BYTES[kind.type])
+    except JsonError as error:
+        raise ValueError(f"the {role} metadata: {error}") from error
     found: Statement = Metadata.from_bytes(raw)
     if found.signed.type != kind.type:
         raise ValueError(f"the {role} metadata is of another kind")
@@ -199,7 +212,13 @@ def parse(role: str, raw: bytes) -> Statement:
         found.signed_bytes  # noqa: B018  what has no canonical form can be neither signed nor compared
     except SerializationError as error:
         raise ValueError(f"the {role} metadata has no canonical form") from error
+    if role == "targets" and (found.signed.delegations is None or found.signed.delegations.roles is None):
+        raise ValueError("the targets metadata delegates nothing")
     return found
+
+
+def _is_plain(name: str) -> bool:
+    return name.isascii() and name.isprintable() and not {"", ".", ".."} & set(name.split("/"))
 
 
 def _targets(statements: dict[str, Statement]) -> set[str]:
