@@ -27,20 +27,22 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 @click.command(short_help="Back the mirror up while it runs.")
 @click.argument("folder", type=_FOLDER)
+@click.option("--verify", is_flag=True, help="Hash also what was copied before, and copy anew what was damaged since.")
 @json_option
 @config_option
-def backup(*, folder: Path, as_json: bool, config_path: Path) -> None:
+def backup(*, folder: Path, verify: bool, as_json: bool, config_path: Path) -> None:
     """Bring the backup in FOLDER, on another disk, up to date: catalogue, what waits, records, releases, mirror.toml.
 
-    The mirror may go on meanwhile. Releases never change, so only new ones are copied. Private keys are not in it.
+    The mirror may go on meanwhile. Releases never change, so only new ones are copied, and held to what was signed for
+    them. Private keys are not in it.
 
     \b
     --json: folder, catalogue_version, releases (how many), size (bytes of their files)
     """
     using = signing(config_path)
     with progress_bar() as progress:
-        made = backups.backup(using.place, config_path, folder, datetime.now(UTC), progress)
-    count, length = len(made.blobs) // 2, sum(made.blobs.values())
+        made = backups.backup(using.place, config_path, folder, datetime.now(UTC), progress, verify=verify)
+    count, length = len(made.blobs) // 2, sum(one.length for one in made.blobs.values())
     if as_json:
         answer = {"folder": str(folder), "catalogue_version": made.version, "releases": count, "size": length}
         click.echo(json_document(answer))

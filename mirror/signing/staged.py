@@ -212,9 +212,14 @@ def parse(role: str, raw: bytes) -> Statement:
         found.signed_bytes  # noqa: B018  what has no canonical form can be neither signed nor compared
     except SerializationError as error:
         raise ValueError(f"the {role} metadata has no canonical form") from error
-    if role == "targets" and (found.signed.delegations is None or found.signed.delegations.roles is None):
-        raise ValueError("the targets metadata delegates nothing")
+    if role == "targets" and isinstance(found.signed, Targets):
+        _check_delegates(found.signed)
     return found
+
+
+def _check_delegates(targets: Targets) -> None:
+    if targets.delegations is None or targets.delegations.roles is None:
+        raise ValueError("the targets metadata delegates nothing")
 
 
 def _is_plain(name: str) -> bool:

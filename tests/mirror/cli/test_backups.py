@@ -89,12 +89,18 @@ def test_backups_that_are_taken_while_others_publish_are_whole(marked: Shell) ->
     assert taken > 0
 
 
-def restored(shell: Shell) -> None:
-    """Restore the backup beside the mirror, without its mark."""
+def beside(shell: Shell) -> Path:
+    """The configuration of a mirror beside this one, without its mark."""
     config = (shell.folder / "mirror.toml").read_text()
     config = config.replace('data = "data"', 'data = "copy"').replace('high_water = "mark.json"', "")
     (shell.folder / "copy.toml").write_text(config)
-    shell.done("--config", "copy.toml", "restore", "bak")
+    return shell.folder / "copy.toml"
+
+
+def restored(shell: Shell) -> None:
+    """Restore the backup beside the mirror."""
+    shell.done("--config", str(beside(shell)), "restore", "bak")
+    assert (shell.folder / "copy/publishing").is_dir()  # the timer's unit names it
     loaded = catalogue.load(shell.folder / "copy/catalogue")
     for release in loaded.indexes["sdk", "tool"].releases:
         assert (shell.folder / "copy/releases/sdk/tool" / release.version / "any/pack").exists()
@@ -281,6 +287,54 @@ def test_a_damaged_backup_is_not_restored(marked: Shell, what: str) -> None:
     assert result.code == 3, result.err
     assert "use another backup" in result.err.lower()
     assert not (marked.folder / "data").exists()
+
+
+def test_a_version_that_was_discarded_and_made_anew_is_copied_anew(vendor: Shell) -> None:
+    """Of random bytes: both packs have the same length."""
+    alice, pack = person(vendor, "alice"), vendor.folder / "bak/releases/sdk/tool/1.0/any/pack"
+    found = []
+    for _ in range(2):
+        (vendor.folder / "source/lib/a.txt").write_bytes(os.urandom(5000))
+        vendor.done("publish", "sdk/tool", "1.0", "source", *alice)
+        vendor.done("backup", "bak")
+        found.append(pack.read_bytes())
+        assert found[-1] == (vendor.folder / "data/releases/sdk/tool/1.0/any/pack").read_bytes()
+        vendor.done("discard", "sdk")
+    assert len(found[0]) == len(found[1])
+    vendor.done("backup", "bak")
+    assert not pack.exists()
+    assert not (vendor.folder / "bak/releases").exists()
+
+
+def test_what_was_damaged_in_a_backup_is_written_anew(marked: Shell) -> None:
+    marked.done("backup", "bak")
+    for path in (marked.folder / "bak/files").iterdir():
+        damage(path)
+    marked.done("backup", "bak")
+    pack = marked.folder / "bak/releases/sdk/tool/1.0/any/pack"
+    damage(pack)
+    marked.done("backup", "bak")
+    result = marked("--config", str(beside(marked)), "restore", "bak")
+    assert (result.code, "pack is damaged" in result.err) == (3, True), result.err
+    assert not (marked.folder / "copy").exists()
+    marked.done("backup", "bak", "--verify")
+    assert pack.read_bytes() == (marked.folder / "data/releases/sdk/tool/1.0/any/pack").read_bytes()
+    restored(marked)
+
+
+@pytest.mark.parametrize("name", ["pack", "manifest"])
+def test_what_is_damaged_in_the_mirror_is_not_backed_up_as_good(marked: Shell, name: str) -> None:
+    damage(marked.folder / f"data/releases/sdk/tool/1.0/any/{name}")
+    result = marked("backup", "bak")
+    assert result.code != 0
+    assert f"sdk/tool/1.0/any/{name}" in result.err
+    assert not (marked.folder / "bak/backup.json").exists()
+
+
+def test_what_is_no_ordinary_file_is_not_waited_for(marked: Shell) -> None:
+    os.mkfifo(marked.folder / "data/publishing/staged.json")
+    result = marked("backup", "bak")
+    assert (result.code, "not an ordinary file" in result.err) == (6, True)
 
 
 def test_neither_replaces_what_is_there(marked: Shell) -> None:
