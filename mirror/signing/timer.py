@@ -17,7 +17,8 @@ def turn(signing: Signing, online: Ring, *, force: bool = False) -> Shown | None
     """Make visible what can be; sign anew if it is time, or if `force`. None if there was nothing to do.
 
     Where what waits is damaged or must not be shown, snapshot and timestamp are signed all the same before this raises:
-    whoever can write to the data folder cannot make the catalogue lapse by that.
+    nothing that is put there makes the catalogue lapse. Who can write to the data folder can still damage what clients
+    see, a journal or the floors. Then nothing is signed, and it is said why; the catalogue lapses unless that is mended.
 
     Raises:
         Busy, Conflict, SigningError, PassphraseError, CatalogueFault, PublishError: as they say.

@@ -39,6 +39,19 @@ def test_each_role_stands_there_with_the_keys_that_the_tests_sign_with() -> None
     assert {role for role in found if "online" in found[role]} == {"snapshot", "timestamp"}
 
 
+def test_what_stops_a_host_without_keys_is_there_and_tested() -> None:
+    (told,) = (one for one in sections(TEXT) if one.title == "The side that signs")
+    lines = rows(told.text)
+    assert len(lines) > 20
+    for what, _, stopped, test in lines:
+        if found := re.fullmatch(r"(\w+)` in `([\w./]+)", stopped):
+            assert f"def {found[1]}(" in (ROOT / found[2]).read_text(), what
+        else:
+            assert stopped.startswith("nothing: ") or (ROOT / stopped).exists(), what
+        file, _, function = test.partition("::")
+        assert f"def {function}(" in (ROOT / "tests/mirror" / file).read_text(), what
+
+
 def test_files_that_the_page_names_are_there() -> None:
     for name in re.findall(r"`((?:tests|spot_client|mirror|ca)/[\w./-]+)`", TEXT):
         assert (ROOT / name).exists(), name
