@@ -82,7 +82,8 @@ def restore(
     was staged is gone, --above does the same with the folder that is there. What waits in it is forgotten.
 
     Without the mark nothing is held back: clients that saw a newer catalogue refuse this one until it is newer, and
-    keys that were replaced since count again. So it ends where the mark is missing, unless --without-high-water is said.
+    keys that were replaced since count again. So it ends where the mark is missing, unless --without-high-water is
+    said.
 
     \b
     --json: catalogue_version, above (whether a high-water mark was used), lost (releases), forgotten (changes that
