@@ -18,7 +18,7 @@ def turn(signing: Signing, online: Ring, *, force: bool = False) -> Shown | None
 
     Where what waits is damaged or must not be shown, snapshot and timestamp are signed all the same before this raises:
     nothing that is put there makes the catalogue lapse. Who can write to the data folder can still damage what clients
-    see, a journal or the floors. Then nothing is signed, and it is said why; unless that is mended, it lapses.
+    see, or a journal. Then nothing is signed, and it is said why; the catalogue lapses unless that is mended.
 
     Raises:
         Busy, Conflict, SigningError, PassphraseError, CatalogueFault, PublishError: as they say.
