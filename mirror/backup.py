@@ -29,7 +29,7 @@ from mirror.signing.staged import Key, Staged
 from mirror.signing.switch import changing
 from mirror.targets import read_file
 from spot_client.wire import document, index
-from spot_client.wire.digest import Sha256, sha256_hex
+from spot_client.wire.digest import SHA256_HEX, Sha256, sha256_hex
 from spot_client.wire.errors import FormatError
 from spot_client.wire.index import Moment, Release
 
@@ -65,7 +65,7 @@ def backup(
         BackupError: reason `io` or `other-folder` (it holds something else).
         Busy, CatalogueFault, BlobFault: as they say.
     """
-    if folder.exists() and any(folder.iterdir()) and not (folder / NAME).exists():
+    if not _is_ours(folder):
         raise BackupError("other-folder", f"{folder} holds something that is no backup: name a new folder.")
     make_folder(folder / _FILES)
     try:
@@ -87,6 +87,16 @@ def backup(
     except (OSError, sqlite3.Error) as error:
         raise BackupError("io", f"The backup in {folder} could not be made: {error}.") from error
     return made
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder is new, or holds a backup, or nothing but one that was begun."""
+    if not folder.exists() or (folder / NAME).exists():
+        return True
+    if not {path.name for path in folder.iterdir()} <= {_FILES, "releases", ".blob.part"}:
+        return False
+    begun = [path.name for path in (folder / _FILES).iterdir()] if (folder / _FILES).is_dir() else []
+    return all(name.startswith(".") or SHA256_HEX.fullmatch(name) for name in begun)
 
 
 def read(folder: Path) -> Backup:

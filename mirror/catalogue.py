@@ -139,6 +139,11 @@ def read_chain(folder: Path) -> Chain:
     return Chain(root, timestamp, snapshot, targets, products)
 
 
+def first_root(folder: Path) -> bytes:
+    """The root that the catalogue in `folder` begins with, not verified here. Raises CatalogueFault: as `load`."""
+    return read_file(folder / _FIRST_ROOT, MAX_METADATA_BYTES["root"], _MAKE)
+
+
 def read_statement(folder: Path, role: str, version: int) -> Metadata[Targets]:
     """The statement of targets or of a role that it delegates, with its signatures, which are not checked here.
 

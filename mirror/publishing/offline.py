@@ -19,15 +19,18 @@ from mirror import catalogue
 from mirror.blobs import make_folder
 from mirror.catalogue import Catalogue, Chain
 from mirror.errors import PublishError
+from mirror.place import Place
 from mirror.publishing.tree import Progress
 from mirror.signing import roles, statements
 from mirror.signing.means import Signing
 from mirror.signing.ring import Ring
 from mirror.signing.visible import sign
+from mirror.targets import read_file
 from spot_client.wire import halts
 from spot_client.wire.index import Index, Release
 
 _COPIED = 2**20
+_LONGEST = 16 * 2**20  # no file of a catalogue is longer
 
 
 class Exported(msgspec.Struct, frozen=True):
@@ -106,11 +109,11 @@ def _metadata(signing: Signing, online: Ring, chain: Chain, scope: Scope) -> Ite
     """The set's catalogue, the timestamp last."""
     place, until = signing.place, signing.clock().replace(microsecond=0) + scope.life
     for number in range(1, chain.root.version + 1):
-        yield f"{number}.root.json", (place.catalogue / f"{number}.root.json").read_bytes()
+        yield f"{number}.root.json", _read(place, f"{number}.root.json")
     included = {"targets", *roles.OWN_ROLES, *scope.channels}
     for role, signed in chain.roles.items():
         if role in included:
-            yield f"{signed.version}.{role}.json", (place.catalogue / f"{signed.version}.{role}.json").read_bytes()
+            yield f"{signed.version}.{role}.json", _read(place, f"{signed.version}.{role}.json")
     for role in included & chain.products.keys():
         yield from _targets(signing, chain, role, scope.channels)
     snapshot = statements.next_snapshot(chain.snapshot, (), until)
@@ -130,4 +133,8 @@ def _targets(
     for path, target in chain.products[role].targets.items():
         if role != halts.ROLE or path in halted:
             name = f"targets/{target.get_prefixed_paths()[0]}"
-            yield name, (signing.place.catalogue / name).read_bytes()
+            yield name, _read(signing.place, name)
+
+
+def _read(place: Place, name: str) -> bytes:
+    return read_file(place.catalogue / name, _LONGEST)

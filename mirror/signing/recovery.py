@@ -77,7 +77,7 @@ def bind(signing: Signing, mark: HighWater) -> None:
     """
     place = signing.place
     before = catalogue.read_chain(place.catalogue)
-    first = (place.catalogue / "1.root.json").read_bytes()
+    first = catalogue.first_root(place.catalogue)
     bounds.check_ours(first, mark)
     bounds.check_ahead({role: one.version for role, one in before.roles.items()}, mark, "The high-water mark")
     if signing.high_water is not None:
@@ -98,7 +98,7 @@ def stranded(place: Place, high_water: Path | None) -> list[str]:
     known, staged = proposal.chain(place), proposal.read_staged(place)
     found = (marks.floors(place), marks.read(high_water) if high_water is not None else None)
     if known is not None and found[1] is not None:
-        bounds.check_ours((place.catalogue / "1.root.json").read_bytes(), found[1])
+        bounds.check_ours(catalogue.first_root(place.catalogue), found[1])
     versions = {role: one.version for role, one in known.roles.items()} if known else {}
     waiting = {role: one.signed.version for role, one in staged.statements.items()}
     return sorted({role for mark in found if mark for role in bounds.stranded(versions, waiting, mark)})

@@ -105,8 +105,8 @@ def _mark(signing: Signing, chain: Chain | None, found: Candidate) -> HighWater 
     """How far the catalogue had gone, as it is written down elsewhere."""
     mark = marks.read(signing.high_water) if signing.high_water is not None else None
     if mark is not None:
-        first = signing.place.catalogue / "1.root.json"
-        bounds.check_ours(first.read_bytes() if chain else found.changed["root"].to_bytes(), mark)
+        first = catalogue.first_root(signing.place.catalogue) if chain else found.changed["root"].to_bytes()
+        bounds.check_ours(first, mark)
         bounds.check_ahead(_versions(chain, {}), mark, f"The high-water mark {signing.high_water}")
     return mark
 

@@ -337,6 +337,13 @@ def test_what_is_no_ordinary_file_is_not_waited_for(marked: Shell) -> None:
     assert (result.code, "not an ordinary file" in result.err) == (6, True)
 
 
+def test_a_first_backup_that_failed_is_taken_up_by_the_next(marked: Shell) -> None:
+    (marked.folder / "data/catalogue").rename(marked.folder / "catalogue")
+    assert marked("backup", "bak").code == 6
+    (marked.folder / "catalogue").rename(marked.folder / "data/catalogue")
+    marked.done("backup", "bak")
+
+
 def test_neither_replaces_what_is_there(marked: Shell) -> None:
     result = marked("backup", "source")
     assert (result.code, "no backup" in result.err) == (3, True)
