@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any
+from typing import BinaryIO
 
 import msgspec
 import pytest
@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
-from mirror import catalogue
+from ca.files import open_ordinary
+from mirror import catalogue, targets
 from mirror.catalogue import Catalogue
 from mirror.errors import CatalogueFault
 from mirror.signing import ring, roles, statements
@@ -355,13 +356,12 @@ def test_what_was_not_signed_anew_is_not_read_again(tmp_path: Path, monkeypatch:
     before = catalogue.load(tmp_path)
     sign_catalogue(tmp_path, [OFFERED, *others], 2, ONE_KEY, LISTS)
     opened: list[str] = []
-    really = Path.open
 
-    def watched(path: Path, mode: str) -> IO[Any]:
+    def watched(path: Path) -> BinaryIO:
         opened.append(path.name)
-        return really(path, mode)
+        return open_ordinary(path)
 
-    monkeypatch.setattr(Path, "open", watched)
+    monkeypatch.setattr(targets, "open_ordinary", watched)
     after = catalogue.load(tmp_path, before)
     assert [name for name in opened if not name.endswith(("root.json", "targets.json", "snapshot.json"))] == [
         "timestamp.json",
