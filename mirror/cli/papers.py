@@ -16,6 +16,8 @@ from mirror.cli.signers import say_settled, signing
 from mirror.errors import SigningError
 from mirror.publishing import approve
 from mirror.signing import papers, ring
+from mirror.signing.papers import Unpacked
+from mirror.signing.ring import Ring
 from spot_client.wire.digest import sha256_hex
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -87,15 +89,8 @@ def sign(
         name = who or _only(keys.held(), folder)
         keys.hear(carried.names)
         keys.signer(name)
-        keyid = keys.key(name).verifier.keyid
-        found = approve.proposals(carried.place, keys, carried.known, carried.waiting, None)
-        mine = [one for one in found if keyid in one.wait.keyids]
-        for one in mine:
-            show(one, keys)
-        others = ", ".join(one.role for one in found if one not in mine)
-        if mine and others:
-            click.echo(f"Not for {name} to sign, and not shown: {others}.", err=True)
-        if mine and not yes and sys.stdin.isatty() and not click.confirm(f"Sign this as {name}?", err=True):
+        asks = _show(keys, name, carried) and not yes and sys.stdin.isatty()
+        if asks and not click.confirm(f"Sign this as {name}?", err=True):
             click.echo("Nothing was signed.")
             return
         raw = papers.sign(keys, name, carried.known, carried.waiting)
@@ -113,6 +108,19 @@ def import_(*, signatures: Path, config_path: Path) -> None:
         roles, settled = approve.take(using, papers.read(signatures), progress)
     click.echo(f"Taken: signatures for {', '.join(roles)}.")
     say_settled(using.ring, settled)
+
+
+def _show(keys: Ring, name: str, carried: Unpacked) -> bool:
+    """Print what the key `name` would sign, and of what else only the roles; whether there is anything."""
+    keyid = keys.key(name).verifier.keyid
+    found = approve.proposals(carried.place, keys, carried.known, carried.waiting, None)
+    mine = [one for one in found if keyid in one.wait.keyids]
+    for one in mine:
+        show(one, keys)
+    others = ", ".join(one.role for one in found if one not in mine)
+    if mine and others:
+        click.echo(f"Not for {name} to sign, and not shown: {others}.", err=True)
+    return bool(mine)
 
 
 def _only(held: tuple[str, ...], folder: Path) -> str:
