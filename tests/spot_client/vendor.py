@@ -134,6 +134,16 @@ class Repository:
         if self.root.version == 1:
             self.write("1.root.json", self.root, "root")
 
+    def replace_keys(self, *roles: str) -> None:
+        """A next root that gives these online roles new keys, signed; then everything signed anew."""
+        for role in roles:
+            self.root.revoke_key(self.signers[role].public_key.keyid, role)
+            self.signers[role] = CryptoSigner.generate_ed25519()
+            self.root.add_key(self.signers[role].public_key, role)
+        self.root.version += 1
+        self.write(f"{self.root.version}.root.json", self.root, "root")
+        self.sign()
+
     def sign_online(self) -> None:
         """Sign snapshot and timestamp anew, as a timer does: the snapshot as it stands, the timestamp over it."""
         self._sign("snapshot", self.snapshot)

@@ -55,16 +55,6 @@ class Production(Repository):
             metadata.sign(self.signers[name], append=True)
         self.metadata[file] = metadata.to_bytes()
 
-    def replace_keys(self, *roles: str) -> None:
-        """A next root that gives these online roles new keys, signed; then everything signed anew."""
-        for role in roles:
-            self.root.revoke_key(self.signers[role].public_key.keyid, role)
-            self.signers[role] = CryptoSigner.generate_ed25519()
-            self.root.add_key(self.signers[role].public_key, role)
-        self.root.version += 1
-        self.write(f"{self.root.version}.root.json", self.root, "root")
-        self.sign()
-
     def replace_people(self) -> None:
         """A next root that gives the root itself to other people, signed by those before them, too."""
         before = {f"old.{name}": self.signers[name] for name in self.holders["root"]}

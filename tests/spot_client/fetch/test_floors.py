@@ -6,7 +6,6 @@ SPOT's command line, with a mirror on loopback and sets in folders.
 import copy
 
 import pytest
-from securesystemslib.signer import CryptoSigner
 
 from tests.spot_client.carried import carry
 from tests.spot_client.desk import TWO, Desk
@@ -33,15 +32,8 @@ def far_ahead(vendor: Vendor) -> Vendor:
 
 
 def replace_keys(vendor: Vendor, *roles: str) -> None:
-    """A next root with other keys for these roles, and everything signed anew with them."""
-    repository = vendor.repository
-    for role in roles:
-        repository.root.revoke_key(repository.signers[role].public_key.keyid, role)
-        repository.signers[role] = CryptoSigner.generate_ed25519()
-        repository.root.add_key(repository.signers[role].public_key, role)
-    repository.root.version += 1
-    repository.write(f"{repository.root.version}.root.json", repository.root, "root")
-    repository.sign()
+    """Other keys for these roles, laid out."""
+    vendor.repository.replace_keys(*roles)
     vendor.lay_out()
 
 

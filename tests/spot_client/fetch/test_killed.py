@@ -9,7 +9,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata, Root
 
 from spot_client.errors import NotTrusted
@@ -52,14 +51,8 @@ def look(request: pytest.FixtureRequest) -> Look:
 
 
 def rotate(vendor: Vendor, *roles: str) -> None:
-    """A next root with other keys for these roles, and everything signed anew with them."""
-    repository = vendor.repository
-    for role in roles:
-        repository.root.revoke_key(repository.signers[role].public_key.keyid, role)
-        repository.signers[role] = CryptoSigner.generate_ed25519()
-        repository.root.add_key(repository.signers[role].public_key, role)
-    repository.root.version += 1
-    repository.write(f"{repository.root.version}.root.json", repository.root, "root")
+    """Other keys for these roles, and news under them."""
+    vendor.repository.replace_keys(*roles)
     vendor.put_index("sdk/tool", NEW)
 
 
