@@ -5,6 +5,7 @@ The file names keys and passphrase files by path; it holds no secret itself.
 
 import tomllib
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,10 +14,12 @@ import msgspec
 from ca.errors import IdentityError
 from ca.identity import check_realm
 from mirror.errors import ConfigError
+from mirror.limits import Limits
 
 MAX_BYTES = 256 * 2**10
 
 Address = Annotated[str, msgspec.Meta(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^\s:\[\]]+):[0-9]{1,5}\Z")]
+Network = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?\Z")]
 File = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*\Z", min_length=1, max_length=4096)]
 
 _MAX_PORT = 65535
@@ -24,7 +27,11 @@ _OPTIONAL_FILES = ("passphrase_file", "online_keys", "online_passphrase_file", "
 
 
 class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The content listener. Files: PEM, the key unencrypted and readable by its owner only."""
+    """The content listener. Files: PEM, the key unencrypted and readable by its owner only.
+
+    workers: how many processes serve; "auto" is one a core. proxies: networks of balancers that pass TCP through and
+    say before TLS whose connection it is (PROXY protocol, version 2).
+    """
 
     listen: Annotated[tuple[Address, ...], msgspec.Meta(min_length=1, max_length=16)]
     certificate: File
@@ -35,6 +42,20 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     crl_grace_days: Annotated[int, msgspec.Meta(ge=0, le=90)] = 7
     drain_seconds: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 30
     log_addresses: bool = False
+    workers: Annotated[int, msgspec.Meta(ge=1, le=256)] | Literal["auto"] = "auto"
+    proxies: Annotated[tuple[Network, ...], msgspec.Meta(max_length=64)] = ()
+    limits: Limits = Limits()
+
+
+class Health(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The listener of health and metrics, if there is to be one.
+
+    token_file: the bearer token that is asked for, in its first line, mode 0600; without one, only addresses of this
+    machine itself can be listened on.
+    """
+
+    listen: Address
+    token_file: File | None = None
 
 
 class Publishing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -77,6 +98,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     realm: str
     data: File = "data"
     content: Content | None = None
+    health: Health | None = None
     publishing: Publishing = Publishing()
     lifetimes: Lifetimes = Lifetimes()
 
@@ -130,9 +152,16 @@ def _check(config: Config, path: Path) -> None:
             f"{path}: under [lifetimes], timestamp_every_hours is half of timestamp_days at most, and timestamp_days "
             "no more than snapshot_days: else the catalogue would lapse between two turns of the timer.",
         )
-    for address in config.content.listen if config.content else ():
+    addresses = [*config.content.listen] if config.content else []
+    addresses += [config.health.listen] if config.health else []
+    for address in addresses:
         if int(address.rpartition(":")[2]) > _MAX_PORT:
             raise ConfigError("bad-value", f"{path}: {address} has no port: ports go up to {_MAX_PORT}.")
+    for network in config.content.proxies if config.content else ():
+        try:
+            ip_network(network)
+        except ValueError as error:
+            raise ConfigError("bad-value", f"{path}: content.proxies: {error}.") from error
 
 
 def _absolute(config: Config, base: Path) -> Config:
@@ -148,8 +177,11 @@ def _absolute(config: Config, base: Path) -> Config:
             issuing_cas=tuple(map(at, content.issuing_cas)),
             crls=tuple(map(at, content.crls)),
         )
+    health = config.health
+    if health is not None and health.token_file is not None:
+        health = msgspec.structs.replace(health, token_file=at(health.token_file))
     publishing = config.publishing
     optional = {name: getattr(publishing, name) for name in _OPTIONAL_FILES}
     there = {name: at(value) for name, value in optional.items() if value is not None}
     publishing = msgspec.structs.replace(publishing, keys=at(publishing.keys), **there)
-    return msgspec.structs.replace(config, data=at(config.data), content=content, publishing=publishing)
+    return msgspec.structs.replace(config, data=at(config.data), content=content, health=health, publishing=publishing)

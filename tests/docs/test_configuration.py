@@ -12,7 +12,8 @@ import pytest
 import mirror.config
 from ca.errors import VaultError
 from ca.lifetimes import MAX_LIFETIMES, parse_lifetimes
-from mirror.config import Config, Content, Lifetimes, Publishing
+from mirror.config import Config, Content, Health, Lifetimes, Publishing
+from mirror.limits import Limits
 from spot_client import config as spot_config
 from spot_client.config import Settings, load_settings
 from tests.docs.pages import DOCS, blocks, rows, sections
@@ -23,6 +24,8 @@ SECTIONS = {one.title: one.text for one in sections((DOCS / "reference" / "confi
 FILES = [
     ("mirror.toml", "", Config),
     ("mirror.toml", "content.", Content),
+    ("mirror.toml", "content.limits.", Limits),
+    ("mirror.toml", "health.", Health),
     ("mirror.toml", "publishing.", Publishing),
     ("mirror.toml", "lifetimes.", Lifetimes),
     ("spot.toml", "", Settings),
@@ -56,7 +59,7 @@ def test_every_key_stands_in_the_reference_with_its_default_and_its_limits(
 ) -> None:
     found = told(heading, prefix)
     fields = {f"{prefix}{field.encode_name}": field for field in msgspec.structs.fields(shape)}
-    tables = {"content", "publishing", "lifetimes"} if shape is Config else set()
+    tables = set(fields) & {table.rstrip(".") for _, table, _ in FILES}
     assert set(found) == set(fields) - tables
     for key, (said, _, limits) in found.items():
         assert said == default(fields[key]), key
