@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -29,6 +30,8 @@ from mirror.certificates import read_certificate, read_issuer
 from mirror.config import Config, Content
 from mirror.content.app import App, Parts
 from mirror.content.audit import Audit
+from mirror.content.conversation import Terms
+from mirror.content.counters import Counted
 from mirror.content.customers import Customers
 from mirror.content.files import Files
 from mirror.content.listener import Listener
@@ -154,7 +157,9 @@ async def _run(running: _Running) -> None:
         loop.add_signal_handler(number, on_stop)
     loop.add_signal_handler(signal.SIGHUP, running.audit.reopen)
     seen = Seen(running.records)
-    listener = Listener(_app(running, seen), running.context, log)
+    counted, content = Counted(), running.content
+    terms = Terms(_app(running, seen, counted), content.limits, counted)
+    listener = Listener(terms, running.context, log, content.proxies)
     try:
         addresses = await listener.listen(running.content.listen)
     except ServeError:
@@ -175,7 +180,13 @@ async def _run(running: _Running) -> None:
     await asyncio.to_thread(_last_flush, seen, log)
 
 
-def _app(running: _Running, seen: Seen) -> App:
+def _ids() -> Callable[[], str]:
+    """Ids of requests: which process, and how many there were before."""
+    begin, numbers = secrets.token_hex(4), count()
+    return lambda: f"{begin}{next(numbers) & 0xFFFFFFFF:08x}"
+
+
+def _app(running: _Running, seen: Seen, counted: Counted) -> App:
     data = running.config.data_dir
     return App(
         Parts(
@@ -185,7 +196,8 @@ def _app(running: _Running, seen: Seen) -> App:
             audit=running.audit,
             seen=seen,
             clock=utc_now,
-            random=secrets.token_bytes,
+            counted=counted,
+            ids=_ids(),
             log=running.log,
             log_addresses=running.content.log_addresses,
         )

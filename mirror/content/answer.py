@@ -1,19 +1,14 @@
-"""An answer, and how its bytes are written: in slices, counted as they leave, with a deadline for a reader that stops.
+"""An answer, and the head that goes before its body (RFC 9112 §4 and §6). Pure."""
 
-64 KiB a slice is what was fastest over TLS (DESIGN §7). A body that cannot be written to its end ends the connection,
-so that nobody takes a part for the whole.
-"""
-
-import asyncio
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from email.utils import format_datetime
+from functools import lru_cache
+from http import HTTPStatus
 
 import msgspec
-from aiohttp import web
 
-SLICE: Final = 64 * 2**10
-STALL_SECONDS: Final = 60
-"""How long a caller may take to read a slice before its connection is closed."""
+from mirror.content.head import Request
 
 
 def _nothing() -> None:
@@ -27,47 +22,35 @@ class Answer(msgspec.Struct, frozen=True):
     """
 
     status: int
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     body: tuple[bytes | memoryview, ...] = ()
     closes: bool = False
     let_go: Callable[[], None] = _nothing
 
+    @property
+    def length(self) -> int:
+        """Of the body, in bytes; also that which a HEAD does not get."""
+        return sum(map(len, self.body))
 
-async def send(request: web.BaseRequest, answer: Answer, wrote: Callable[[int], None]) -> web.StreamResponse:
-    """Write an answer; a HEAD gets the length of the body and no body.
+
+def head(answer: Answer, request: Request | None, now: datetime, *, closes: bool) -> bytes:
+    """The status line and the headers.
 
     Args:
-        wrote: called with the number of bytes of each slice of the body that was handed to the network.
-
-    Raises:
-        ConnectionError: the caller is gone, or stopped reading; the connection is closed.
+        request: what is answered; None if it could not be read.
+        now: UTC.
     """
-    response = web.StreamResponse(status=answer.status, headers={"Server": "spot-mirror", **answer.headers})
-    response.content_length = sum(map(len, answer.body))
-    if answer.closes:
-        response.force_close()
-    try:
-        await response.prepare(request)
-        if request.method != "HEAD":
-            for piece in answer.body:
-                await _write(response, piece, wrote)
-        await response.write_eof()
-    except TimeoutError as error:
-        if request.transport is not None:
-            request.transport.abort()
-        raise ConnectionAbortedError("the caller stopped reading") from error
-    finally:
-        answer.let_go()
-    return response
+    lines = "".join([f"{name}: {value}\r\n" for name, value in answer.headers.items()])
+    if answer.status not in (204, 304):  # RFC 9110 §8.6
+        lines = f"{lines}Content-Length: {answer.length}\r\n"
+    if closes:
+        lines = f"{lines}Connection: close\r\n"
+    elif request is not None and request.version == "1.0":
+        lines = f"{lines}Connection: keep-alive\r\n"
+    return f"{_begin(answer.status, now.replace(microsecond=0))}{lines}\r\n".encode("latin-1")
 
 
-async def _write(response: web.StreamResponse, piece: bytes | memoryview, wrote: Callable[[int], None]) -> None:
-    view = memoryview(piece)
-    for start in range(0, len(view), SLICE):
-        part = view[start : start + SLICE]
-        async with asyncio.timeout(STALL_SECONDS):
-            await response.write(part)
-            # Writing waits only while buffers are full. Without this turn of the loop, a fast reader would starve all
-            # others, and a connection that broke would swallow the rest of the body unnoticed.
-            await asyncio.sleep(0)
-        wrote(len(part))
+@lru_cache(maxsize=64)
+def _begin(status: int, now: datetime) -> str:
+    phrase = HTTPStatus(status).phrase
+    return f"HTTP/1.1 {status} {phrase}\r\nServer: spot-mirror\r\nDate: {format_datetime(now, usegmt=True)}\r\n"

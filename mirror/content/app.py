@@ -1,30 +1,31 @@
-"""One request, from the certificate to the audit line: peer → route → decision → answer → bytes → line.
+"""One request, from the certificate to the audit line: peer → route → decision → answer → line.
 
 There is one handler and no router: `spot_client.wire.routes` reads the path as it stands on the request line, so a
-request has one spelling, and what is not a route does not exist. The answer is written here, to its last byte, so that
-the line tells what was really sent.
+request has one spelling, and what is not a route does not exist. What needs no waiting is answered without: there is a
+task for a request only if it reads a body, a store or a disk.
 """
 
-import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
 from ca.errors import IdentityError
 from ca.identity import Role
 from ca.peer import Peer, read_peer
 from mirror.content import policy, problems
-from mirror.content.answer import Answer, send
+from mirror.content.answer import Answer
 from mirror.content.audit import Audit, Line
-from mirror.content.bodies import check_form, single
+from mirror.content.bodies import check_form
+from mirror.content.counters import Counted
 from mirror.content.customers import Customers
+from mirror.content.exchange import Exchange
 from mirror.content.files import Conditions, Files
+from mirror.content.head import Request
 from mirror.content.memory import Memory, State
 from mirror.content.policy import Allow
 from mirror.content.problems import Refused
@@ -35,103 +36,133 @@ from spot_client.wire.problem import MEDIA_TYPE, Reason
 from spot_client.wire.routes import METHODS, Kind, Route
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
-_NOBODY: Final = Peer(None, ("bad-certificate",), 0, b"", _NEVER, _NEVER)
 _MAX_METHOD: Final = 16  # characters of a method that an audit line repeats
 _WITH_BODY: Final = frozenset({"POST", "PUT"})
+_BROKEN: Final = "the connection ended before the answer was whole"
+
+_parse = lru_cache(maxsize=8192)(routes.parse)
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Whom a connection's certificate names, and how audit lines say that; worked out once a connection."""
+
+    peer: Peer
+    serial: str
+    role: str | None
+    customer: str | None
+    name: str | None
+    installation: str | None
 
 
 class Parts(msgspec.Struct, frozen=True):
-    """What the handler is made of. `clock`: UTC now; `random`: so many random bytes."""
+    """What the handler is made of. `clock`: UTC now; `ids`: a new id of a request."""
 
     memory: Memory
     files: Files
     customers: Customers
     audit: Audit
     seen: Seen
+    counted: Counted
     clock: Callable[[], datetime]
-    random: Callable[[int], bytes]
+    ids: Callable[[], str]
     log: FilteringBoundLogger
     log_addresses: bool = False
 
 
 class App:
-    """The handler of the content listener, and what is needed to stop it gracefully."""
+    """The handler of the content listener. `draining`: connections end with their next answer."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._running = 0
-        self._draining = False
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self.draining = False
 
-    async def drain(self) -> None:
-        """From now on, end connections with their next answer; returns when no request is running."""
-        self._draining = True
-        while self._running:  # one more may have begun between the event and this task's turn
-            await self._idle.wait()
-
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request and write its audit line.
-
-        Raises:
-            ConnectionError: the caller is gone; aiohttp then drops the connection.
-        """
-        self._running += 1
-        self._idle.clear()
+    def caller(self, der: bytes | None) -> Caller:
+        """Whom a connection's certificate names; nobody, if there is none or it cannot be read."""
         try:
-            return await self._handle(request)
-        finally:
-            self._running -= 1
-            if not self._running:
-                self._idle.set()
+            return _NOBODY if der is None else _read_caller(der)
+        except IdentityError:
+            return _NOBODY
 
-    def refuse(self, request: web.BaseRequest, refused: Refused) -> web.Response:
-        """Answer a request that could not be read, and write its audit line: of it, only who sent it is known."""
-        now = self._parts.clock()
-        line = self._new_line(request, now)
-        _note_peer(line, _peer(request))
-        answer = _refusal(refused, line, now)
-        body = b"".join(answer.body)
-        line.status, line.bytes, line.ms = answer.status, len(body), 0.0
+    def begin(self, request: Request, caller: Caller, address: str) -> Exchange:
+        """Decide about a request. It has its `answer` now, or gets it by `work`, which the caller runs."""
+        exchange = self._exchange(request, caller, address)
+        try:
+            answer = self._decide(exchange, caller.peer)
+        except Exception as error:  # noqa: BLE001
+            exchange.answer = self._failed(exchange, error)
+        else:
+            if isinstance(answer, Answer):
+                exchange.answer = answer
+            else:
+                exchange.work = self._work(exchange, answer)
+        return exchange
+
+    def refuse(self, refused: Refused, caller: Caller, address: str) -> Exchange:
+        """A request that could not be read: of it, only who sent it is known."""
+        exchange = self._exchange(None, caller, address)
+        exchange.answer = self._failed(exchange, refused)
+        return exchange
+
+    def ended(self, exchange: Exchange) -> None:
+        """The last bytes of an answer are about to leave: write its audit line, count it."""
+        line, answer = exchange.line, exchange.answer
+        seconds = time.perf_counter() - exchange.began
+        line.status, line.bytes, line.ms = answer.status, exchange.sent, round(seconds * 1000, 3)
+        exchange.is_over = True
+        answer.let_go()
         self._parts.audit.write(line)
-        return web.Response(status=answer.status, body=body, headers={"Server": "spot-mirror", **answer.headers})
+        counted = self._parts.counted
+        counted.sent += exchange.sent
+        if exchange.request is not None:
+            counted.received += exchange.request.body.received
+        counted.request(line.route or "-", line.status, line.reason or "-", seconds)
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        began, now = time.perf_counter(), self._parts.clock()
-        line = self._new_line(request, now)
+    def broken(self, exchange: Exchange) -> None:
+        """The connection is over. If the answer had not left, its line says so: a second one, if it was thought to."""
+        exchange.line.detail = exchange.line.detail or _BROKEN
+        if exchange.task is not None and not exchange.task.done():
+            exchange.task.add_done_callback(lambda _: self.ended(exchange))
+        else:
+            self.ended(exchange)
 
-        def wrote(count: int) -> None:
-            line.bytes += count
+    def _exchange(self, request: Request | None, caller: Caller, address: str) -> Exchange:
+        now = self._parts.clock()
+        line = Line(
+            time=f"{now.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z",
+            request=self._parts.ids(),
+            method=request.method[:_MAX_METHOD] if request is not None else "",
+            address=address if self._parts.log_addresses else None,
+            bytes=0,
+            serial=caller.serial,
+            role=caller.role,
+            customer=caller.customer,
+            name=caller.name,
+            installation=caller.installation,
+        )
+        return Exchange(request, line, now, time.perf_counter())
 
+    async def _work(self, exchange: Exchange, coming: Coroutine[Any, Any, Answer]) -> None:
         try:
-            answer = await self._answer(request, line, now)
-            line.status = answer.status
-            if self._draining:
-                answer = msgspec.structs.replace(answer, closes=True)
-            return await send(request, answer, wrote)
-        except (ConnectionError, asyncio.CancelledError):
-            line.detail = line.detail or "the connection ended before the answer was whole"
-            raise
-        finally:
-            line.ms = round((time.perf_counter() - began) * 1000, 3)
-            self._parts.audit.write(line)
+            exchange.answer = await coming
+        except Exception as error:  # noqa: BLE001
+            exchange.answer = self._failed(exchange, error)
 
-    async def _answer(self, request: web.BaseRequest, line: Line, now: datetime) -> Answer:
-        try:
-            return await self._decide(request, line, now)
-        except Refused as refused:
-            return _refusal(refused, line, now)
-        except StoreFault as error:
-            self._parts.log.critical("the store does not answer", request=line.request, problem=str(error))
-            return _refusal(Refused(Reason.UNAVAILABLE, error.reason), line, now)
-        except Exception as error:
-            self._parts.log.exception("a request failed", request=line.request)
-            return _refusal(Refused(Reason.UNAVAILABLE, type(error).__name__), line, now)
+    def _failed(self, exchange: Exchange, error: Exception) -> Answer:
+        line, log = exchange.line, self._parts.log
+        match error:
+            case Refused():
+                return _refusal(error, line, exchange.now)
+            case StoreFault():
+                log.critical("the store does not answer", request=line.request, problem=str(error))
+                return _refusal(Refused(Reason.UNAVAILABLE, error.reason), line, exchange.now)
+            case _:
+                log.error("a request failed", request=line.request, exc_info=error)
+                return _refusal(Refused(Reason.UNAVAILABLE, type(error).__name__), line, exchange.now)
 
-    async def _decide(self, request: web.BaseRequest, line: Line, now: datetime) -> Answer:
+    def _decide(self, exchange: Exchange, peer: Peer) -> Answer | Coroutine[Any, Any, Answer]:
+        request, line, now = exchange.asked, exchange.line, exchange.now
         state = self._parts.memory.state
-        peer, route = _peer(request), routes.parse(request.raw_path)
-        _note_peer(line, peer)
+        route = _parse(request.target)
         _note_route(line, route)
         check_form(request)
         decision = policy.decide(
@@ -140,64 +171,57 @@ class App:
             method=request.method,
             world=state.world,
             now=now,
-            installation=single(request, "Spot-Installation"),
+            installation=request.single("spot-installation"),
         )
         match decision:
             case policy.Deny(reason, detail):
                 raise Refused(reason, detail, _allowed_methods(route) if reason is Reason.METHOD_NOT_ALLOWED else None)
             case Allow() as allowed:
                 pass
-        if request.body_exists and request.method not in _WITH_BODY:
+        if request.has_body and request.method not in _WITH_BODY:
             raise Refused(Reason.BAD_REQUEST, "a body where none belongs")
         if allowed.installation is not None:
             line.installation = allowed.installation
             self._parts.seen.note(allowed.installation, now)
-        return await self._dispatch(allowed, request, state, now)
+        return self._dispatch(allowed, request, state, now)
 
-    async def _dispatch(self, allowed: Allow, request: web.BaseRequest, state: State, now: datetime) -> Answer:
+    def _dispatch(
+        self, allowed: Allow, request: Request, state: State, now: datetime
+    ) -> Answer | Coroutine[Any, Any, Answer]:
         customers = self._parts.customers
         match allowed.route.kind:
             case Kind.LICENCES:
                 return customers.licences(allowed, state)
             case Kind.INSTALLATIONS:
-                return await customers.mint(allowed, request, now)
+                return customers.mint(allowed, request, now)
             case Kind.THIN_SNAPSHOT:
-                return await customers.put_thin_snapshot(allowed, request, state, now)
+                return customers.put_thin_snapshot(allowed, request, state, now)
             case _:
-                return await self._parts.files.answer(allowed.route, state, _conditions(request), allowed.channels)
-
-    def _new_line(self, request: web.BaseRequest, now: datetime) -> Line:
-        return Line(
-            time=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            request=self._parts.random(8).hex(),
-            method=request.method[:_MAX_METHOD],
-            address=request.remote if self._parts.log_addresses else None,
-            bytes=0,
-        )
-
-
-def _peer(request: web.BaseRequest) -> Peer:
-    """Who the connection's certificate names; nobody, if there is none or it cannot be read."""
-    tls = request.get_extra_info("ssl_object")
-    der = None if tls is None else tls.getpeercert(binary_form=True)
-    try:
-        return _NOBODY if der is None else _read_peer(der)
-    except IdentityError:
-        return _NOBODY
+                return self._parts.files.answer(allowed.route, state, _conditions(request), allowed.channels)
 
 
 @lru_cache(maxsize=4096)
-def _read_peer(der: bytes) -> Peer:
-    return read_peer(der)
+def _read_caller(der: bytes) -> Caller:
+    return _caller(read_peer(der))
 
 
-def _conditions(request: web.BaseRequest) -> Conditions:
-    headers = request.headers
-    tags = headers.getall("If-None-Match", ())  # a list: several headers are one (RFC 9110 §5.3)
+def _caller(peer: Peer) -> Caller:
+    identity, serial = peer.identity, f"{peer.serial:x}"
+    if identity is None:
+        return Caller(peer, serial, None, None, None, None)
+    is_client = identity.role is Role.CLIENT
+    customer, name = (identity.name, None) if is_client else (None, identity.name)
+    return Caller(peer, serial, identity.role.value, customer, name, identity.installation)
+
+
+_NOBODY: Final = _caller(Peer(None, ("bad-certificate",), 0, b"", _NEVER, _NEVER))
+
+
+def _conditions(request: Request) -> Conditions:
     return Conditions(
-        if_none_match=", ".join(tags) if tags else None,
-        spec=single(request, "Range") if request.method == "GET" else None,
-        if_range=single(request, "If-Range"),
+        if_none_match=request.headers.get("if-none-match"),
+        spec=request.single("range") if request.method == "GET" else None,
+        if_range=request.single("if-range"),
     )
 
 
@@ -205,21 +229,11 @@ def _refusal(refused: Refused, line: Line, now: datetime) -> Answer:
     line.reason, line.detail = refused.reason.value, refused.detail or None
     headers = {"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", **refused.headers}
     body = problems.body(refused.reason, status=refused.status, request=line.request, now=now)
-    return Answer(refused.status, headers, (body,), closes=problems.TABLE[refused.reason].closes)
+    return Answer(refused.status, headers, (body,), closes=refused.closes)
 
 
 def _allowed_methods(route: Route | None) -> dict[str, str]:
     return {} if route is None else {"Allow": ", ".join(sorted(METHODS[route.kind]))}
-
-
-def _note_peer(line: Line, peer: Peer) -> None:
-    line.serial = f"{peer.serial:x}"
-    if peer.identity is not None:
-        line.role, line.installation = peer.identity.role.value, peer.identity.installation
-        if peer.identity.role is Role.CLIENT:
-            line.customer = peer.identity.name
-        else:
-            line.name = peer.identity.name
 
 
 def _note_route(line: Line, route: Route | None) -> None:

@@ -13,10 +13,9 @@ from datetime import UTC, date, datetime
 from functools import partial
 from typing import Final, ParamSpec, TypeVar
 
-from aiohttp import web
-
 from mirror.content.answer import Answer
-from mirror.content.bodies import read_body, single
+from mirror.content.bodies import read_body
+from mirror.content.head import Request
 from mirror.content.memory import Memory, State
 from mirror.content.policy import Allow
 from mirror.content.problems import Refused
@@ -56,13 +55,13 @@ class Customers:
         body = document.encode(LicenceList(customer=customer, licences=tuple(lines)))
         return Answer(200, dict(_JSON), (body,))
 
-    async def mint(self, allowed: Allow, request: web.BaseRequest, now: datetime) -> Answer:
+    async def mint(self, allowed: Allow, request: Request, now: datetime) -> Answer:
         """A new installation id; the same one for a repeated `Idempotency-Key`, of which only the digest is kept.
 
         Raises:
             Refused: `bad-request` for a key that is not 16 to 64 letters, digits or hyphens; `too-large` for a body.
         """
-        key = single(request, "Idempotency-Key")
+        key = request.single("idempotency-key")
         if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
             raise Refused(Reason.BAD_REQUEST, "bad Idempotency-Key")
         await read_body(request, 0)
@@ -74,7 +73,7 @@ class Customers:
         self._memory.minted(minted)
         return Answer(201, dict(_JSON), (document.encode(installation.Minted(installation=minted.id)),))
 
-    async def put_thin_snapshot(self, allowed: Allow, request: web.BaseRequest, state: State, now: datetime) -> Answer:
+    async def put_thin_snapshot(self, allowed: Allow, request: Request, state: State, now: datetime) -> Answer:
         """Store what an installation has; 204 once it is durable.
 
         Raises:

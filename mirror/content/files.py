@@ -5,8 +5,8 @@ Manifests and packs go from a memory map to the socket. A file that the catalogu
 fault, not the caller's: 503 and a loud line in the log, never half an answer.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final
 
 import msgspec
 from structlog.typing import FilteringBoundLogger
@@ -47,10 +47,10 @@ class Files:
         self._blobs = blobs
         self._log = log
 
-    async def answer(
+    def answer(
         self, route: Route, state: State, conditions: Conditions, channels: frozenset[str] | None = None
-    ) -> Answer:
-        """The file that `route` names, or the part of it that `conditions` choose.
+    ) -> Answer | Coroutine[Any, Any, Answer]:
+        """The file that `route` names, or the part of it that `conditions` choose; to be awaited if it is not at hand.
 
         `channels`: of a release only what is offered in one of them; None: in any.
 
@@ -60,31 +60,26 @@ class Files:
         try:
             if route.kind in (Kind.MANIFEST, Kind.PACK):
                 return self._release(route, state, conditions, channels)
-            shelved = await self._catalogue_file(route, state)
+            if route.file == TIMESTAMP:
+                return _shelved(route, state.timestamp, conditions)
+            name = _name(route, state)
+            held = self._shelf.held(name)
         except (BlobFault, CatalogueFault, OSError) as error:
-            self._log.error("the catalogue offers what the disk lacks", path=route.path, problem=str(error))
-            raise Refused(Reason.UNAVAILABLE, str(error)) from error
-        if shelved is None:
-            raise Refused(Reason.NOT_FOUND, "not on offer")
-        form = _Form(
-            etag=f'"{shelved.sha256}"',
-            media_type="application/json" if route.path.endswith(".json") else "application/zstd",
-            cache=_CHANGING if route.file == TIMESTAMP else _IMMUTABLE,
-        )
-        raw = memoryview(shelved.raw)
-        return _conditional(form, len(raw), lambda start, stop: raw[start:stop], conditions)
+            raise self._lacking(route, error) from error
+        if held is not None:
+            return _shelved(route, held, conditions)
+        return self._read(name, route, conditions)
 
-    async def _catalogue_file(self, route: Route, state: State) -> Shelved | None:
-        file = route.file or ""
-        if route.kind is not Kind.METADATA:
-            return await self._shelf.read(route.path.removeprefix(METADATA_BASE), sha256=file.partition(".")[0])
-        if file == TIMESTAMP:
-            return state.timestamp
-        number, role, _ = file.split(".")
-        # A higher number is a publish in progress, or what a killed one left: it does not exist yet.
-        if int(number) > state.catalogue.current.get(role, 0):
-            return None
-        return await self._shelf.read(file)
+    async def _read(self, name: str, route: Route, conditions: Conditions) -> Answer:
+        sha256 = None if route.kind is Kind.METADATA else (route.file or "").partition(".")[0]
+        try:
+            return _shelved(route, await self._shelf.read(name, sha256=sha256), conditions)
+        except (CatalogueFault, OSError) as error:
+            raise self._lacking(route, error) from error
+
+    def _lacking(self, route: Route, error: Exception) -> Refused:
+        self._log.error("the catalogue offers what the disk lacks", path=route.path, problem=str(error))
+        return Refused(Reason.UNAVAILABLE, str(error))
 
     def _release(self, route: Route, state: State, conditions: Conditions, channels: frozenset[str] | None) -> Answer:
         place = (route.product or "", route.component or "", route.version or "", route.platform or "")
@@ -106,6 +101,30 @@ class Files:
             blob.close()
             raise
         return msgspec.structs.replace(answer, let_go=blob.close)
+
+
+def _name(route: Route, state: State) -> str:
+    """What a file of the catalogue is called on the shelf."""
+    if route.kind is not Kind.METADATA:
+        return route.path.removeprefix(METADATA_BASE)
+    file = route.file or ""
+    number, role, _ = file.split(".")
+    # A higher number is a publish in progress, or what a killed one left: it does not exist yet.
+    if int(number) > state.catalogue.current.get(role, 0):
+        raise Refused(Reason.NOT_FOUND, "not on offer")
+    return file
+
+
+def _shelved(route: Route, file: Shelved | None, conditions: Conditions) -> Answer:
+    if file is None:
+        raise Refused(Reason.NOT_FOUND, "not on offer")
+    form = _Form(
+        etag=f'"{file.sha256}"',
+        media_type="application/json" if route.path.endswith(".json") else "application/zstd",
+        cache=_CHANGING if route.file == TIMESTAMP else _IMMUTABLE,
+    )
+    raw = memoryview(file.raw)
+    return _conditional(form, len(raw), lambda start, stop: raw[start:stop], conditions)
 
 
 def _conditional(form: _Form, length: int, view: Callable[[int, int], memoryview], conditions: Conditions) -> Answer:

@@ -69,17 +69,24 @@ TABLE: Final[Mapping[Reason, Line]] = {
 class Refused(Exception):
     """A request is refused with `reason`; `detail` is for the audit line, `headers` go with the answer.
 
-    `status`: one that says more than the reason's row does, such as 431 for a bad request.
+    `status`: one that says more than the reason's row does, such as 431 for a bad request; `closes`: as in the row.
     """
 
     def __init__(
-        self, reason: Reason, detail: str = "", headers: Mapping[str, str] | None = None, *, status: int | None = None
+        self,
+        reason: Reason,
+        detail: str = "",
+        headers: Mapping[str, str] | None = None,
+        *,
+        status: int | None = None,
+        closes: bool = False,
     ) -> None:
         super().__init__(reason.value)
         self.reason = reason
         self.detail = detail
         self.headers: Mapping[str, str] = headers or {}
         self.status = status or TABLE[reason].status
+        self.closes = closes or TABLE[reason].closes
 
 
 def body(reason: Reason, *, status: int, request: str, now: datetime) -> bytes:

@@ -54,6 +54,13 @@ class Shelf:
         self._held = 0
         self._files: OrderedDict[str, Shelved] = OrderedDict()
 
+    def held(self, name: str) -> Shelved | None:
+        """The file `name`, if it is in memory."""
+        found = self._files.get(name)
+        if found is not None:
+            self._files.move_to_end(name)
+        return found
+
     async def read(self, name: str, *, sha256: str | None = None) -> Shelved | None:
         """The file `name`, a checked relative path; None if there is none.
 
@@ -63,9 +70,8 @@ class Shelf:
         Raises:
             CatalogueFault: reason `damaged`, `too-large` or `unreadable`.
         """
-        found = self._files.get(name)
+        found = self.held(name)
         if found is not None:
-            self._files.move_to_end(name)
             return found
         found = await asyncio.to_thread(read_shelved, self._folder / name)
         if found is None:

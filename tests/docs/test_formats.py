@@ -14,7 +14,8 @@ from tuf.ngclient.config import UpdaterConfig
 from ca import bundle, identity, peer, strict_json
 from ca.errors import JsonError
 from mirror import catalogue
-from mirror.content import answer, bodies, customers, listener, problems, ranges
+from mirror.content import customers, head, problems, ranges, sending
+from mirror.limits import Limits
 from mirror.signing.roles import TOP_ROLES
 from mirror.signing.terms import Terms
 from spot_client.fetch import catalogue as client_catalogue
@@ -117,22 +118,24 @@ LIMITS: Final = {
     "thin snapshot": thin_snapshot.MAX_BYTES,
     "refusal": problem.MAX_BYTES,
     "route": routes.MAX_PATH,
-    "path on a request line": listener.MAX_TARGET,
-    "header of a request, name and value": listener.MAX_HEADER,
-    "headers of a request": listener.MAX_HEADERS,
+    "path on a request line": head.MAX_TARGET,
+    "header of a request, name and value": head.MAX_HEADER,
+    "headers of a request": head.MAX_HEADERS,
     "`Range`": ranges.MAX_RANGE_HEADER,
     "ranges in one `Range`": ranges.MAX_RANGES,
     "`If-None-Match`, `If-Range`": ranges.MAX_HEADER,
-    "TLS handshake": listener.HANDSHAKE_SECONDS,
-    "idle connection, or one without a whole request": listener.HEADER_SECONDS,
-    "body of a request": bodies.BODY_SECONDS,
-    "reading 64 KiB of an answer": answer.STALL_SECONDS,
+    "all headers of a request, with its first line": Limits().header_bytes,
+    "TLS handshake": Limits().handshake_seconds,
+    "headers of a request, from their first byte on": Limits().header_seconds,
+    "idle connection": Limits().idle_seconds,
+    "body of a request": Limits().body_seconds,
+    "pace at which an answer is read, over 20 seconds": Limits().answer_rate,
 }
 
 
 def test_the_limits_are_those_of_the_code() -> None:
     assert {what: number(most) for what, most in table("limits")} == LIMITS
-    assert answer.SLICE == 64 * 2**10
+    assert sending.WINDOW_SECONDS == 20
 
 
 def test_the_client_of_tuf_has_the_limits_that_the_mirror_keeps() -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mirror.content.listener import MAX_HEADER, MAX_HEADERS, MAX_TARGET
+from mirror.content.head import MAX_HEADER, MAX_HEADERS, MAX_TARGET
+from mirror.limits import Limits
 from tests.e2e.world import MATHS, World
 from tests.hostile.asking import ask, trusting_nobody
 
@@ -164,8 +165,13 @@ def test_a_target_of_another_spelling_leads_nowhere(world: World, root: Path, ta
 
 
 def test_a_path_and_headers_up_to_their_limits_are_read(world: World, root: Path) -> None:
-    filled = (b"X: " + b"y" * MAX_HEADER + b"\r\n") * (MAX_HEADERS - 2)
-    assert statuses(exchange(world, root, GET + filled + b"Connection: close\r\n\r\n")) == [200]
+    long = b"X: " + b"y" * MAX_HEADER + b"\r\n"
+    many = b"X: y\r\n" * (MAX_HEADERS - 3)
+    end = b"Connection: close\r\n\r\n"
+    assert statuses(exchange(world, root, GET + long + many + end)) == [200]
+    rest = Limits().header_bytes - len(GET + long + end) - len(b"Z: \r\n")
+    assert statuses(exchange(world, root, GET + long + b"Z: " + b"z" * rest + b"\r\n" + end)) == [200]
+    assert statuses(exchange(world, root, GET + long + long + end)) == [431]
 
 
 def test_http_1_0_is_answered_and_the_connection_ends(world: World, root: Path) -> None:

@@ -1,24 +1,15 @@
 """mirror.content.listener: what the handshake lets through, and what it says of the rest."""
 
-import asyncio
 import socket
 import ssl
 import subprocess
 import warnings
-from concurrent.futures import ThreadPoolExecutor
-from io import StringIO
 from pathlib import Path
 
 import pytest
 import trustme
 
-from ca.tls import server_context
-from mirror import config, server
-from mirror.content import listener
-from mirror.content.audit import Audit
-from mirror.content.memory import Memory
-from mirror.content.seen import Seen
-from spot_client.wire.problem import Reason, read_reason
+from spot_client.wire.problem import read_reason
 from tests.ca.house import House, Party
 from tests.mirror.content.rig import Mirror
 
@@ -163,37 +154,3 @@ def test_a_revoked_client_is_refused_on_a_session_it_resumes(own: Mirror) -> Non
     with context.wrap_socket(plain, server_hostname="127.0.0.1", session=session) as connection:
         connection.sendall(GET)
         assert connection.recv(12) == b"HTTP/1.1 403"
-
-
-def test_a_mistake_of_ours_is_not_blamed_on_the_caller() -> None:
-    refused = listener._refused(RuntimeError("a mistake"))
-    assert (refused.reason, refused.status, refused.detail) == (Reason.UNAVAILABLE, 503, "RuntimeError")
-
-
-async def test_half_a_header_is_not_waited_for_for_ever(
-    tmp_path: Path, house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(listener, "HEADER_SECONDS", 0.3)
-    mirror = Mirror(tmp_path, house)
-    mirror.publish()
-    settings, log, issuer = config.load(mirror.config()), server.program_log(StringIO()), house.issuing.certificate
-    assert settings.content is not None
-    with mirror.records() as records, ThreadPoolExecutor(1) as writers:
-        memory = Memory(server._sources(settings, settings.content, [issuer], records), server.utc_now(), log)
-        context, audit = server_context(**mirror.server, issuing_cas=[issuer]), Audit(tmp_path / "audit.jsonl", log)
-        leaf = house.server.certificate
-        running = server._Running(
-            settings, settings.content, context, leaf, records, memory, writers, audit, log, pytest.fail
-        )
-        listening = listener.Listener(server._app(running, Seen(records)), context, log)
-        (address,) = await listening.listen(["127.0.0.1:0"])
-        host, _, port = address.rpartition(":")
-        reader, writer = await asyncio.open_connection(host, int(port), ssl=mirror.context(mirror.party()))
-        async with asyncio.timeout(5):
-            for byte in (b"G", b"E", b"T", b" ", b"/"):  # a drip does not renew the deadline
-                writer.write(byte)
-                await asyncio.sleep(0.05)
-            assert await reader.read() == b""
-        writer.close()
-        await listening.close()
-        audit.close()

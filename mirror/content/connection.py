@@ -1,0 +1,177 @@
+"""One connection, from the first byte to the last: PROXY header, handshake, conversation, farewell.
+
+Every state has a deadline, which the listener looks at (`overdue`); there are no timers of single connections.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+from structlog.typing import FilteringBoundLogger
+
+from ca.errors import TlsError
+from mirror.content.conversation import NEVER, Conversation, State, Terms
+from mirror.content.gate import Gate, Place
+from mirror.content.proxied import BadHeader
+from mirror.content.tunnel import Tunnel
+
+CLOSE_SECONDS: Final = 5.0
+"""How long a connection that is being closed has for its last bytes, and the caller for its part of the farewell."""
+_MAX_IGNORED: Final = 64 * 2**20  # bytes of a body that nobody asked for which are read, so that the answer is not lost
+
+
+class Site(msgspec.Struct, frozen=True):
+    """What all connections of a listener share. `ended` is called when one is over."""
+
+    loop: asyncio.AbstractEventLoop
+    context: ssl.SSLContext
+    terms: Terms
+    gate: Gate
+    log: FilteringBoundLogger
+    ended: Callable[["Connection"], None]
+
+
+class Connection:
+    """Lives by the loop's calls; `overdue`, `drain` and `abort` are the listener's, the rest the conversation's."""
+
+    __slots__ = ("_conversation", "_fd", "_ignored", "_listening", "_place", "_site", "_tunnel", "deadline", "state")
+
+    def __init__(self, plain: socket.socket, place: Place, site: Site) -> None:
+        """`plain`: accepted, not blocking; `place`: what the gate gave for it. Raises OSError."""
+        self._place, self._site, self._fd = place, site, plain.fileno()
+        self._tunnel = Tunnel(plain, site.context)
+        self._conversation: Conversation | None = None
+        self._listening = False
+        self._ignored = 0
+        self.state, self.deadline = State.SHAKING, site.loop.time() + site.terms.limits.handshake_seconds
+        self.listen(to_it=True)
+
+    @property
+    def address(self) -> str:
+        """The caller's."""
+        return self._place.address
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is under way."""
+        return self.state in (State.DECIDING, State.BODY, State.SENDING)
+
+    def overdue(self, now: float) -> None:
+        """The deadline has passed. `now`: the loop's time."""
+        match self.state:
+            case State.SHAKING:
+                self._site.terms.counted.handshake("timeout")
+                self.state = State.CLOSING
+                self.end()
+            case State.IDLE | State.HEAD:
+                self._site.terms.counted.close("idle" if self.state is State.IDLE else "slow-header")
+                self.safely(self.farewell)
+            case State.BODY | State.SENDING if self._conversation is not None:
+                self._conversation.overdue(now)
+            case _:
+                self.end()
+
+    def drain(self) -> None:
+        """No more requests."""
+        if not self.is_busy:
+            self.safely(self.farewell)
+
+    def enter(self, state: State, seconds: float) -> None:
+        """Be in a state for so many seconds at most."""
+        self.state, self.deadline = state, self._site.loop.time() + seconds
+
+    def listen(self, *, to_it: bool) -> None:
+        """Whether what the caller sends is read, or left where it is."""
+        if to_it and not self._listening:
+            self._site.loop.add_reader(self._fd, self.safely, self._readable)
+        elif self._listening and not to_it:
+            self._site.loop.remove_reader(self._fd)
+        self._listening = to_it
+
+    def when_writable(self, call: Callable[[], None] | None) -> None:
+        """Call this whenever there is room for more; None: no more."""
+        if call is None:
+            self._site.loop.remove_writer(self._fd)
+        else:
+            self._site.loop.add_writer(self._fd, self.safely, call)
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Call this in a turn of its own."""
+        self._site.loop.call_soon(self.safely, call)
+
+    def safely(self, call: Callable[[], None]) -> None:
+        """Every call of the loop comes this way: a broken connection ends, and a mistake of ours ends that one only."""
+        try:
+            call()
+        except OSError:
+            self.end()
+        except Exception:
+            self._site.log.exception("a connection failed")
+            self.end()
+
+    def farewell(self) -> None:
+        """Close it so that the last bytes arrive: what the caller still sends is read and thrown away."""
+        if self.state is State.SHAKING:
+            self._site.terms.counted.handshake("broken-off")
+        self.enter(State.CLOSING, CLOSE_SECONDS)
+        self._tunnel.farewell()
+        self.listen(to_it=True)
+
+    def end(self) -> None:
+        """Close it now."""
+        if self.state is State.CLOSED:
+            return
+        if self.state is State.SHAKING:
+            self._site.terms.counted.handshake("broken-off")
+        self.state, self.deadline = State.CLOSED, NEVER
+        self.listen(to_it=False)
+        self.when_writable(None)
+        if self._conversation is not None:
+            self._conversation.broken()
+        self._tunnel.close()
+        self._place.left()
+        self._site.ended(self)
+
+    def _readable(self) -> None:
+        if self.state in (State.DECIDING, State.SENDING):
+            self.listen(to_it=False)
+            return
+        raw = self._tunnel.receive()
+        if raw is None:
+            return
+        if self.state is State.CLOSING:
+            self._ignored += len(raw)
+            if not raw or self._ignored > _MAX_IGNORED:
+                self.end()
+        elif self._conversation is None:
+            self._shake(raw)
+        elif raw:
+            self._tunnel.take(raw)
+            self._conversation.came()
+        else:
+            self._conversation.at_its_end()
+
+    def _shake(self, raw: bytes) -> None:
+        site = self._site
+        if not raw:
+            self.end()
+            return
+        try:
+            rest = self._place.unwrap(raw)
+            if rest is None:
+                return
+            self._tunnel.take(rest)
+            if not self._tunnel.shake():
+                return
+        except (BadHeader, TlsError, ssl.SSLError) as error:
+            site.gate.failed(error, self.address)
+            self.state = State.CLOSING
+            self.farewell()
+            return
+        site.terms.counted.handshake("ok")
+        caller = site.terms.app.caller(self._tunnel.certificate())
+        self._conversation = Conversation(self, self._tunnel, caller, site.terms)
+        self._conversation.begin(self._place.proved(caller.peer))

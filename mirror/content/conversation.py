@@ -1,0 +1,214 @@
+"""Requests of one connection, one after the other: read, decided, answered.
+
+A caller that sends requests ahead waits: while an answer is under way nothing is read from it, and between two of its
+requests others get their turn.
+"""
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Final, Protocol
+
+import msgspec
+
+from mirror.content.app import App, Caller
+from mirror.content.counters import Counted
+from mirror.content.exchange import Exchange
+from mirror.content.head import Reader
+from mirror.content.problems import Refused
+from mirror.content.sending import Sending
+from mirror.content.tunnel import Tunnel
+from mirror.limits import Limits
+from spot_client.wire.problem import Reason
+
+BODY_GRACE: Final = 5.0
+"""Seconds of a body that may be slower than `body_rate`."""
+NEVER: Final = float("inf")
+
+
+class State(Enum):
+    """What a connection is doing."""
+
+    SHAKING = auto()
+    IDLE = auto()
+    HEAD = auto()
+    DECIDING = auto()
+    BODY = auto()
+    SENDING = auto()
+    CLOSING = auto()
+    CLOSED = auto()
+
+
+class Link(Protocol):
+    """The connection, as a conversation needs it. `enter` sets a deadline, in seconds from now."""
+
+    state: State
+    deadline: float
+
+    @property
+    def address(self) -> str: ...  # noqa: D102
+
+    def enter(self, state: State, seconds: float) -> None: ...  # noqa: D102
+    def listen(self, *, to_it: bool) -> None: ...  # noqa: D102
+    def when_writable(self, call: Callable[[], None] | None) -> None: ...  # noqa: D102
+    def soon(self, call: Callable[[], None]) -> None: ...  # noqa: D102
+    def safely(self, call: Callable[[], None]) -> None: ...  # noqa: D102
+    def farewell(self) -> None: ...  # noqa: D102
+    def end(self) -> None: ...  # noqa: D102
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """What all conversations of a listener share."""
+
+    app: App
+    limits: Limits
+    counted: Counted
+
+
+class Conversation:
+    """What is said over one connection whose handshake is done. Calls raise `OSError` when it is broken."""
+
+    __slots__ = ("_began", "_caller", "_exchange", "_link", "_reader", "_sending", "_terms", "_tunnel")
+
+    def __init__(self, link: Link, tunnel: Tunnel, caller: Caller, terms: Terms) -> None:
+        self._link, self._tunnel, self._caller, self._terms = link, tunnel, caller, terms
+        self._reader = Reader(terms.limits.header_bytes, self._wants_body)
+        self._exchange: Exchange | None = None
+        self._sending: Sending | None = None
+        self._began = 0.0  # the body
+
+    def begin(self, refused: Refused | None) -> None:
+        """Wait for the first request. `refused`: what it is answered, whatever it is."""
+        self._reader.fault = refused
+        self._rest()
+        if self._tunnel.waiting:
+            self.came()
+
+    def came(self) -> None:
+        """Bytes came: decrypt them and take up requests, until there are none or one is under way."""
+        link, reader = self._link, self._reader
+        while link.state in (State.IDLE, State.HEAD, State.BODY):
+            data = self._tunnel.read()
+            if data is None:
+                break
+            if not data:
+                self.at_its_end()
+                return
+            if reader.fault is None:
+                reader.feed(data)
+            if self._exchange is not None and self._exchange.asked.body.whole:
+                link.enter(State.DECIDING, NEVER)
+            self._next()
+        if reader.begun and link.state is State.IDLE:
+            link.enter(State.HEAD, self._terms.limits.header_seconds)
+
+    def at_its_end(self) -> None:
+        """The caller says no more."""
+        if self._link.state is State.BODY and self._exchange is not None:
+            self._link.listen(to_it=False)
+            self._exchange.asked.body.cut(Refused(Reason.BAD_REQUEST, "the body was cut off"))
+        else:
+            self._link.end()
+
+    def overdue(self, now: float) -> None:
+        """The deadline of a request, its body or its answer has passed. `now`: the loop's time."""
+        if self._link.state is State.BODY:
+            self._slow_body(now)
+        elif self._sending is None or not self._sending.is_slow(now):
+            self._link.deadline = NEVER if self._sending is None else self._sending.look_again
+        else:
+            self._terms.counted.close("slow-reader")
+            self._link.end()
+
+    def broken(self) -> None:
+        """The connection is over."""
+        if self._exchange is not None:
+            self._terms.app.broken(self._exchange)
+
+    def _next(self) -> None:
+        """Take up the next request, if none is under way."""
+        link, reader = self._link, self._reader
+        while link.state in (State.IDLE, State.HEAD):
+            if reader.requests:
+                link.enter(State.DECIDING, NEVER)
+                self._take_up(self._terms.app.begin(reader.requests.popleft(), self._caller, link.address))
+            elif reader.fault is not None:
+                link.enter(State.DECIDING, NEVER)
+                self._take_up(self._terms.app.refuse(reader.fault, self._caller, link.address))
+            else:
+                return
+
+    def _take_up(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        if exchange.work is None:
+            self._answer()
+        else:
+            exchange.task = asyncio.get_running_loop().create_task(exchange.work)
+            exchange.task.add_done_callback(self._worked)
+
+    def _worked(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and self._link.state is not State.CLOSED:
+            self._link.safely(self._answer)
+
+    def _wants_body(self) -> None:
+        """Somebody waits for the body of the request under way."""
+        self._began = asyncio.get_running_loop().time()
+        self._link.enter(State.BODY, min(BODY_GRACE, self._terms.limits.body_seconds))
+        self._link.soon(self._ask_for_body)
+
+    def _ask_for_body(self) -> None:
+        if self._link.state is not State.BODY or self._exchange is None:
+            return
+        if self._exchange.asked.headers.get("expect", "").lower() == "100-continue":  # RFC 9110 §10.1.1
+            self._tunnel.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._tunnel.flush()
+        self._link.listen(to_it=True)
+        if self._tunnel.waiting:
+            self.came()
+
+    def _slow_body(self, now: float) -> None:
+        if self._exchange is None:
+            return
+        body, passed = self._exchange.asked.body, now - self._began
+        if passed < self._terms.limits.body_seconds and body.received >= self._terms.limits.body_rate * (
+            passed - BODY_GRACE
+        ):
+            self._link.deadline = min(now + 1.0, self._began + self._terms.limits.body_seconds)
+            return
+        self._terms.counted.close("slow-body")
+        self._link.enter(State.DECIDING, NEVER)
+        body.cut(Refused(Reason.BAD_REQUEST, f"the body took longer than {passed:.0f} s", status=408))
+
+    def _answer(self) -> None:
+        if self._exchange is None:
+            return
+        self._sending = Sending(self._exchange, self._tunnel, self._terms.app, self._terms.limits.answer_rate)
+        if self._sending.begin(asyncio.get_running_loop().time()):
+            self._answered()
+        else:
+            self._link.state, self._link.deadline = State.SENDING, self._sending.look_again
+            self._link.when_writable(self._go_on_sending)
+
+    def _go_on_sending(self) -> None:
+        if self._sending is not None and self._sending.go_on():
+            self._link.when_writable(None)
+            self._answered()
+
+    def _answered(self) -> None:
+        sending, self._sending, self._exchange = self._sending, None, None
+        if sending is not None and sending.closes:
+            self._link.farewell()
+            return
+        self._rest()
+        if self._reader.requests or self._reader.fault or self._tunnel.waiting:
+            self._link.soon(self._go_on)
+
+    def _go_on(self) -> None:
+        if self._link.state in (State.IDLE, State.HEAD):
+            self._next()
+            self.came()
+
+    def _rest(self) -> None:
+        """Between two requests."""
+        self._link.enter(State.IDLE, self._terms.limits.idle_seconds)
+        self._link.listen(to_it=True)

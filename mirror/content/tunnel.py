@@ -1,0 +1,121 @@
+"""TLS over one non-blocking socket: bytes in and out, with nothing in between but OpenSSL's memory.
+
+The event loop's own TLS was measured beside it: 0.78 ms of CPU a handshake against 0.65 here (nginx: 0.61), and 304 or
+52 KiB an idle connection. Also it would tell a refused client nothing, and read a PROXY header as TLS.
+"""
+
+import contextlib
+import fcntl
+import socket
+import ssl
+import struct
+import termios
+from typing import Final
+
+from ca.tls import check_cipher
+
+CHUNK: Final = 16 * 2**10
+"""Most bytes that are taken out of TLS at once: a record's."""
+_RECEIVE: Final = 64 * 2**10
+_NOT_SENT: Final = (
+    128 * 2**10
+)  # bytes that the kernel takes beyond what is under way: a slow reader holds no more of ours
+_TCP_NOTSENT_LOWAT: Final = 25
+
+
+class Tunnel:
+    """One connection. Every call raises `OSError` (`ssl.SSLError` is one) when it is broken."""
+
+    __slots__ = ("_in", "_out", "_socket", "_tls", "_unsent", "handed")
+
+    def __init__(self, plain: socket.socket, context: ssl.SSLContext) -> None:
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        plain.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, _NOT_SENT)
+        self._socket = plain
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._in, self._out, server_side=True)
+        self._unsent = b""
+        self.handed = 0
+        """Bytes that the kernel took."""
+
+    def receive(self) -> bytes | None:
+        """What the socket has, still encrypted; None if nothing, b"" at its end."""
+        try:
+            return self._socket.recv(_RECEIVE)
+        except (BlockingIOError, InterruptedError):
+            return None
+
+    def take(self, raw: bytes) -> None:
+        """Bytes that `receive` gave."""
+        self._in.write(raw)
+
+    def shake(self) -> bool:
+        """Go on with the handshake; whether it is done.
+
+        Raises:
+            ssl.SSLError: it failed; what tells the peer so waits to be flushed.
+            TlsError: it ended in a cipher that Python cannot switch off.
+        """
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self.flush()
+            return False
+        check_cipher(self._tls.cipher())
+        self.flush()
+        # Without tickets the server has nothing to say now, and a client without TCP_NODELAY would wait 40 ms for our
+        # delayed acknowledgement before it sends its request.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        return True
+
+    def certificate(self) -> bytes | None:
+        """The peer's, DER, once the handshake is done."""
+        return self._tls.getpeercert(binary_form=True)
+
+    def read(self) -> bytes | None:
+        """Decrypted bytes; None if there are no more now, b"" if the peer said that it is done."""
+        try:
+            return self._tls.read(CHUNK)
+        except ssl.SSLWantReadError:
+            if self._out.pending:  # an answer of TLS itself, to new keys
+                self.flush()
+            return None
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that came and were not read."""
+        return self._in.pending + self._tls.pending()
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Encrypt bytes, to be flushed."""
+        self._tls.write(data)
+
+    def flush(self) -> bool:
+        """Hand what was written to the kernel; whether all of it left."""
+        data = self._unsent + self._out.read() if self._unsent else self._out.read()
+        if not data:
+            return True
+        try:
+            count = self._socket.send(data)
+        except (BlockingIOError, InterruptedError):
+            count = 0
+        self.handed += count
+        self._unsent = data[count:]
+        return not self._unsent
+
+    def on_the_way(self) -> int:
+        """Bytes that the kernel took and the peer did not acknowledge."""
+        queued = fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, b"\x00" * 4)
+        count: int = struct.unpack("i", queued)[0]
+        return count
+
+    def farewell(self) -> None:
+        """Say that nothing more comes, in TLS and below it."""
+        with contextlib.suppress(ssl.SSLError):  # it said so, and waits for the peer's; or there was no TLS
+            self._tls.unwrap()
+        self.flush()
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._socket.close()

@@ -1,0 +1,105 @@
+"""A listener within the test's own process, over real TLS, whose application answers what a test says."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ca.tls import client_context, server_context
+from mirror.content.answer import Answer
+from mirror.content.app import App, Caller
+from mirror.content.audit import Line
+from mirror.content.conversation import Terms
+from mirror.content.counters import Counted
+from mirror.content.exchange import Exchange
+from mirror.content.head import Request
+from mirror.content.listener import Listener
+from mirror.content.problems import Refused
+from mirror.limits import Limits
+from mirror.server import program_log
+from tests.ca.house import House, der_of, pem_of
+
+Handler = Callable[[Request], Answer | Coroutine[Any, Any, Answer]]
+
+
+class Saying(App):
+    """Answers by a handler, and keeps what ended: everything else is as it is served."""
+
+    def __init__(self, handler: Handler) -> None:
+        self.draining = False
+        self._handler = handler
+        self.over: list[Exchange] = []
+        self.broke: list[Exchange] = []
+
+    def begin(self, request: Request, caller: Caller, address: str) -> Exchange:
+        exchange = self._new(request, caller, address)
+        found = self._handler(request)
+        if isinstance(found, Answer):
+            exchange.answer = found
+        else:
+            exchange.work = self._work(exchange, found)
+        return exchange
+
+    def refuse(self, refused: Refused, caller: Caller, address: str) -> Exchange:
+        exchange = self._new(None, caller, address)
+        exchange.answer = self._failed(exchange, refused)
+        return exchange
+
+    def ended(self, exchange: Exchange) -> None:
+        exchange.answer.let_go()
+        self.over.append(exchange)
+
+    def broken(self, exchange: Exchange) -> None:
+        exchange.answer.let_go()
+        self.broke.append(exchange)
+
+    def _failed(self, _exchange: Exchange, error: Exception) -> Answer:
+        assert isinstance(error, Refused), error
+        return Answer(error.status, {"Reason": error.reason.value}, (error.detail.encode(),), closes=error.closes)
+
+    def _new(self, request: Request | None, caller: Caller, address: str) -> Exchange:
+        now = datetime.now(UTC)
+        line = Line(time="", request="", method="", customer=caller.customer, address=address)
+        return Exchange(request, line, now, 0.0)
+
+
+class Inside(msgspec.Struct):
+    """What a test may look at, and how it connects."""
+
+    listener: Listener
+    app: Saying
+    counted: Counted
+    log: StringIO
+    port: int
+    context: ssl.SSLContext
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self.port, ssl=self.context, server_hostname="127.0.0.1")
+
+    async def until(self, holds: Callable[[], bool], seconds: float = 5) -> None:
+        async with asyncio.timeout(seconds):
+            while not holds():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def inside(
+    house: House, folder: Path, handler: Handler, *, balancers: tuple[str, ...] = (), **limits: int
+) -> AsyncIterator[Inside]:
+    """`limits`: as in `Limits`."""
+    server = server_context(**house.server.files(folder, "server"), issuing_cas=[house.issuing.certificate])
+    client = client_context(**house.client.files(folder, "client"), pins=[der_of(house.server.certificate)], tls12=True)
+    (folder / "pin.pem").write_bytes(pem_of(house.server.certificate))
+    app, counted, log = Saying(handler), Counted(), StringIO()
+    listener = Listener(Terms(app, Limits(**limits), counted), server, program_log(log), balancers)
+    (address,) = await listener.listen(["127.0.0.1:0"])
+    try:
+        yield Inside(listener, app, counted, log, int(address.rpartition(":")[2]), client)
+    finally:
+        await listener.close()
