@@ -28,6 +28,7 @@ PURE = [
     "mirror.support.fleet",
     "spot_client.fetch.lapse",
     "spot_client.fetch.pace",
+    "spot_client.fetch.rest",
     "spot_client.fetch.rules",
     "spot_client.fetch.speeds",
     *(name for name in trees() if within(name, "spot_client.decide", "spot_client.wire")),
