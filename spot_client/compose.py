@@ -50,7 +50,8 @@ def open_transport(paths: Paths, settings: Settings, identity: Identity) -> Tran
     headers = {"Spot-Installation": identity.installation} if identity.installation else {}
     in_force = mirrors.in_force(store, identity)
     opened = []
-    patience = _patience(settings, [mirror.url for mirror in in_force])
+    end = time.monotonic() + settings.deadline * HOUR
+    patience = _patience(settings, [mirror.url for mirror in in_force], end)
     for mirror in in_force:
         pins = tuple(der for pem in mirror.pins for der in tls.read_pins(pem.encode()))
         context = tls.client_context(certificate=credentials, key=credentials, pins=pins, tls12=settings.tls12)
@@ -64,13 +65,12 @@ def open_transport(paths: Paths, settings: Settings, identity: Identity) -> Tran
             connections=settings.downloads,
         )
         opened.append(Mirror(mirror.url, pool, headers))
-    return Transport(opened, sleep=time.sleep)
+    return Transport(opened, sleep=time.sleep, left=lambda: end - time.monotonic())
 
 
-def _patience(settings: Settings, urls: Collection[str]) -> Callable[[str], Patience]:
-    """What is borne of each mirror, in a run that begins now."""
+def _patience(settings: Settings, urls: Collection[str], end: float) -> Callable[[str], Patience]:
+    """What is borne of each mirror, in a run that ends at `end` of the monotonic clock."""
     speeds = Speeds(urls, enough=ENOUGH / settings.downloads, clock=time.monotonic)
-    end = time.monotonic() + settings.deadline * HOUR
     return lambda url: Patience(
         gap=settings.timeout,
         window=WINDOW,

@@ -42,9 +42,13 @@ class OutOfDate(NotTrusted):
 
 
 class NotReachable(SpotError):
-    """No answer, or a broken one."""
+    """No answer, or a broken one. `wait`: for how many seconds the mirror asked not to be asked again, if it did."""
 
     exit_code = 4
+
+    def __init__(self, reason: str, message: str, *, wait: float | None = None) -> None:
+        super().__init__(reason, message)
+        self.wait = wait
 
 
 class Refused(SpotError):

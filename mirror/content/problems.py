@@ -61,6 +61,9 @@ TABLE: Final[Mapping[Reason, Line]] = {
         "This is not a thin snapshot of versions that were published in licensed products; nothing was stored.",
     ),
     Reason.RANGE_NOT_SATISFIABLE: Line(416, "Range not satisfiable", "The range lies outside the file."),
+    Reason.TOO_MANY_REQUESTS: Line(
+        429, "Too many requests", "This installation or its customer asks too often: wait as long as Retry-After says."
+    ),
     Reason.UNAVAILABLE: Line(503, "Unavailable", "The mirror cannot answer this now: try again later."),
 }
 """Every reason has its row; a test holds that."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spot_client.cli.options import Command, clock_option, exit_code_option, json_option, source_option
+from spot_client.cli.options import Command, clock_option, exit_code_option, json_option, source_option, spread_option
 from spot_client.cli.session import Session
 from spot_client.errors import RefusedLocally
 
@@ -34,6 +34,7 @@ def install(session: Session, component: str, version: str | None, exit_code: bo
 @click.command(cls=Command, short_help="Go to the newest releases on offer.")
 @click.argument("components", metavar="[COMPONENT]...", nargs=-1)
 @exit_code_option
+@spread_option
 @source_option
 @clock_option
 @json_option

@@ -89,6 +89,18 @@ def source_option(command: F) -> F:
     )(command)
 
 
+def spread_option(command: F) -> F:
+    """The option `--spread SECONDS`, of what timers call."""
+    return click.option(
+        "--spread",
+        type=click.IntRange(0, 86400),
+        metavar="SECONDS",
+        help="First wait, by chance, up to so long: many machines with one timer do not come at once then.",
+        expose_value=False,
+        callback=_remember,
+    )(command)
+
+
 def clock_option(command: F) -> F:
     """The option `--reset-clock`, of what relies on expiry."""
     return click.option(

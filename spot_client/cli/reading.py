@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spot_client.cli.changing import NOTHING_TO_DO
-from spot_client.cli.options import Command, clock_option, exit_code_option, json_option, source_option
+from spot_client.cli.options import Command, clock_option, exit_code_option, json_option, source_option, spread_option
 from spot_client.cli.session import Session
 from spot_client.errors import RefusedLocally
 from spot_client.wire.installation import short_form
@@ -23,6 +23,7 @@ _SOURCES = {"bundle": "the bundle", "catalogue": "the signed catalogue"}
 @click.command(cls=Command, short_help="Say what an update would do and cost.")
 @click.argument("components", metavar="[COMPONENT]...", nargs=-1)
 @exit_code_option
+@spread_option
 @source_option
 @clock_option
 @json_option

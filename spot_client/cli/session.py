@@ -6,10 +6,12 @@ Heavy rooms are imported where they are used, so that `spot --version` and `spot
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,6 +38,7 @@ class Session:
         self.quiet = self.verbose = self.json = self.reset_clock = False
         self.log_file: Path | None = None
         self.source: Path | None = None
+        self.spread = 0  # seconds
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._handlers: list[logging.Handler] = []
         self._report: PlainReport | None = None
@@ -134,6 +137,7 @@ class Session:
         paths, settings = self.open()
         store = Store(paths)
         store.enrolled()
+        time.sleep(SystemRandom().uniform(0, self.spread))  # before the lock: whoever else comes does not wait for it
         with store.lock():
             opened = open_spot(paths, settings, self.report, self.source)
             try:

@@ -4,16 +4,20 @@ Several threads may ask at the same time.
 
 What can be asked again is: `NotReachable` waits and tries the same mirror, then the next. `NotTrusted` goes straight
 to the next mirror and is raised if none is better. A refusal is an answer: it is raised as it is, never retried here
-(`spot_client.fetch.failover` asks the others).
+(`spot_client.fetch.failover` asks the others). A mirror that asks to be left alone for a while is; the others are asked
+meanwhile (`spot_client.fetch.rest`).
 
 Every answer has a largest size, asked of the caller, and a slowest pace (`spot_client.fetch.pace`). It comes in one
 piece, never in chunks, and is never decoded (`Accept-Encoding: identity`).
 """
 
 import logging
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
+from random import SystemRandom
 from typing import TypeVar
 
 import msgspec
@@ -22,30 +26,19 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from spot_client import __version__
-from spot_client.errors import NotLicensed, NotReachable, NotTrusted, Refused, SpotError
+from spot_client.errors import NotReachable, NotTrusted, SpotError
+from spot_client.fetch import rest
 from spot_client.fetch.pinned import explain
-from spot_client.wire import problem
-from spot_client.wire.problem import Reason
+from spot_client.fetch.refusal import raise_refusal
 
 CHUNK = 2**16
-_ATTEMPTS = 3
 _MAX_ATTEMPTS = 100  # of a download, those included that brought some bytes
-_IDLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
-_NEXT_STEPS = {
-    Reason.REVOKED.value: "Ask your vendor for a new bundle.",
-    Reason.EXPIRED.value: "Ask your vendor for a new bundle, and check this machine's clock.",
-    Reason.NOT_YET_VALID.value: "Check this machine's clock.",
-    Reason.NOT_LICENSED.value: "Ask your vendor if you need it.",
-    Reason.UNKNOWN_CUSTOMER.value: "Ask your vendor.",
-    Reason.SUSPENDED.value: "Ask your vendor.",
-    Reason.NOT_YOUR_INSTALLATION.value: "Run 'spot enrol' with your bundle once more.",
-}
 
 T = TypeVar("T")
 
 Stop = Callable[[tenacity.RetryCallState], bool]
-_AFTER_SOME: Stop = tenacity.stop_after_attempt(_ATTEMPTS)
 
+_spread = SystemRandom().random
 _log = logging.getLogger(__name__)
 
 
@@ -68,10 +61,14 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Mirror:
-    """One mirror: its URL for messages, and its connections."""
+    """One mirror: its URL for messages, and its connections.
+
+    `rests`: what it said when it asked to be left alone, and until when, in seconds of the transport's clock.
+    """
 
     def __init__(self, url: str, pool: urllib3.HTTPSConnectionPool, headers: Mapping[str, str]) -> None:
         self.url = url
+        self.rests: tuple[float, NotReachable] | None = None
         self._pool = pool
         common = {"User-Agent": f"spot/{__version__}", "Accept-Encoding": "identity", "Accept": "*/*"}
         self._headers = {**common, **headers}
@@ -131,7 +128,7 @@ class Mirror:
     def _check(self, response: urllib3.BaseHTTPResponse, path: str) -> None:
         if "Transfer-Encoding" in response.headers:  # between its pieces could stand any number of other bytes
             raise NotReachable("bad-answer", f"{self.url} did not answer {path} in one piece.")
-        _raise_refusal(response, self.url)
+        raise_refusal(response, self.url)
 
     def _read(self, response: urllib3.BaseHTTPResponse, max_bytes: int) -> bytes:
         raw = b""
@@ -147,11 +144,26 @@ class Mirror:
 
 
 class Transport:
-    """All mirrors of the vendor. `sleep` waits between attempts."""
+    """All mirrors of the vendor.
 
-    def __init__(self, mirrors: Sequence[Mirror], *, sleep: Callable[[float], None]) -> None:
+    Args:
+        sleep: waits between attempts.
+        left: seconds that are left for the whole run.
+        clock: seconds, from any beginning.
+    """
+
+    def __init__(
+        self,
+        mirrors: Sequence[Mirror],
+        *,
+        sleep: Callable[[float], None],
+        left: Callable[[], float] = lambda: math.inf,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._mirrors = mirrors
         self._sleep = sleep
+        self._left = left
+        self._clock = clock
         self._answered = 0  # place of the mirror that answered last
         self.mirror_time: datetime | None = None
         """The clock of the mirror that answered last, in UTC."""
@@ -175,9 +187,14 @@ class Transport:
         )
 
     def put(self, path: str, body: bytes) -> None:
-        """PUT `body` once. Raises `SpotError`."""
+        """PUT `body` once. Raises `SpotError`.
+
+        What a mirror takes too many of is the bodies: that it asks not to be sent another holds nothing else up.
+        """
         headers = {"Content-Type": "application/json"}
-        self._first(lambda mirror: mirror.request("PUT", path, headers=headers, body=body, max_bytes=CHUNK))
+        self._first(
+            lambda mirror: mirror.request("PUT", path, headers=headers, body=body, max_bytes=CHUNK), is_of_all=False
+        )
 
     def download(self, path: str, *, start: int, stop: int, sink: Callable[[bytes], None]) -> None:
         """Hand the bytes from `start` to before `stop` to `sink`; after a break goes on where it stopped.
@@ -198,61 +215,78 @@ class Transport:
             nonlocal reached, futile
             futile = 0 if position > reached and not _was_slow(state) else futile + 1
             reached = position
-            return futile >= _ATTEMPTS or state.attempt_number >= _MAX_ATTEMPTS
+            return futile >= _attempts(state) or state.attempt_number >= _MAX_ATTEMPTS
 
         self._persist(go_on, is_enough)
 
     def alone(self) -> tuple[tuple[str, "Transport"], ...]:
         """Each mirror by its URL, as a transport of its own over the same connections."""
-        return tuple((mirror.url, Transport([mirror], sleep=self._sleep)) for mirror in self._mirrors)
+        return tuple(
+            (mirror.url, Transport([mirror], sleep=self._sleep, left=self._left, clock=self._clock))
+            for mirror in self._mirrors
+        )
 
     def close(self) -> None:
         """Close all connections."""
         for mirror in self._mirrors:
             mirror.close()
 
-    def _persist(self, ask: Callable[[Mirror], T], is_enough: Stop = _AFTER_SOME) -> T:
+    def _persist(self, ask: Callable[[Mirror], T], is_enough: Stop | None = None) -> T:
+        enough = is_enough or (lambda state: state.attempt_number >= _attempts(state))
         retrying: Callable[..., T] = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(NotReachable),
-            stop=is_enough,
-            wait=tenacity.wait_exponential(multiplier=0.5, max=8) + tenacity.wait_random(0, 1),
+            stop=lambda state: enough(state) or self._is_too_long(state),
+            wait=lambda state: self._rest() or rest.pause(state.attempt_number, _spread()),
+            before_sleep=lambda state: _log.debug("asking again in %.1f seconds", state.upcoming_sleep),
             sleep=self._sleep,
             reraise=True,
         )
         return retrying(self._first, ask)
 
-    def _first(self, ask: Callable[[Mirror], T]) -> T:
-        """Ask mirror after mirror. If none answers: what cannot be trusted weighs more than what cannot be reached."""
+    def _rest(self) -> float:
+        """Seconds until there is a mirror again that did not ask to be left alone; 0 if there is one."""
+        now = self._clock()
+        return max(0.0, min(mirror.rests[0] - now if mirror.rests else 0.0 for mirror in self._mirrors))
+
+    def _is_too_long(self, state: tenacity.RetryCallState) -> bool:
+        waited = state.idle_for + state.upcoming_sleep
+        return state.upcoming_sleep >= self._left() or (self._rest() > 0 and waited > rest.MAX_WAIT)
+
+    def _first(self, ask: Callable[[Mirror], T], *, is_of_all: bool = True) -> T:
+        """Ask mirror after mirror. If none answers: what cannot be trusted weighs more than what cannot be reached.
+
+        `is_of_all`: whether one that asks to be left alone is, whatever is asked next.
+        """
         failures: list[SpotError] = []
         answered = self._answered
         for mirror in (*self._mirrors[answered:], *self._mirrors[:answered]):
             try:
+                self._let_rest(mirror)
                 answer = ask(mirror)
             except (NotReachable, NotTrusted) as error:
                 _log.debug("%s: %s", mirror.url, error)
                 failures.append(error)
+                if is_of_all and not mirror.rests and isinstance(error, NotReachable) and error.wait is not None:
+                    mirror.rests = self._clock() + rest.obeyed(error.wait, _spread()), error
             else:
                 self._answered = self._mirrors.index(mirror)
                 return answer
         raise min(failures, key=lambda error: isinstance(error, NotReachable))
 
+    def _let_rest(self, mirror: Mirror) -> None:
+        """Raises what a mirror said that asked to be left alone, as long as it is to be."""
+        if mirror.rests and self._clock() < mirror.rests[0]:
+            raise mirror.rests[1]
+        mirror.rests = None
+
+
+def _attempts(state: tenacity.RetryCallState) -> int:
+    """How many there are for what the last one ran into: more where it seems to be a crowd."""
+    error = state.outcome.exception() if state.outcome else None
+    is_busy = isinstance(error, NotReachable) and (error.wait is not None or error.reason == "closed")
+    return rest.ATTEMPTS_BUSY if is_busy else rest.ATTEMPTS
+
 
 def _was_slow(state: tenacity.RetryCallState) -> bool:
     error = state.outcome.exception() if state.outcome else None
     return isinstance(error, NotReachable) and error.reason == "too-slow"
-
-
-def _raise_refusal(response: urllib3.BaseHTTPResponse, where: str) -> None:
-    if response.status in {200, 201, 204, 206, 304}:
-        return
-    try:
-        told = problem.read_reason(response.read(problem.MAX_BYTES + 1))
-    except HTTPError as error:
-        raise explain(error, where, begun=True) from error
-    if told is None or response.status in _IDLE_STATUSES:
-        said = f": {told[1]}" if told else "."
-        raise NotReachable(f"http-{response.status}", f"{where} answered with the status {response.status}{said}")
-    reason, detail, request = told
-    message = f"The mirror refused: {detail} {_NEXT_STEPS.get(reason, '')}".rstrip()
-    kind = NotLicensed if reason == Reason.NOT_LICENSED.value else Refused
-    raise kind(reason, f"{message} (request {request})")

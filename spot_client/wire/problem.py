@@ -41,6 +41,8 @@ class Reason(Enum):
     TOO_LARGE = "too-large"
     BAD_THIN_SNAPSHOT = "bad-thin-snapshot"
     RANGE_NOT_SATISFIABLE = "range-not-satisfiable"
+    TOO_MANY_REQUESTS = "too-many-requests"
+    """More than this installation or customer may ask now; `Retry-After` says when to ask again."""
     UNAVAILABLE = "unavailable"
     """The mirror cannot answer now (starting, stopping, disk full); asking again later is right."""
 

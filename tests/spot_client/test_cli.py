@@ -1,6 +1,7 @@
 """The command line, against a real server on loopback: what it prints, what it exits with, and never a traceback."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ from spot_client.state import Store
 from spot_client.wire import thin_snapshot
 from tests.ca.house import HOSTS, REALM
 from tests.spot_client.desk import ONE, TWO, Desk
-from tests.spot_client.fetch.server import problem
+from tests.spot_client.fetch.server import problem, reply
 from tests.spot_client.installation import TOOL, read_tree
 from tests.spot_client.vendor import DAY, MINTED, Vendor
 
@@ -286,6 +287,39 @@ def test_a_thin_snapshot_that_was_owed_goes_out_with_the_next_check(enrolled: De
     desk.says("check")
     assert desk.reports == [b'{"components":{"sdk/tool":"1.0"},"format":1,"min_spot":"0.1"}']
     assert "the mirror has the newest" in desk.says("status")
+
+
+def test_thin_snapshots_that_come_too_often_hold_no_update_up(enrolled: Desk) -> None:
+    desk = enrolled
+    desk.refusal = ("/installations/", reply("429 Too Many Requests", Retry_After="3600"))
+    begun = time.monotonic()
+    code, out, err = desk("install", TOOL)
+    assert (code, f"{TOOL} is now 1.0." in out) == (0, True)
+    assert err.count("will be sent later") == 1
+    assert time.monotonic() - begun < 30
+    desk.refusal = ("nothing", b"")
+    desk.says("update")
+    assert desk.reports == [b'{"components":{"sdk/tool":"1.0"},"format":1,"min_spot":"0.1"}']
+
+
+def test_a_mirror_that_asks_for_more_patience_than_a_run_has_ends_it_in_plain_words(enrolled: Desk) -> None:
+    enrolled.refusal = ("/catalogue/", reply("429 Too Many Requests", Retry_After="600"))
+    code, said = enrolled.fails("check", TOOL)
+    assert code == 4
+    assert "It asks to be left alone for 600 seconds; a later run goes on." in said
+
+
+def test_a_timer_may_be_spread_and_nothing_is_asked_before(enrolled: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[tuple[float, int]] = []
+    monkeypatch.setattr(time, "sleep", lambda seconds: slept.append((seconds, len(enrolled.server.asked))))
+    before = len(enrolled.server.asked)
+    for command in ("update", "check"):
+        for _ in range(20):
+            assert enrolled(command, "--spread", "3600", "--quiet")[0] == 0
+    assert slept[0][1] == before
+    assert all(0 <= seconds <= 3600 for seconds, _ in slept)
+    assert len({seconds for seconds, _ in slept}) == 40
+    assert "not in the range" in enrolled("update", "--spread", "86401")[2]
 
 
 def test_without_a_root_there_is_a_folder_for_this_user(

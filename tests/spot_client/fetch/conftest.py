@@ -1,5 +1,6 @@
 """Servers on loopback, and SPOT's way to them."""
 
+import math
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,13 +16,18 @@ from tests.spot_client.fetch.server import Behave, Serve, Server, reply
 
 
 class Dialler:
-    """Opens transports to servers; closes them with the test. `waited`: the pauses between attempts, in seconds."""
+    """Opens transports to servers; closes them with the test.
+
+    `waited`: the pauses between attempts, in seconds, which pass on `now`. `left`: for the whole run.
+    """
 
     def __init__(self, folder: Path, house: House) -> None:
         self._folder = folder
         self._house = house
         self._open: list[Transport] = []
         self.waited: list[float] = []
+        self.now = 0.0
+        self.left = math.inf
 
     def __call__(
         self,
@@ -43,8 +49,14 @@ class Dialler:
                 "127.0.0.1", server.port, context=context, pins=ders, patience=borne, connections=connections
             )
             mirrors.append(Mirror(url, pool, {"Spot-Installation": "me"}))
-        self._open.append(Transport(mirrors, sleep=self.waited.append))
+        self._open.append(
+            Transport(mirrors, sleep=self._sleep, left=lambda: self.left - self.now, clock=lambda: self.now)
+        )
         return self._open[-1]
+
+    def _sleep(self, seconds: float) -> None:
+        self.waited.append(seconds)
+        self.now += seconds
 
     def close(self) -> None:
         for transport in self._open:

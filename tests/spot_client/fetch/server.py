@@ -57,13 +57,17 @@ def in_turn(*answers: bytes) -> Behave:
 
 
 class Server:
-    """Listens from the start; `asked` is every request that came through, `connections` counts them."""
+    """Listens from the start; `asked` is every request that came through, `connections` counts them.
+
+    `sheds`: how many connections it closes as soon as they come.
+    """
 
     def __init__(self, context: ssl.SSLContext | None, behave: Behave) -> None:
         self._context = context
         self.behave = behave
         self.asked: list[Asked] = []
         self.connections = 0
+        self.sheds = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
@@ -90,6 +94,9 @@ class Server:
             while True:
                 plain, _ = self._listener.accept()
                 self.connections += 1
+                if self.connections <= self.sheds:
+                    plain.close()
+                    continue
                 thread = threading.Thread(target=self._serve, args=(plain,))
                 self._threads.append(thread)
                 thread.start()

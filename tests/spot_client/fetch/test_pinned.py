@@ -1,5 +1,6 @@
 """SPOT talks to exactly the pinned certificate, and says which way a handshake failed. Every server here is real."""
 
+import socket
 import ssl
 import threading
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from ca.profiles import SERVER
 from ca.subjects import Hosts
 from spot_client.errors import NotReachable, NotTrusted, OutOfDate, SpotError
 from spot_client.fetch.pace import Patience
+from spot_client.fetch.paced import PacedConnection
 from tests.ca.house import HOSTS, NOW, House, Party, der_of, make_house
 from tests.spot_client.fetch.conftest import Dialler
 from tests.spot_client.fetch.server import Asked, Serve, reply
@@ -138,6 +140,17 @@ def test_a_connection_that_ends_after_the_handshake_is_explained(serve: Serve, d
     with pytest.raises(NotReachable) as failed:
         dial(serve(), client=stranger).get("/x", max_bytes=10)
     assert failed.value.reason in {"closed", "tls"}
+
+
+def test_what_is_sent_leaves_at_once(serve: Serve, dial: Dialler) -> None:
+    """With Nagle's algorithm, the first request after a handshake would wait 40 ms for a delayed acknowledgement."""
+    transport = dial(serve(lambda _: reply(body=b"x")))
+    pool = transport._mirrors[0]._pool
+    transport.get("/x", max_bytes=10)
+    connection = pool._get_conn()
+    assert isinstance(connection, PacedConnection)
+    assert connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    pool._put_conn(connection)
 
 
 def test_a_port_where_nobody_listens_is_not_reachable_in_plain_words(serve: Serve, dial: Dialler) -> None:

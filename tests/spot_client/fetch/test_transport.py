@@ -171,6 +171,91 @@ def test_it_is_given_up_after_three_attempts(serve: Serve, dial: Dialler) -> Non
     assert "Starting." in str(error)
 
 
+def busy(status: str, seconds: str) -> bytes:
+    """Too much to do, for so long."""
+    return reply(status, Retry_After=seconds)
+
+
+@pytest.mark.parametrize("status", ["503 Service Unavailable", "429 Too Many Requests"])
+def test_a_mirror_that_asks_to_be_left_alone_is_and_not_a_moment_less(serve: Serve, dial: Dialler, status: str) -> None:
+    server = serve(in_turn(busy(status, "20"), busy(status, "5"), reply(body=b"x")))
+    assert dial(server).get("/x", max_bytes=10).body == b"x"
+    assert 20 <= dial.waited[0] <= 30
+    assert 5 <= dial.waited[1] <= 7.5
+
+
+def test_what_a_mirror_asks_for_holds_for_all_that_is_asked_of_it(serve: Serve, dial: Dialler) -> None:
+    server = serve(in_turn(busy(BUSY, "3600"), reply(body=b"x")))
+    transport = dial(server)
+    error = failure(transport)
+    assert (error.reason, len(server.asked), dial.waited) == ("http-503", 1, [])
+    assert "It asks to be left alone for 3600 seconds; a later run goes on." in str(error)
+    assert failure(transport, "/y") is error
+    assert len(server.asked) == 1
+    dial.now += 5401
+    assert transport.get("/x", max_bytes=10).body == b"x"
+
+
+def test_whoever_asks_for_more_than_two_minutes_in_all_is_left_to_the_next_run(serve: Serve, dial: Dialler) -> None:
+    server = serve(in_turn(busy(BUSY, "50")))
+    assert failure(dial(server)).reason == "http-503"
+    assert len(server.asked) in {2, 3}
+    assert sum(dial.waited) <= 120
+
+
+def test_nobody_is_waited_for_longer_than_the_run_may_last(serve: Serve, dial: Dialler) -> None:
+    dial.left = 10.0
+    server = serve(in_turn(busy(BUSY, "20"), reply(body=b"x")))
+    assert failure(dial(server)).reason == "http-503"
+    assert dial.waited == []
+
+
+@pytest.mark.parametrize("seconds", ["soon", "-1", "1.5", "", "9" * 30, "Wed, 21 Oct 2099 07:28:00 GMT", "٣"])
+def test_what_is_no_number_of_seconds_is_not_obeyed(serve: Serve, dial: Dialler, seconds: str) -> None:
+    answer = f"HTTP/1.1 {BUSY}\r\nContent-Length: 0\r\nRetry-After: {seconds}\r\n\r\n".encode()
+    server = serve(in_turn(answer, reply(body=b"x")))
+    assert dial(server).get("/x", max_bytes=10).body == b"x"
+    assert 0.5 <= dial.waited[0] <= 1.5
+
+
+def test_the_next_mirror_is_asked_at_once_where_one_asks_to_be_left_alone(serve: Serve, dial: Dialler) -> None:
+    first, second = serve(in_turn(busy(BUSY, "60"))), serve(lambda _: reply(body=b"x"))
+    transport = dial(first, second)
+    assert [transport.get("/x", max_bytes=10).body for _ in range(3)] == [b"x"] * 3
+    second.close()
+    transport.close()
+    assert failure(transport).reason in {"http-503", "no-answer"}
+    assert (len(first.asked), sum(dial.waited) < 60) == (1, True)
+
+
+def test_a_mirror_that_wants_no_more_bodies_still_gives_what_is_asked_for(serve: Serve, dial: Dialler) -> None:
+    server = serve(lambda asked: busy("429 Too Many", "60") if asked.method == "PUT" else reply(body=b"x"))
+    transport = dial(server)
+    with pytest.raises(NotReachable) as failed:
+        transport.put("/installations/x/thin-snapshot", b"{}")
+    assert failed.value.wait == 60
+    assert transport.get("/x", max_bytes=10).body == b"x"
+    assert dial.waited == []
+
+
+def test_a_download_that_is_held_up_goes_on_after_the_wait(serve: Serve, dial: Dialler) -> None:
+    server = serve()
+    server.behave = lambda asked: busy("429 Too Many", "7") if len(server.asked) == 2 else cut_off(asked, 200_000)
+    assert download(dial(server)) == CONTENT
+    assert any(7 <= waited <= 10.5 for waited in dial.waited)
+
+
+def test_connections_that_are_shed_are_made_anew_after_pauses_that_grow(serve: Serve, dial: Dialler) -> None:
+    server = serve(lambda _: reply(body=b"x"))
+    server.sheds = 4
+    assert dial(server).get("/x", max_bytes=10).body == b"x"
+    assert all(waited >= shortest for shortest, waited in zip([0.5, 1, 2, 4], dial.waited, strict=True))
+    assert sum(dial.waited) <= 15.5
+    server = serve(lambda _: b"")  # closed after the handshake
+    error = failure(dial(server))
+    assert (type(error), error.reason, len(server.asked)) == (NotReachable, "closed", 5)
+
+
 @pytest.mark.parametrize("status", ["301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent"])
 def test_a_redirect_is_never_followed(serve: Serve, dial: Dialler, status: str) -> None:
     elsewhere = serve()
