@@ -181,7 +181,7 @@ def test_health_on_this_machine_alone_needs_no_token(file: Path, listen: str) ->
     assert (health.listen, health.token_file) == (listen, None)
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "[::]", "192.0.2.1", "localhost", "128.0.0.1", "[::ffff:7f00:1]"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]", "192.0.2.1", "localhost", "128.0.0.1", "[::ffff:7f00:1]"])  # noqa: S104
 def test_health_elsewhere_needs_a_token(file: Path, host: str) -> None:
     listen = f"{host}:9100"
     error = refused(file, f'{CONTENT}[health]\nlisten = "{listen}"')
