@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from mirror.content.problems import TABLE
 from mirror.counters import BUCKETS, CLOSED, OUTCOMES, Counted
 from mirror.expiry import Lapse, of_catalogue, of_issuer, of_list, of_server
 from mirror.health.exposition import page
 from mirror.health.status import Status
-from spot_client.wire.problem import Reason
 from spot_client.wire.routes import Kind
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -36,7 +36,7 @@ def busy() -> Counted:
     """A worker that has met everything."""
     routes = ("-", *(kind.value for kind in Kind))
     requests = {f"{route} 200 -": 3 for route in routes}
-    requests |= {f"metadata 403 {reason.value}": 1 for reason in Reason}
+    requests |= {f"metadata {line.status} {reason.value}": 1 for reason, line in TABLE.items()}
     return Counted(
         handshakes=dict.fromkeys(OUTCOMES, 2),
         requests=requests,
