@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from collections import Counter
@@ -17,6 +18,7 @@ from mirror import metrics
 from tests.docs.pages import DOCS, ROOT, sections
 from tests.mirror.health.rig import NOW, whole_page
 
+PAGE = (DOCS / "ops.md").read_text()
 RULES = ROOT / "deploy/prometheus/alerts.yml"
 DASHBOARD = ROOT / "deploy/grafana/spot-mirror.json"
 RUNBOOK = {one.title: one.text for one in sections((DOCS / "runbook.md").read_text())}
@@ -108,6 +110,24 @@ def test_an_alert_says_how_bad_it_is_and_leads_to_what_to_do(rule: dict[str, Any
     assert RUNBOOK[name].strip().startswith(f"**{severity.capitalize()}.**")
     assert set(re.findall(r"\$labels\.(\w+)", notes["summary"])) <= labels_of(rule["expr"])
     assert notes["summary"].endswith(".")
+
+
+def test_the_page_for_ops_puts_an_address_before_every_runbook() -> None:
+    (command,) = re.findall(r"^(sed 's,runbook_url: .*') deploy/prometheus/alerts.yml", PAGE, re.MULTILINE)
+    edited = subprocess.run(shlex.split(command), input=RULES.read_text(), capture_output=True, text=True, check=True)
+    urls = [rule["annotations"]["runbook_url"] for rule in yaml.safe_load(edited.stdout)["groups"][0]["rules"]]
+    assert urls == [f"https://wiki.example.com/spot-mirror/{rule['annotations']['runbook_url']}" for rule in alerts()]
+
+
+def test_every_link_of_the_runbook_leads_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", (DOCS / "runbook.md").read_text())
+    assert links
+    for path, anchor in links:
+        page = DOCS / (path or "runbook.md")
+        assert page.is_file(), path
+        if anchor:
+            titles = [re.sub(r"[^\w -]", "", one.title.lower()) for one in sections(page.read_text())]
+            assert anchor in {title.replace(" ", "-") for title in titles}, (path, anchor)
 
 
 def test_the_panels_are_told_apart_and_none_covers_another() -> None:

@@ -55,7 +55,7 @@ def busy() -> Counted:
 
 def lapses() -> list[Lapse]:
     """One of every kind."""
-    found = of_catalogue({"root": NOW + 30 * DAY, "snapshot": NOW + DAY}, lambda _role: 90 * DAY)
+    found = of_catalogue({"root": NOW + 30 * DAY, "snapshot": NOW + DAY, "sdk": NOW + DAY}, lambda _role: 90 * DAY)
     found += [of_server(NOW, NOW + 3 * DAY), of_issuer(b"\x01", NOW, NOW + DAY), of_list(b"\x01", NOW, NOW + DAY)]
     return found
 
