@@ -5,7 +5,7 @@ The file names keys and passphrase files by path; it holds no secret itself.
 
 import tomllib
 from datetime import timedelta
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -157,11 +157,24 @@ def _check(config: Config, path: Path) -> None:
     for address in addresses:
         if int(address.rpartition(":")[2]) > _MAX_PORT:
             raise ConfigError("bad-value", f"{path}: {address} has no port: ports go up to {_MAX_PORT}.")
+    if config.health and config.health.token_file is None and not _is_loopback(config.health.listen):
+        raise ConfigError(
+            "bad-value",
+            f"{path}: health.listen: {config.health.listen} is not this machine alone (127.0.0.1, [::1]), so a token "
+            "has to be asked for there: name its file as health.token_file.",
+        )
     for network in config.content.proxies if config.content else ():
         try:
             ip_network(network)
         except ValueError as error:
             raise ConfigError("bad-value", f"{path}: content.proxies: {error}.") from error
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address.rpartition(":")[0].strip("[]")).is_loopback
+    except ValueError:
+        return False  # a name may lead anywhere
 
 
 def _absolute(config: Config, base: Path) -> Config:

@@ -12,17 +12,24 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from mirror.expiry import Lapse
+from spot_client.wire.names import RESERVED_PRODUCTS
 
 _LABELS: Final = ("kind", "name")
+_PRODUCTS: Final = "products"
 
 
 def of_lapses(lapses: Iterable[Lapse]) -> list[Metric]:
-    """When things end, and from when on that is warned of; of two with the same names, the one that ends first."""
+    """When things end, and from when on that is warned of; of two with the same names, the one that ends first.
+
+    The roles of all products have one name: what is licensed to whom is nobody's business who looks after a host.
+    """
     ends = GaugeMetricFamily("spot_mirror_expiry_timestamp_seconds", "When it lapses.", labels=_LABELS)
     warns = GaugeMetricFamily(
         "spot_mirror_expiry_warning_timestamp_seconds", "From when on it should be renewed.", labels=_LABELS
     )
-    for (kind, name), lapse in sorted({(one.kind, one.name): one for one in sorted(lapses, key=_latest_first)}.items()):
+    for (kind, name), lapse in sorted(
+        {(one.kind, _name(one)): one for one in sorted(lapses, key=_latest_first)}.items()
+    ):
         ends.add_metric((kind, name), lapse.end.timestamp())
         warns.add_metric((kind, name), (lapse.end - lapse.warn).timestamp())
     return [ends, warns]
@@ -49,6 +56,10 @@ class _Fixed(Collector):
 
     def collect(self) -> list[Metric]:
         return self._metrics
+
+
+def _name(lapse: Lapse) -> str:
+    return _PRODUCTS if lapse.kind == "catalogue" and lapse.name not in RESERVED_PRODUCTS else lapse.name
 
 
 def _latest_first(lapse: Lapse) -> float:

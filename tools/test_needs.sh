@@ -3,9 +3,10 @@
 # (with CI=true they fail instead).
 set -eu
 missing=""
-for program in openssl curl; do
+for program in openssl curl haproxy; do
     command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
 done
+command -v systemd-analyze >/dev/null 2>&1 || missing="$missing systemd"
 if [ -n "$missing" ] && ! sh "$(dirname "$0")/install.sh" $missing ca-certificates; then
     echo "make test: not here and not to be installed without root:$missing. Tests that need them are skipped." >&2
 fi

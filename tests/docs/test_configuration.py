@@ -121,3 +121,11 @@ def test_the_examples_are_taken(tmp_path: Path) -> None:
     assert load_settings(tmp_path / "spot.toml") != Settings()
     lifetimes = parse_lifetimes((tmp_path / "lifetimes.toml").read_bytes(), source="it", refusal=VaultError)
     assert lifetimes.days["client"] == 365
+
+
+def test_what_the_page_for_ops_adds_to_a_configuration_is_taken(tmp_path: Path) -> None:
+    (whole,) = blocks(SECTIONS["mirror.toml"], "toml")
+    for added in blocks((DOCS / "ops.md").read_text(), "toml"):
+        content, _, health = added.partition("[health]")
+        (tmp_path / "mirror.toml").write_text(f"{whole}{content.replace('[content]', '')}[health]{health}")
+        assert mirror.config.load(tmp_path / "mirror.toml").health

@@ -8,7 +8,7 @@ import pytest
 from tests.house.source import PACKAGES, imports, origin, trees, within
 
 COMPOSING = ("mirror.cli", "mirror.server")
-ROOMS = ("publishing", "content", "support", "control")
+ROOMS = ("publishing", "content", "support", "control", "health")
 
 ISSUING = (  # of `ca`: what makes certificates, keeps the keys of the CA, or reads its folder
     "batch",

@@ -171,3 +171,23 @@ def test_a_configuration_that_this_user_may_not_read_is_told_who_may() -> None:
     assert caught.value.reason == "unreadable-file"
     assert "runuser -u spot-mirror" in str(caught.value)
     assert "init" not in str(caught.value)
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:9100", "127.8.9.1:9100", "[::1]:9100"])
+def test_health_on_this_machine_alone_needs_no_token(file: Path, listen: str) -> None:
+    file.write_text(f'{CONTENT}[health]\nlisten = "{listen}"')
+    health = config.load(file).health
+    assert health is not None
+    assert (health.listen, health.token_file) == (listen, None)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]", "192.0.2.1", "localhost", "128.0.0.1", "[::ffff:7f00:1]"])  # noqa: S104
+def test_health_elsewhere_needs_a_token(file: Path, host: str) -> None:
+    listen = f"{host}:9100"
+    error = refused(file, f'{CONTENT}[health]\nlisten = "{listen}"')
+    assert error.reason == "bad-value"
+    assert listen in str(error)
+    file.write_text(f'{CONTENT}[health]\nlisten = "{listen}"\ntoken_file = "token"')
+    health = config.load(file).health
+    assert health is not None
+    assert health.token_file == str(file.parent / "token")

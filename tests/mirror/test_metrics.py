@@ -42,6 +42,16 @@ def test_of_two_things_of_one_name_the_one_that_ends_first_counts() -> None:
         assert found["spot_mirror_expiry_timestamp_seconds", "revocation-list", "ab"] == (NOW + DAY).timestamp()
 
 
+def test_products_are_not_named_and_the_one_that_ends_first_stands_for_all() -> None:
+    ends = {"root": NOW + 9 * DAY, "halts": NOW + 8 * DAY, "acme-tool": NOW + 2 * DAY, "sdk": NOW + 5 * DAY}
+    found = read(metrics.exposition(metrics.of_lapses(of_catalogue(ends, lambda _role: 3 * DAY))))
+    assert {name: value for (metric, _, name), value in found.items() if "warning" not in metric} == {
+        "root": (NOW + 9 * DAY).timestamp(),
+        "halts": (NOW + 8 * DAY).timestamp(),
+        "products": (NOW + 2 * DAY).timestamp(),
+    }
+
+
 def test_what_a_check_found_is_counted_by_its_severity_and_dated() -> None:
     assert read(metrics.exposition(metrics.of_check({"warning": 2, "problem": 0}, NOW))) == {
         ("spot_mirror_check_findings", "warning"): 2,
