@@ -75,6 +75,7 @@ def serve(config: Config, say: Callable[[str], None]) -> None:
                 runner.run(_run(_Running(config, content, context, leaf, records, memory, writers, audit, log, say)))
         finally:
             audit.close()
+            memory.close()
     finally:
         records.close()
 
@@ -125,6 +126,7 @@ def _sources(config: Config, content: Content, issuers: Sequence[x509.Certificat
         records=records,
         catalogue=config.data_dir / "catalogue",
         load=catalogue.load,
+        spare=config.data_dir / "memory",
     )
 
 
@@ -219,7 +221,7 @@ def _lapses(running: _Running) -> list[expiry.Lapse]:
 def _ready(addresses: Sequence[str], running: _Running) -> str:
     state = running.memory.state
     where = ", ".join(f"https://{address}" for address in addresses)
-    customers = len(state.world.customers)
+    customers = state.customers
     catalogue_until = min(state.catalogue.expires.values())
     list_until = min(crl.next_update for crl in state.world.revocations.values())
     return (

@@ -12,7 +12,8 @@ from typing import Final
 import msgspec
 
 from mirror.records import rows
-from mirror.records.protocol import Changed, Holder, Minted
+from mirror.records.protocol import Holder
+from mirror.records.told import Changed, Minted
 
 KEPT: Final = 10_000
 """Changes are kept while the marker moves so far; who is further behind reads all customers again."""

@@ -10,7 +10,7 @@ from sqlite3 import Connection
 from ca import strict_json
 from mirror.errors import NotThere, RecordsError, StoreFault
 from mirror.records import checks, rows
-from mirror.records.protocol import Received
+from mirror.records.told import Received
 from spot_client.wire import thin_snapshot
 
 

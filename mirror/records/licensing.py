@@ -9,7 +9,8 @@ from sqlite3 import Connection
 
 from mirror.errors import AlreadyThere, NotThere, RecordsError
 from mirror.records import checks, following, rows
-from mirror.records.protocol import Customer, Holdings, Licence
+from mirror.records.protocol import Customer, Licence
+from mirror.records.told import Holdings
 from spot_client.wire import names
 
 _CUSTOMERS = "SELECT name, added, suspended, suspended_why FROM customer"

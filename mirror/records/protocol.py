@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from mirror.errors import RecordsError
+from mirror.records.told import Changed, Holdings, Minted, Received
 
 
 class Suspension(msgspec.Struct, frozen=True):
@@ -66,49 +67,12 @@ class ThinSnapshot(msgspec.Struct, frozen=True):
     last: datetime
 
 
-class Holdings(msgspec.Struct, frozen=True):
-    """What goes with a customer: products it has or had licences for (sorted), and how many of the rest.
-
-    thin_snapshots: lines of history, of all its installations.
-    """
-
-    products: tuple[str, ...]
-    installations: int
-    thin_snapshots: int
-
-
 class Holder(msgspec.Struct, frozen=True):
     """A customer with its licences, by product. `number`: its own for ever, also if one comes again under its name."""
 
     number: int
     customer: Customer
     licences: tuple[Licence, ...]
-
-
-class Minted(msgspec.Struct, frozen=True):
-    """An installation as it is followed: its place in the order of minting, its id, the number of its `Holder`."""
-
-    number: int
-    id: str
-    holder: int
-
-
-class Changed(msgspec.Struct, frozen=True):
-    """Whom to read again: `customers` by name, some of them perhaps removed by now; None: all, too much has changed.
-
-    number: what to ask with the next time.
-    """
-
-    number: int
-    customers: tuple[str, ...] | None
-
-
-class Received(msgspec.Struct, frozen=True):
-    """A thin snapshot that is to be stored, and the moment it came at."""
-
-    installation: str
-    components: dict[str, str]
-    at: datetime
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,20 +12,9 @@ from typing import Final
 
 from mirror.errors import RecordsError
 from mirror.records import checks, following, history, licensing, rows
-from mirror.records.protocol import (
-    C,
-    Changed,
-    Customer,
-    Holder,
-    Holdings,
-    Installation,
-    Licence,
-    Minted,
-    Received,
-    Records,
-    ThinSnapshot,
-)
+from mirror.records.protocol import C, Customer, Holder, Installation, Licence, Records, ThinSnapshot
 from mirror.records.sqlite_file import SqliteFile, open_file
+from mirror.records.told import Changed, Holdings, Minted, Received
 from spot_client.wire.installation import INSTALLATION_ID
 
 FILE_NAME: Final = "records.sqlite"

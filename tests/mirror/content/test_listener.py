@@ -197,3 +197,4 @@ async def test_half_a_header_is_not_waited_for_for_ever(
         writer.close()
         await listening.close()
         audit.close()
+        memory.close()

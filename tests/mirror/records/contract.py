@@ -20,17 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mirror.errors import AlreadyThere, NotThere, RecordsError
-from mirror.records.protocol import (
-    Changes,
-    Customer,
-    Holdings,
-    Installation,
-    Licence,
-    Received,
-    Records,
-    Suspension,
-    ThinSnapshot,
-)
+from mirror.records.protocol import Changes, Customer, Installation, Licence, Records, Suspension, ThinSnapshot
+from mirror.records.told import Holdings, Received
 from spot_client.wire import installation
 
 NOW: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -14,8 +14,9 @@ import pytest
 from filelock import FileLock
 
 from mirror.errors import NotThere, StoreFault
-from mirror.records.protocol import Received, Records
+from mirror.records.protocol import Records
 from mirror.records.sqlite import FILE_NAME, _SqliteRecords, open_records
+from mirror.records.told import Received
 from tests.mirror.records.contract import LICENCE, NEW, NOW, OLD, Opener, RecordsContract, enrol
 
 
