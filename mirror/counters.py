@@ -4,6 +4,7 @@ No name of a customer, an installation or a product is among it: the words are t
 `spot_client.wire`.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
 from typing import Final
@@ -63,6 +64,24 @@ class Counted(msgspec.Struct, kw_only=True):
     lag: float = 0.0
     audit_waiting: int = 0
     audit_lost: int = 0
+
+    def request(self, route: str, status: int, reason: str, seconds: float) -> None:
+        """A request was answered."""
+        key = f"{route} {status} {reason}"
+        self.requests[key] = self.requests.get(key, 0) + 1
+        numbers = self.latency.get(route)
+        if numbers is None:
+            numbers = self.latency[route] = [0] * (len(BUCKETS) + 1)
+        numbers[bisect_left(BUCKETS, seconds)] += 1
+        self.latency_sum[route] = self.latency_sum.get(route, 0.0) + seconds
+
+    def handshake(self, outcome: str) -> None:
+        """A handshake ended."""
+        self.handshakes[outcome] = self.handshakes.get(outcome, 0) + 1
+
+    def close(self, reason: str) -> None:
+        """A connection was ended early."""
+        self.closed[reason] = self.closed.get(reason, 0) + 1
 
 
 def total(counted: Iterable[Counted]) -> Counted:

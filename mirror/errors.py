@@ -14,6 +14,7 @@
     ├── CatalogueFault the catalogue on disk is missing, damaged, or does not fit together
     ├── BlobFault      a blob is missing, or cannot be stored
     ├── BackupError    a backup cannot be made, or not be used
+    ├── MemoryFault    what the mirror's processes share in memory cannot be written or read
     └── ServeError     the listener cannot start with this configuration
 
 Every error names its `reason` as a short, stable word in kebab case: tests and exit codes go by it, never by the text.
@@ -78,6 +79,10 @@ class BlobFault(MirrorError):
 
 class BackupError(MirrorError):
     """A backup cannot be made, or not be used."""
+
+
+class MemoryFault(MirrorError):
+    """What the mirror's processes share in memory cannot be written or read."""
 
 
 class ServeError(MirrorError):

@@ -31,13 +31,13 @@ from mirror.config import Config, Content
 from mirror.content.app import App, Parts
 from mirror.content.audit import Audit
 from mirror.content.conversation import Terms
-from mirror.content.counters import Counted
 from mirror.content.customers import Customers
 from mirror.content.files import Files
 from mirror.content.listener import Listener
 from mirror.content.memory import Memory, Sources
 from mirror.content.seen import Seen
 from mirror.content.shelf import Shelf
+from mirror.counters import Counted
 from mirror.errors import ServeError, StoreFault
 from mirror.owner import other_owner
 from mirror.records.protocol import Records
@@ -78,6 +78,7 @@ def serve(config: Config, say: Callable[[str], None]) -> None:
                 runner.run(_run(_Running(config, content, context, leaf, records, memory, writers, audit, log, say)))
         finally:
             audit.close()
+            memory.close()
     finally:
         records.close()
 
@@ -128,6 +129,7 @@ def _sources(config: Config, content: Content, issuers: Sequence[x509.Certificat
         records=records,
         catalogue=config.data_dir / "catalogue",
         load=catalogue.load,
+        spare=config.data_dir / "memory",
     )
 
 
@@ -231,7 +233,7 @@ def _lapses(running: _Running) -> list[expiry.Lapse]:
 def _ready(addresses: Sequence[str], running: _Running) -> str:
     state = running.memory.state
     where = ", ".join(f"https://{address}" for address in addresses)
-    customers = len(state.world.customers)
+    customers = state.customers
     catalogue_until = min(state.catalogue.expires.values())
     list_until = min(crl.next_update for crl in state.world.revocations.values())
     return (

@@ -37,6 +37,7 @@ _EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (errors.StoreFault, 6),
     (errors.CatalogueFault, 6),
     (errors.BlobFault, 6),
+    (errors.MemoryFault, 1),
     (errors.Busy, 7),
     (errors.SigningError, 8),
     (errors.BackupError, 3),

@@ -13,7 +13,8 @@ from mirror.cli.options import config_option
 from mirror.cli.output import counted, json_document, rfc3339, table, utc, utc_and_age
 from mirror.cli.store import json_option, records, today
 from mirror.errors import RecordsError
-from mirror.records.protocol import Customer, Holdings, Licence, Suspension
+from mirror.records.protocol import Customer, Licence, Suspension
+from mirror.records.told import Holdings
 
 
 @click.group(cls=Guiding)

@@ -3,8 +3,7 @@
 policy      who may do what: one decision a request, a pure function
 problems    how a refusal is answered
 ranges      which part of a file a request asks for
-memory      what the hot path reads, and how it is kept fresh
-watched     a value that lies outside and may change
+memory      what a request reads, all at one moment
 shelf       the catalogue's files
 files       answers that are files: catalogue, manifests, packs
 customers   answers about the caller: licences, installations, thin snapshots

@@ -21,7 +21,6 @@ from mirror.content import policy, problems
 from mirror.content.answer import Answer
 from mirror.content.audit import Audit, Line
 from mirror.content.bodies import check_form
-from mirror.content.counters import Counted
 from mirror.content.customers import Customers
 from mirror.content.exchange import Exchange
 from mirror.content.files import Conditions, Files
@@ -30,6 +29,7 @@ from mirror.content.memory import Memory, State
 from mirror.content.policy import Allow
 from mirror.content.problems import Refused
 from mirror.content.seen import Seen
+from mirror.counters import Counted
 from mirror.errors import StoreFault
 from spot_client.wire import routes
 from spot_client.wire.problem import MEDIA_TYPE, Reason

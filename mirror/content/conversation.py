@@ -12,12 +12,12 @@ from typing import Final, Protocol
 import msgspec
 
 from mirror.content.app import App, Caller
-from mirror.content.counters import Counted
 from mirror.content.exchange import Exchange
 from mirror.content.head import Reader
 from mirror.content.problems import Refused
 from mirror.content.sending import Sending
 from mirror.content.tunnel import Tunnel
+from mirror.counters import Counted
 from mirror.limits import Limits
 from spot_client.wire.problem import Reason
 

@@ -20,7 +20,7 @@ from mirror.content.memory import Memory, State
 from mirror.content.policy import Allow
 from mirror.content.problems import Refused
 from mirror.errors import NotThere
-from mirror.records.protocol import Licence, Records
+from mirror.records.protocol import Installation, Licence, Records
 from spot_client.wire import document, installation, thin_snapshot
 from spot_client.wire.errors import FormatError
 from spot_client.wire.licences import LicenceLine, LicenceList
@@ -51,7 +51,7 @@ class Customers:
     def licences(self, allowed: Allow, state: State) -> Answer:
         """The customer's licences, ended ones too: SPOT tells an ended one from none."""
         customer = allowed.identity.name
-        lines = sorted(map(_line, state.world.licences.get(customer, ())), key=lambda line: line.product)
+        lines = sorted(map(_line, state.world.licences.get(customer) or ()), key=lambda line: line.product)
         body = document.encode(LicenceList(customer=customer, licences=tuple(lines)))
         return Answer(200, dict(_JSON), (body,))
 
@@ -67,10 +67,9 @@ class Customers:
         await read_body(request, 0)
         digest = self._random(_UNIQUE_BYTES) if key is None else hashlib.sha256(key.encode()).digest()
         try:
-            minted = await self._write(self._records.mint, allowed.identity.name, digest, self._draw, now)
+            minted = await self._write(self._mint, allowed.identity.name, digest, now)
         except NotThere as error:
             raise Refused(Reason.UNKNOWN_CUSTOMER, str(error)) from error
-        self._memory.minted(minted)
         return Answer(201, dict(_JSON), (document.encode(installation.Minted(installation=minted.id)),))
 
     async def put_thin_snapshot(self, allowed: Allow, request: Request, state: State, now: datetime) -> Answer:
@@ -91,6 +90,11 @@ class Customers:
             raise Refused(Reason.NOT_YOUR_INSTALLATION, str(error)) from error
         return Answer(204, {"Cache-Control": "private, no-store"})
 
+    def _mint(self, customer: str, request: bytes, now: datetime) -> Installation:
+        minted = self._records.mint(customer, request, self._draw, now)
+        self._memory.minted(now)
+        return minted
+
     async def _write(self, call: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
         run = partial(call, *arguments, **keywords)
         return await asyncio.get_running_loop().run_in_executor(self._writers, run)
@@ -101,7 +105,7 @@ class Customers:
 
 def _check_published(components: Mapping[str, str], customer: str, state: State, today: date) -> None:
     """Products never licensed and versions never published are refused alike."""
-    held = {licence.product for licence in state.world.licences.get(customer, ()) if licence.valid_from <= today}
+    held = {licence.product for licence in state.world.licences.get(customer) or () if licence.valid_from <= today}
     for ref, version in components.items():
         product, _, component = ref.partition("/")
         if product not in held or version not in state.catalogue.ever_published(product, component):

@@ -15,9 +15,9 @@ from ca.errors import TlsError
 from ca.identity import Role
 from ca.peer import Peer
 from mirror.content import proxied
-from mirror.content.counters import Counted
 from mirror.content.limits import Connections
 from mirror.content.problems import Refused
+from mirror.counters import Counted
 from spot_client.wire.problem import Reason
 
 _LINES_A_SECOND: Final = 10
@@ -28,7 +28,6 @@ _OUTCOMES: Final = {
     "HTTP_REQUEST": "not-tls",
     "HTTPS_PROXY_REQUEST": "not-tls",
     "WRONG_VERSION_NUMBER": "not-tls",
-    "UNSUPPORTED_PROTOCOL": "weak-tls",
     "NO_SHARED_CIPHER": "weak-cipher",
 }
 

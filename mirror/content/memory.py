@@ -1,11 +1,9 @@
-"""What the hot path reads: customers and licences, revocations, and the catalogue, all at one moment, all in memory.
+"""What a request reads: customers and licences, revocations, and the catalogue, all at one moment.
 
-A request takes `Memory.state` once and sees nothing change under it. `refresh` is called every second, in a thread;
-it looks only at marks (a file's time, size and inode; the store's counter) and reads what changed. The issuing CAs
-are not among it: they are the anchors of the TLS context too, and change with a restart.
+A request takes `state` once and sees nothing change under it. The issuing CAs are not among what changes: they are the
+anchors of the TLS context too, and change with a restart.
 """
 
-from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Lock
@@ -14,46 +12,61 @@ import msgspec
 from cryptography import x509
 from structlog.typing import FilteringBoundLogger
 
-from ca.revocation import Revocations
-from mirror.catalogue import Catalogue
-from mirror.certificates import read_list
 from mirror.content.policy import Validity, World
-from mirror.content.shelf import TIMESTAMP, Shelved, read_shelved
-from mirror.content.watched import Watched, file_mark
-from mirror.errors import CatalogueFault, ServeError
-from mirror.records.protocol import Installation, Licence, Records
+from mirror.content.shelf import Shelved
+from mirror.memory import fill, place
+from mirror.memory.place import Opened
+from mirror.memory.read import CatalogueView, Reader
+from spot_client.wire.digest import sha256_hex
 
 
-class Sources(msgspec.Struct, frozen=True):
-    """Where everything comes from. `catalogue`: its folder, which `load` verifies and
-    reads, given what it read last."""
+class Sources(fill.Sources, frozen=True, kw_only=True):
+    """Where everything comes from, and what does not change. `spare`: where the memory lies if not on /dev/shm."""
 
     realm: str
-    issuers: Sequence[x509.Certificate]
-    crls: Sequence[Path]
     grace: timedelta
-    records: Records
-    catalogue: Path
-    load: Callable[[Path, Catalogue | None], Catalogue]
+    spare: Path
 
 
 class State(msgspec.Struct, frozen=True):
-    """All of it at one moment. `timestamp`: the bytes of timestamp.json that belong to `catalogue`."""
+    """All of it at one moment. `timestamp`: the timestamp.json of `catalogue`. `customers`: how many there are."""
 
     world: World
-    catalogue: Catalogue
+    catalogue: CatalogueView
     timestamp: Shelved
+    customers: int
 
 
-class _Known(msgspec.Struct, frozen=True):
-    customers: frozenset[str]
-    suspended: frozenset[str]
-    licences: dict[str, tuple[Licence, ...]]
-    installations: dict[str, str]
+class Remembered:
+    """The newest state of a memory that is filled elsewhere; `renew` replaces it whole."""
+
+    def __init__(self, opened: Opened, sources: Sources) -> None:
+        """Take the memory as it is now. Raises MemoryFault: reason `memory-unusable`."""
+        self._reader, self._realm, self._grace = Reader(opened), sources.realm, sources.grace
+        self._issuers = {_key_id(issuer): _validity(issuer) for issuer in sources.issuers}
+        self.state = self._read()
+
+    def renew(self) -> None:
+        """See what has changed. Raises MemoryFault: reason `memory-unusable`; the state stays."""
+        self.state = self._read()
+
+    def _read(self) -> State:
+        view = self._reader.view()
+        world = World(
+            realm=self._realm,
+            issuers=self._issuers,
+            revocations=view.revocations,
+            grace=self._grace,
+            customers=view.holders,
+            licences=view.holders,
+            installations=view.installations,
+            suspended=view.holders.suspended,
+        )
+        return State(world, view.catalogue, Shelved(view.timestamp, sha256_hex(view.timestamp)), view.count)
 
 
 class Memory:
-    """The newest good state. `state` is replaced whole; only installations are added to in place, by `minted`."""
+    """Both halves in one process: filled here, and read here."""
 
     def __init__(self, sources: Sources, now: datetime, log: FilteringBoundLogger) -> None:
         """Read everything for the first time; nothing may be missing.
@@ -62,74 +75,38 @@ class Memory:
             ServeError: reason `no-crl`, for an issuing CA without a CRL.
             CaError, MirrorError, OSError: what cannot be read or believed.
         """
-        self._sources, self._log = sources, log
-        self._issuers = {_key_id(issuer): _validity(issuer) for issuer in sources.issuers}
-        self._lock = Lock()
-        self._minted: dict[str, str] = {}
-        self._crls = [
-            Watched(str(path), _mark_of(path), _reader(path, sources.issuers), now, log) for path in sources.crls
-        ]
-        self._catalogue = Watched(
-            "catalogue", _mark_of(sources.catalogue / TIMESTAMP), lambda _now, last: _load(sources, last), now, log
-        )
-        self._known = Watched("records", sources.records.marker, lambda _now, _last: _know(sources.records), now, log)
-        self.state = self._compose()
-        for issuer in sources.issuers:
-            if _key_id(issuer) not in self.state.world.revocations:
-                raise ServeError(
-                    "no-crl",
-                    f"There is no CRL of {issuer.subject.rfc4514_string()} among content.crls: add it to the "
-                    "configuration; without one, nobody would be served.",
-                )
+        self._place, self._renewing = place.take(sources.spare), Lock()
+        try:
+            self._opened = place.open_to_fill(self._place.folder)
+            self._filler = fill.Filler(self._opened, sources, now, log)
+            self._remembered = Remembered(self._opened, sources)
+        except BaseException:
+            self._place.remove()
+            raise
+
+    @property
+    def state(self) -> State:
+        """What a request takes once."""
+        return self._remembered.state
 
     def refresh(self, now: datetime) -> None:
         """Read what changed. Never raises for what lies outside: the last good version stays."""
-        changed = [self._refreshed(crl, now) for crl in self._crls]
-        changed += [self._catalogue.refresh(now), self._known.refresh(now)]
-        if any(changed):
-            with self._lock:
-                self.state = self._compose()
+        if self._filler.refresh(now):
+            self._renew()
 
-    def minted(self, installation: Installation) -> None:
-        """Know a new installation at once, before the store is read again."""
-        with self._lock:
-            self._minted[installation.id] = installation.customer
-            self._known.value.installations[installation.id] = installation.customer
+    def minted(self, now: datetime) -> None:
+        """Know an installation that was just minted, before the store is looked at again."""
+        self._filler.follow(now)
+        self._renew()  # also if another thread has read it, which is not done yet with the rest
 
-    def _refreshed(self, crl: Watched[Revocations], now: datetime) -> bool:
-        """Told in the log, so that whoever brought a list over sees that it holds, also after one that was refused."""
-        taken = crl.refresh(now)
-        if taken:
-            number, revoked = crl.value.number, len(crl.value.serials)
-            self._log.info("took a new revocation list", what=crl.what, number=number, revoked=revoked)
-        return taken
+    def close(self) -> None:
+        """Remove what lies on the disk or in shared memory; every state ends with it."""
+        self._opened.environment.close()
+        self._place.remove()
 
-    def _compose(self) -> State:
-        known = self._known.value
-        # What was minted while the store was being read is missing from what was read.
-        self._minted = {
-            id_: name
-            for id_, name in self._minted.items()
-            if id_ not in known.installations and name in known.customers  # one removed since took its own along
-        }
-        known.installations.update(self._minted)
-        revocations = sorted((crl.value for crl in self._crls), key=lambda crl: crl.number)
-        catalogue, timestamp = self._catalogue.value
-        world = World(
-            realm=self._sources.realm,
-            issuers=self._issuers,
-            revocations={crl.issuer_key: crl for crl in revocations},
-            grace=self._sources.grace,
-            customers=known.customers,
-            licences=known.licences,
-            installations=known.installations,
-            suspended=known.suspended,
-        )
-        return State(world, catalogue, timestamp)
-
-
-def _mark_of(path: Path) -> Callable[[], object]:
-    return lambda: file_mark(path)
+    def _renew(self) -> None:
+        with self._renewing:
+            self._remembered.renew()
 
 
 def _key_id(issuer: x509.Certificate) -> bytes:
@@ -138,29 +115,3 @@ def _key_id(issuer: x509.Certificate) -> bytes:
 
 def _validity(issuer: x509.Certificate) -> Validity:
     return Validity(issuer.not_valid_before_utc, issuer.not_valid_after_utc)
-
-
-def _reader(path: Path, issuers: Sequence[x509.Certificate]) -> Callable[[datetime, Revocations | None], Revocations]:
-    return lambda now, previous: read_list(path, issuers, now, previous)
-
-
-def _load(sources: Sources, last: tuple[Catalogue, Shelved] | None) -> tuple[Catalogue, Shelved]:
-    """The catalogue and its timestamp.json, which a publish may replace between two reads."""
-    before = read_shelved(sources.catalogue / TIMESTAMP)
-    catalogue = sources.load(sources.catalogue, last[0] if last else None)
-    if before is None or read_shelved(sources.catalogue / TIMESTAMP) != before:
-        raise CatalogueFault("changing", "The catalogue was replaced while it was read; it is read again soon.")
-    return catalogue, before
-
-
-def _know(records: Records) -> _Known:
-    licences: dict[str, tuple[Licence, ...]] = {}
-    for licence in records.licences():
-        licences[licence.customer] = (*licences.get(licence.customer, ()), licence)
-    customers = records.customers()
-    return _Known(
-        customers=frozenset(customer.name for customer in customers),
-        suspended=frozenset(customer.name for customer in customers if customer.suspended is not None),
-        licences=licences,
-        installations={installation.id: installation.customer for installation in records.installations()},
-    )

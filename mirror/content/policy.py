@@ -8,15 +8,14 @@ tells a caller of something it may not see. What is not allowed is refused; noth
 Pure: the peer, the request, the world and the clock come in, a decision goes out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
 from ca.identity import Identity, Role
 from ca.peer import Peer
-from ca.revocation import Revocations
 from mirror.records.protocol import Licence
 from spot_client.wire.problem import Reason
 from spot_client.wire.routes import METHODS, Kind, Route
@@ -24,6 +23,47 @@ from spot_client.wire.routes import METHODS, Kind, Route
 _READABLE_BY_MIRRORS: Final = frozenset(
     {Kind.METADATA, Kind.TARGET, Kind.BASELINES, Kind.HALTS, Kind.TRUST, Kind.MANIFEST, Kind.PACK}
 )
+
+
+K_contra = TypeVar("K_contra", contravariant=True)
+V_co = TypeVar("V_co", covariant=True)
+
+
+class Lookup(Protocol[K_contra, V_co]):
+    """Something to look up in, however much there is of it; a dictionary is one."""
+
+    def get(self, key: K_contra, /) -> V_co | None:
+        """The value; None if there is none."""
+        ...
+
+
+class RevocationList(Protocol):
+    """What one CRL says, as `ca.revocation.Revocations`."""
+
+    @property
+    def issuer_key(self) -> bytes:
+        """The issuer's key identifier."""
+        ...
+
+    @property
+    def serials(self) -> Container[int]:
+        """What is revoked."""
+        ...
+
+    @property
+    def number(self) -> int:
+        """The CRL's number."""
+        ...
+
+    @property
+    def this_update(self) -> datetime:
+        """When it begins, UTC."""
+        ...
+
+    @property
+    def next_update(self) -> datetime:
+        """When the next one is due, UTC."""
+        ...
 
 
 class Validity(msgspec.Struct, frozen=True):
@@ -43,12 +83,12 @@ class World(msgspec.Struct, frozen=True):
 
     realm: str
     issuers: Mapping[bytes, Validity]
-    revocations: Mapping[bytes, Revocations]
+    revocations: Mapping[bytes, RevocationList]
     grace: timedelta
-    customers: frozenset[str]
-    licences: Mapping[str, tuple[Licence, ...]]
-    installations: Mapping[str, str]
-    suspended: frozenset[str] = frozenset()
+    customers: Container[str]
+    licences: Lookup[str, tuple[Licence, ...]]
+    installations: Lookup[str, str]
+    suspended: Container[str] = frozenset()
 
 
 class Allow(msgspec.Struct, frozen=True):
@@ -162,7 +202,7 @@ def _customer(customer: str, route: Route, world: World, now: datetime) -> Deny 
 
 def _in_force(customer: str, route: Route, world: World, now: datetime) -> list[Licence]:
     today = now.astimezone(UTC).date()
-    held = world.licences.get(customer, ())
+    held = world.licences.get(customer) or ()
     return [licence for licence in held if licence.product == route.product and licence.holds(today)]
 
 

@@ -8,8 +8,9 @@ from datetime import date
 from sqlite3 import Connection
 
 from mirror.errors import AlreadyThere, NotThere, RecordsError
-from mirror.records import checks, rows
-from mirror.records.protocol import Customer, Holdings, Licence
+from mirror.records import checks, following, rows
+from mirror.records.protocol import Customer, Licence
+from mirror.records.told import Holdings
 from spot_client.wire import names
 
 _CUSTOMERS = "SELECT name, added, suspended, suspended_why FROM customer"
@@ -46,7 +47,7 @@ def add(db: Connection, name: str, added: int) -> Customer:
         names.check_id("customer", name)
     if db.execute("SELECT 1 FROM customer WHERE name = ?", (name,)).fetchone():
         raise AlreadyThere("customer-exists", f"There is a customer {name} already; nothing was changed.")
-    db.execute("INSERT INTO customer (name, added) VALUES (?, ?)", (name, added))
+    db.execute("INSERT INTO customer (key, name, added) VALUES (?, ?, ?)", (following.note(db, name), name, added))
     return Customer(name, rows.moment(added))
 
 
@@ -62,6 +63,7 @@ def set_suspended(db: Connection, name: str, since: int | None, reason: str) -> 
     if since is not None and before.suspended is not None:
         since, reason = rows.seconds(before.suspended.since), reason or before.suspended.reason
     db.execute("UPDATE customer SET suspended = ?, suspended_why = ? WHERE key = ?", (since, reason, key))
+    following.note(db, name)
     return before
 
 
@@ -82,6 +84,7 @@ def remove(db: Connection, name: str, today: date, *, dry_run: bool) -> Holdings
         db.execute(statement, (key,))
     if not dry_run:
         db.execute(_SWEEP)
+        following.note(db, name)
     return Holdings(tuple(licence.product for licence in held), installations, lines)
 
 
@@ -95,6 +98,7 @@ def grant(db: Connection, licence: Licence) -> Licence | None:
         " (customer, product, channels, valid_from, valid_until, installations) VALUES (?, ?, ?, ?, ?, ?)",
         (customer, *rows.licence_values(licence)),
     )
+    following.note(db, licence.customer)
     return older
 
 
@@ -114,6 +118,7 @@ def end(db: Connection, customer: str, product: str, last_day: date) -> Licence:
     if licence is None:
         raise NotThere("no-licence", f"{customer} has no licence for {product}: see 'spot-mirror licence list'.")
     db.execute("DELETE FROM licence WHERE customer = ? AND product = ? AND valid_until < valid_from", (key, product))
+    following.note(db, customer)
     return licence
 
 

@@ -10,6 +10,9 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from mirror.errors import RecordsError
+from mirror.records.told import Changed, Holdings, Minted, Received
+
 
 class Suspension(msgspec.Struct, frozen=True):
     """Since when a customer is refused everything, and why, as ops wrote it down (may be empty)."""
@@ -64,15 +67,12 @@ class ThinSnapshot(msgspec.Struct, frozen=True):
     last: datetime
 
 
-class Holdings(msgspec.Struct, frozen=True):
-    """What goes with a customer: products it has or had licences for (sorted), and how many of the rest.
+class Holder(msgspec.Struct, frozen=True):
+    """A customer with its licences, by product. `number`: its own for ever, also if one comes again under its name."""
 
-    thin_snapshots: lines of history, of all its installations.
-    """
-
-    products: tuple[str, ...]
-    installations: int
-    thin_snapshots: int
+    number: int
+    customer: Customer
+    licences: tuple[Licence, ...]
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
@@ -206,6 +206,14 @@ class Records(Protocol):
         """
         ...
 
+    def put_thin_snapshots(self, batch: Sequence[Received]) -> Sequence[bool | RecordsError]:
+        """Store several, in this order, as one transaction; what one of them comes to changes nothing for the others.
+
+        Returns for each what `put_thin_snapshot` would return or raise; only a `StoreFault` is raised, and then nothing
+        was stored.
+        """
+        ...
+
     def thin_snapshots(self, installation: str, limit: int | None = None) -> Sequence[ThinSnapshot]:
         """The history of an installation, newest first."""
         ...
@@ -215,9 +223,31 @@ class Records(Protocol):
         ...
 
     def marker(self) -> int:
-        """A number that changes whenever customers, licences or the set of installations change; cheap to ask.
+        """A number that grows whenever customers, licences or the set of installations change; cheap to ask.
 
         Suspensions are among it.
+        """
+        ...
+
+    def changes(self, since: int) -> Changed:
+        """Whose customer or licences changed since the marker was `since`; more than happened may be named, never less.
+
+        Installations that were minted are not among it: `minted` tells them.
+        """
+        ...
+
+    def holder(self, name: str) -> Holder | None:
+        """One customer with its licences."""
+        ...
+
+    def holders(self, after: str, limit: int) -> Sequence[Holder]:
+        """At most `limit` customers behind the name `after`, by name, with their licences."""
+        ...
+
+    def minted(self, after: int, limit: int) -> Sequence[Minted]:
+        """At most `limit` installations behind the number `after`, by number.
+
+        What is minted gets a number behind all that are and were, and is read by whoever asks after the mint returned.
         """
         ...
 

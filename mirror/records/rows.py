@@ -70,17 +70,18 @@ def _parsed(content: str) -> object:
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise _damaged() from error
+        raise damaged() from error
 
 
 def _typed(value: object, shape: type[T]) -> T:
     try:
         return msgspec.convert(value, shape)
     except msgspec.ValidationError as error:
-        raise _damaged() from error
+        raise damaged() from error
 
 
-def _damaged() -> StoreFault:
+def damaged() -> StoreFault:
+    """What a row is that none of our calls can have written."""
     return StoreFault(
         "damaged", "The records hold a line that cannot be read: stop the mirror and restore them from a backup."
     )

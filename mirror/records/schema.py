@@ -63,6 +63,18 @@ ALTER TABLE customer ADD COLUMN suspended_why TEXT NOT NULL DEFAULT '';
 CREATE UNIQUE INDEX installation_customer ON installation (customer, id);
 """
 
+# Keys of customers and installations are numbers of the marker from here on, so that none is ever given twice.
+_CHANGES = """
+CREATE TABLE change (number INTEGER PRIMARY KEY, customer TEXT NOT NULL) STRICT;
+UPDATE marker SET number = max(
+    number,
+    (SELECT coalesce(max(key), 0) FROM customer),
+    (SELECT coalesce(max(key), 0) FROM installation)
+);
+ALTER TABLE marker ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0;
+UPDATE marker SET forgotten = number;
+"""
+
 
 def _tables(db: Database) -> None:
     db.executescript(_TABLES)
@@ -72,7 +84,11 @@ def _suspension(db: Database) -> None:
     db.executescript(_SUSPENSION)
 
 
-_STEPS: Final = {"0001-tables": _tables, "0002-suspension": _suspension}
+def _changes(db: Database) -> None:
+    db.executescript(_CHANGES)
+
+
+_STEPS: Final = {"0001-tables": _tables, "0002-suspension": _suspension, "0003-changes": _changes}
 
 _NO_RECORDS: Final = "The records' file holds no records: restore it from a backup."
 

@@ -4,20 +4,17 @@ The identical thin snapshot is stored once, whoever sends it: a line of history 
 the SHA-256 of its canonical bytes. No call that serving a request makes looks at more rows than it returns or writes.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
-from hashlib import sha256
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Final
 
-from ca import strict_json
-from mirror.errors import NotThere, RecordsError
-from mirror.records import checks, licensing, rows
-from mirror.records.protocol import C, Customer, Holdings, Installation, Licence, Records, ThinSnapshot
+from mirror.errors import RecordsError
+from mirror.records import checks, following, history, licensing, rows
+from mirror.records.protocol import C, Customer, Holder, Installation, Licence, Records, ThinSnapshot
 from mirror.records.sqlite_file import SqliteFile, open_file
-from spot_client.wire import thin_snapshot
+from mirror.records.told import Changed, Holdings, Minted, Received
 from spot_client.wire.installation import INSTALLATION_ID
 
 FILE_NAME: Final = "records.sqlite"
@@ -72,7 +69,7 @@ class _SqliteRecords(Records):
         self._file = file
 
     def add_customer(self, name: str, now: datetime) -> Customer:
-        with self._changing() as db:
+        with self._file.writing() as db:
             return licensing.add(db, name, rows.seconds(now))
 
     def customers(self) -> Sequence[Customer]:
@@ -81,19 +78,16 @@ class _SqliteRecords(Records):
 
     def suspend(self, name: str, reason: str, now: datetime) -> Customer:
         checks.check_reason(reason)
-        with self._changing() as db:
+        with self._file.writing() as db:
             return licensing.set_suspended(db, name, rows.seconds(now), reason)
 
     def resume(self, name: str) -> Customer:
-        with self._changing() as db:
+        with self._file.writing() as db:
             return licensing.set_suspended(db, name, None, "")
 
     def remove_customer(self, name: str, today: date, *, dry_run: bool = False) -> Holdings:
         with self._file.writing(wipe=not dry_run) as db:
-            held = licensing.remove(db, name, today, dry_run=dry_run)
-            if not dry_run:
-                _mark(db)
-        return held
+            return licensing.remove(db, name, today, dry_run=dry_run)
 
     def change(self, decide: Callable[[Sequence[Customer], Sequence[Licence]], C], now: datetime) -> C:
         with self._file.writing() as db:
@@ -104,16 +98,14 @@ class _SqliteRecords(Records):
                 licensing.grant(db, licence)
             for licence in changes.end:
                 licensing.end(db, licence.customer, licence.product, licence.valid_until or date.max)
-            if changes.add or changes.grant or changes.end:
-                _mark(db)
         return changes
 
     def grant(self, licence: Licence) -> Licence | None:
-        with self._changing() as db:
+        with self._file.writing() as db:
             return licensing.grant(db, licence)
 
     def end_licence(self, customer: str, product: str, last_day: date) -> Licence:
-        with self._changing() as db:
+        with self._file.writing() as db:
             return licensing.end(db, customer, product, last_day)
 
     def licences(self, customer: str | None = None) -> Sequence[Licence]:
@@ -127,10 +119,10 @@ class _SqliteRecords(Records):
             row = db.execute(same, (key, request)).fetchone()
             if row is None:
                 db.execute(
-                    "INSERT INTO installation (id, customer, request, enrolled, last_seen) VALUES (?1, ?2, ?3, ?4, ?4)",
-                    (_draw_free(db, draw), key, request, rows.seconds(now)),
+                    "INSERT INTO installation (key, id, customer, request, enrolled, last_seen)"
+                    " VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
+                    (following.next_number(db), _draw_free(db, draw), key, request, rows.seconds(now)),
                 )
-                _mark(db)
                 row = db.execute(same, (key, request)).fetchone()
         return rows.installation(row)
 
@@ -158,11 +150,13 @@ class _SqliteRecords(Records):
             )
 
     def put_thin_snapshot(self, installation: str, components: Mapping[str, str], now: datetime) -> bool:
-        with checks.checking():
-            thin_snapshot.encode(components)
-        content = strict_json.encode(dict(components))  # without the format's number: a new one is no new content
+        content = history.content(components)
         with self._file.writing() as db:
-            return _put_line(db, installation, content, rows.seconds(now))
+            return history.put(db, installation, content, rows.seconds(now))
+
+    def put_thin_snapshots(self, batch: Sequence[Received]) -> Sequence[bool | RecordsError]:
+        with self._file.writing() as db:
+            return [history.put_received(db, one) for one in batch]
 
     def thin_snapshots(self, installation: str, limit: int | None = None) -> Sequence[ThinSnapshot]:
         values = (installation, -1 if limit is None else limit)
@@ -183,19 +177,24 @@ class _SqliteRecords(Records):
             number: int = db.execute("SELECT number FROM marker").fetchone()[0]
         return number
 
+    def changes(self, since: int) -> Changed:
+        with self._file.reading() as db:
+            return following.changes(db, since)
+
+    def holder(self, name: str) -> Holder | None:
+        with self._file.reading() as db:
+            return following.holder(db, name)
+
+    def holders(self, after: str, limit: int) -> Sequence[Holder]:
+        with self._file.reading() as db:
+            return following.holders(db, after, limit)
+
+    def minted(self, after: int, limit: int) -> Sequence[Minted]:
+        with self._file.reading() as db:
+            return following.minted(db, after, limit)
+
     def close(self) -> None:
         self._file.close()
-
-    @contextmanager
-    def _changing(self) -> Iterator[Connection]:
-        """One transaction that moves the marker."""
-        with self._file.writing() as db:
-            yield db
-            _mark(db)
-
-
-def _mark(db: Connection) -> None:
-    db.execute("UPDATE marker SET number = number + 1")
 
 
 def _draw_free(db: Connection, draw: Callable[[], str]) -> str:
@@ -206,29 +205,3 @@ def _draw_free(db: Connection, draw: Callable[[], str]) -> str:
         if not db.execute("SELECT 1 FROM installation WHERE substr(id, 1, 8) = ?", (drawn[:8],)).fetchone():
             return drawn
     raise RecordsError("no-free-id", f"{_MAX_DRAWS} ids in a row were taken: look to this machine's random numbers.")
-
-
-def _put_line(db: Connection, installation: str, content: bytes, now: int) -> bool:
-    """Store a line of history, or move the newest one's end; True if it is a new line. `now` in seconds since 1970."""
-    seen = "UPDATE installation SET last_seen = max(last_seen, ?) WHERE id = ? RETURNING key"
-    found = db.execute(seen, (now, installation)).fetchall()
-    if not found:
-        raise NotThere("no-installation", f"There is no installation {installation[:80]!r}.")
-    key, digest = found[0][0], sha256(content).digest()
-    newest = db.execute(
-        "SELECT l.key, t.digest FROM line l JOIN content t ON t.key = l.content"
-        " WHERE l.installation = ? ORDER BY l.key DESC LIMIT 1",
-        (key,),
-    ).fetchone()
-    if newest is not None and newest[1] == digest:
-        db.execute("UPDATE line SET last = max(last, ?) WHERE key = ?", (now, newest[0]))
-        return False
-    db.execute(
-        "INSERT INTO content (digest, components) VALUES (?, ?) ON CONFLICT DO NOTHING", (digest, content.decode())
-    )
-    db.execute(
-        "INSERT INTO line (installation, content, first, last)"
-        " VALUES (?1, (SELECT key FROM content WHERE digest = ?2), ?3, ?3)",
-        (key, digest, now),
-    )
-    return True

@@ -16,11 +16,11 @@ from mirror.content.answer import Answer
 from mirror.content.app import App, Caller
 from mirror.content.audit import Line
 from mirror.content.conversation import Terms
-from mirror.content.counters import Counted
 from mirror.content.exchange import Exchange
 from mirror.content.head import Request
 from mirror.content.listener import Listener
 from mirror.content.problems import Refused
+from mirror.counters import Counted
 from mirror.limits import Limits
 from mirror.server import program_log
 from tests.ca.house import House, der_of, pem_of

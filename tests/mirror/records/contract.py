@@ -20,16 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mirror.errors import AlreadyThere, NotThere, RecordsError
-from mirror.records.protocol import (
-    Changes,
-    Customer,
-    Holdings,
-    Installation,
-    Licence,
-    Records,
-    Suspension,
-    ThinSnapshot,
-)
+from mirror.records.protocol import Changes, Customer, Installation, Licence, Records, Suspension, ThinSnapshot
+from mirror.records.told import Holdings, Received
 from spot_client.wire import installation
 
 NOW: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -515,6 +507,112 @@ class RecordsContract(ABC):
             other.grant(LICENCE)
         assert acme.marker() != before
         assert acme.licences() == [LICENCE]
+
+    # following
+
+    def test_a_follower_is_told_whose_customer_or_licences_changed_and_by_number_what_was_minted(
+        self, records: Records
+    ) -> None:
+        changes: list[tuple[Callable[[], object], tuple[str, ...]]] = [
+            (lambda: records.add_customer("acme", NOW), ("acme",)),
+            (lambda: records.grant(LICENCE), ("acme",)),
+            (lambda: records.end_licence("acme", "sdk", date(2026, 6, 30)), ("acme",)),
+            (lambda: records.suspend("acme", "", NOW), ("acme",)),
+            (lambda: records.resume("acme"), ("acme",)),
+            (lambda: enrol(records), ()),
+            (lambda: records.change(partial(_always, Changes(add=("globex", "initech"))), NOW), ("globex", "initech")),
+            (lambda: records.remove_customer("globex", NOW.date()), ("globex",)),
+            (lambda: records.remove_customer("initech", NOW.date(), dry_run=True), ()),
+            (lambda: records.change(lambda _customers, _licences: Changes(), NOW), ()),
+        ]
+        since = records.changes(records.marker()).number
+        for change, names in changes:
+            change()
+            told = records.changes(since)
+            assert told.customers == names
+            since = told.number
+            assert since == records.marker()
+        assert records.changes(since).customers == ()
+
+    def test_a_follower_that_knows_nothing_or_comes_from_elsewhere_is_told_of_all(self, acme: Records) -> None:
+        assert acme.changes(0).customers in {("acme",), None}
+        assert acme.changes(acme.marker() + 1).customers is None
+
+    def test_a_follower_too_far_behind_is_told_to_read_all(self, acme: Records) -> None:
+        since = acme.marker()
+        names = tuple(f"customer-{number}" for number in range(20_000))
+        acme.change(partial(_always, Changes(add=names)), NOW)
+        told = acme.changes(since)
+        assert told.customers is None
+        assert acme.changes(told.number).customers == ()
+
+    def test_holders_are_customers_with_their_licences_page_by_page(self, acme: Records) -> None:
+        acme.add_customer("globex", NOW)
+        acme.add_customer("initech", NOW)
+        acme.grant(LICENCE)
+        acme.grant(msgspec.structs.replace(LICENCE, product="tools"))
+        acme.suspend("globex", "unpaid", NOW)
+        first, second = acme.holders("", 2), acme.holders("globex", 2)
+        assert [one.customer for one in (*first, *second)] == acme.customers()
+        assert [one.licences for one in first] == [tuple(acme.licences()), ()]
+        assert acme.holders("initech", 2) == []
+        assert [acme.holder(one.customer.name) for one in (*first, *second)] == [*first, *second]
+        assert acme.holder("nobody") is None
+
+    def test_installations_are_followed_in_the_order_of_minting_with_the_number_of_their_holder(
+        self, acme: Records
+    ) -> None:
+        acme.add_customer("globex", NOW)
+        owners = ("acme", "globex", "acme", "globex", "globex")
+        ids = [enrol(acme, number, owner).id for number, owner in enumerate(owners)]
+        holders = {one.number: one.customer.name for one in acme.holders("", 10)}
+        first = acme.minted(0, 3)
+        second = acme.minted(first[-1].number, 3)
+        assert [one.id for one in (*first, *second)] == ids
+        assert [holders[one.holder] for one in (*first, *second)] == list(owners)
+        assert acme.minted(second[-1].number, 3) == []
+
+    def test_no_number_is_given_twice_not_even_after_the_newest_was_removed(self, acme: Records) -> None:
+        holders: set[int] = set()
+        numbers: list[int] = []
+        for _ in range(3):
+            acme.add_customer("globex", NOW)
+            holder = acme.holder("globex")
+            assert holder is not None
+            enrol(acme, 1, "globex")
+            minted = acme.minted(numbers[-1] if numbers else 0, 10)
+            assert [one.holder for one in minted] == [holder.number]
+            holders.add(holder.number)
+            numbers.append(minted[-1].number)
+            acme.remove_customer("globex", NOW.date())
+        assert len(holders) == 3
+        assert numbers == sorted(set(numbers))
+
+    # several thin snapshots at once
+
+    def test_several_thin_snapshots_are_stored_at_once_each_with_its_own_outcome(self, acme: Records) -> None:
+        one, two = enrol(acme, 1).id, enrol(acme, 2).id
+        acme.put_thin_snapshot(one, OLD, NOW)
+        found = acme.put_thin_snapshots(
+            [
+                Received(one, OLD, NOW + HOUR),
+                Received(new_id("nobody's"), OLD, NOW),
+                Received(two, {"no component": "1.0"}, NOW),
+                Received(two, OLD, NOW),
+                Received(one, NEW, NOW + 2 * HOUR),
+                Received(one, NEW, NOW + 3 * HOUR),
+            ]
+        )
+        refusals = [outcome.reason for outcome in found if isinstance(outcome, RecordsError)]
+        assert [outcome for outcome in found if isinstance(outcome, bool)] == [False, True, True, False]
+        assert refusals == ["no-installation", "bad-name"]
+        assert isinstance(found[1], NotThere)
+        assert acme.thin_snapshots(two) == [ThinSnapshot(two, OLD, NOW, NOW)]
+        assert acme.thin_snapshots(one) == [
+            ThinSnapshot(one, NEW, NOW + 2 * HOUR, NOW + 3 * HOUR),
+            ThinSnapshot(one, OLD, NOW, NOW + HOUR),
+        ]
+        assert acme.put_thin_snapshots([]) == []
 
     # durability, and many at once
 

@@ -69,6 +69,7 @@ def test_a_store_of_version_0_1_is_opened_with_all_it_holds_and_can_do_all_that_
         assert records.installations() == [Installation(OLD_ID, "acme", NOW, NOW, NOW)]
         assert records.thin_snapshots(OLD_ID) == [ThinSnapshot(OLD_ID, OLD, NOW, NOW)]
         assert records.marker() == 3
+        assert records.changes(0).customers is None  # what happened before was not written down
         records.suspend("acme", "", NOW)
         assert records.customers() == [Customer("acme", NOW, Suspension(NOW, ""))]
 

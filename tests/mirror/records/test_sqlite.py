@@ -16,6 +16,7 @@ from filelock import FileLock
 from mirror.errors import NotThere, StoreFault
 from mirror.records.protocol import Records
 from mirror.records.sqlite import FILE_NAME, _SqliteRecords, open_records
+from mirror.records.told import Received
 from tests.mirror.records.contract import LICENCE, NEW, NOW, OLD, Opener, RecordsContract, enrol
 
 
@@ -202,7 +203,11 @@ def test_what_serving_a_request_calls_scans_no_table(path: Path, store: Records)
     store.installations(prefix=name[:8])
     store.thin_snapshots(name, 1)
     store.licences("acme")
-    asked = [text for text in statements if re.match("SELECT|INSERT|UPDATE", text) and " marker" not in text]
+    store.put_thin_snapshots([Received(name, OLD, NOW)])
+    store.changes(store.marker())
+    store.holder("acme")
+    store.minted(1, 10)
+    asked = [text for text in statements if re.match("SELECT|INSERT|UPDATE|DELETE", text) and " marker" not in text]
     assert len(asked) > 15
     with directly(path) as connection:
         plans = {text: connection.execute(f"EXPLAIN QUERY PLAN {text}").fetchall() for text in asked}

@@ -1,4 +1,4 @@
-"""mirror.content.watched: a new version is taken up, a bad one is refused loudly and once, the last good one stays."""
+"""mirror.memory.watched: a new version is taken up, a bad one is refused loudly and once, the last good one stays."""
 
 import os
 from datetime import UTC, datetime
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mirror.content.watched import RETRY, Watched, file_mark
 from mirror.errors import CatalogueFault
+from mirror.memory.watched import RETRY, Watched, file_mark
 from mirror.server import program_log
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

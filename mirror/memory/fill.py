@@ -1,0 +1,191 @@
+"""Keeps the memory as things are outside: customers, installations, revocation lists, the catalogue.
+
+A look asks for marks (a file's time, size and inode; the store's counter) and reads what changed, of the store and the
+catalogue only the difference. What is bad outside is refused loudly and the last good one stays; what cannot be
+written is tried again at the next look. Revocation lists come first, and wait for nothing else.
+"""
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+import msgspec
+from cryptography import x509
+from structlog.typing import FilteringBoundLogger
+
+from ca.revocation import Revocations
+from mirror.catalogue import MAX_METADATA_BYTES, Catalogue
+from mirror.certificates import read_list
+from mirror.errors import CatalogueFault, MemoryFault, ServeError
+from mirror.memory.place import Opened
+from mirror.memory.watched import Watched, file_mark
+from mirror.memory.write import Writer
+from mirror.records.protocol import Holder, Records
+from mirror.records.told import Minted
+from mirror.targets import Part, read_file
+from spot_client.wire.index import Index
+
+_TIMESTAMP: Final = "timestamp.json"
+_HOLDERS: Final = 1000  # a page
+_MINTED: Final = 20_000
+
+
+class Sources(msgspec.Struct, frozen=True, kw_only=True):
+    """Where everything comes from. `catalogue`: its folder, which `load` reads, given what it read last."""
+
+    issuers: Sequence[x509.Certificate]
+    crls: Sequence[Path]
+    records: Records
+    catalogue: Path
+    load: Callable[[Path, Catalogue | None], Catalogue]
+
+
+class _Offered(msgspec.Struct, frozen=True):
+    catalogue: Catalogue
+    timestamp: bytes
+
+
+class Filler:
+    """The memory's writer. `refresh` may run in a thread, one call at a time; `follow` beside it."""
+
+    def __init__(self, opened: Opened, sources: Sources, now: datetime, log: FilteringBoundLogger) -> None:
+        """Write everything for the first time; nothing may be missing.
+
+        Raises:
+            ServeError: reason `no-crl`, for an issuing CA without a CRL.
+            CaError, MirrorError, OSError: what cannot be read, believed or written.
+        """
+        self._write, self._sources, self._log = Writer(opened), sources, log
+        self._following, self._complaint = Lock(), ""
+        self._crls = [
+            Watched(str(path), _mark_of(path), _reader(path, sources.issuers), now, log) for path in sources.crls
+        ]
+        self._lists: dict[bytes, Revocations] = {}
+        self._taken: list[Watched[Revocations]] = []
+        self._put_lists()
+        _check_lists(sources.issuers, self._lists)
+        self._offered = Watched(
+            "catalogue", _mark_of(sources.catalogue / _TIMESTAMP), lambda _now, last: _offer(sources, last), now, log
+        )
+        self._written: _Offered | None = None
+        self._put_catalogue()
+        self._records = Watched("records", sources.records.marker, lambda _now, last: self._follow(last), now, log)
+        self._write.make_room()
+
+    def refresh(self, now: datetime) -> bool:
+        """Write what changed; whether anything did. Never raises for what lies outside, or a full disk."""
+        self._taken += [crl for crl in self._crls if crl.refresh(now)]
+        written = [self._try(self._put_lists)]
+        written.append(self.follow(now))
+        self._offered.refresh(now)
+        written.append(self._try(self._put_catalogue))
+        return any(written)
+
+    def follow(self, now: datetime) -> bool:
+        """Write what changed in the store; for whoever has just changed it, and cannot wait. Never raises, as above."""
+        with self._following:
+            return self._records.refresh(now)
+
+    def _try(self, write: Callable[[], bool]) -> bool:
+        try:
+            written = write()
+        except MemoryFault as error:
+            if str(error) != self._complaint:
+                self._log.error("what changed could not be taken over", reason=error.reason, problem=str(error))
+            self._complaint = str(error)
+            return False
+        if written:
+            self._complaint = ""
+        return written
+
+    def _put_lists(self) -> bool:
+        """Told in the log, so that whoever brought a list over sees that it holds, also after one that was refused."""
+        newest = {crl.value.issuer_key: crl.value for crl in sorted(self._crls, key=lambda crl: crl.value.number)}
+        changed = {key: crl for key, crl in newest.items() if crl is not self._lists.get(key)}
+        if changed:
+            self._write.put_lists(self._lists, newest)
+            self._lists = newest
+        for crl in self._taken:
+            number, revoked = crl.value.number, len(crl.value.serials)
+            self._log.info("took a new revocation list", what=crl.what, number=number, revoked=revoked)
+        self._taken = []
+        return bool(changed)
+
+    def _put_catalogue(self) -> bool:
+        offered = self._offered.value
+        if offered is self._written:
+            return False
+        self._write.put_catalogue(
+            self._written.catalogue if self._written else None, offered.catalogue, offered.timestamp
+        )
+        # What was written need not be kept a second time: the next load takes over what is signed as before.
+        self._written = self._offered.value = _Offered(_without_lines(offered.catalogue), b"")
+        return True
+
+    def _follow(self, since: int | None) -> int:
+        """Write what happened in the store since the number `since`; returns the number for the next time."""
+        records = self._sources.records
+        # First the number, then what it stands for: what happens in between is read twice, and nothing never.
+        changed = records.changes(since or 0)
+        if since is None or changed.customers is None:
+            self._write.put_holders(_all_holders(records), fresh=True)
+        elif changed.customers:
+            holders = {name: records.holder(name) for name in changed.customers}
+            there = [holder for holder in holders.values() if holder is not None]
+            self._write.put_holders([there], gone=[name for name, holder in holders.items() if holder is None])
+        self._write.put_installations(_minted(records, since or 0))
+        return changed.number
+
+
+def _all_holders(records: Records) -> Iterator[Sequence[Holder]]:
+    after = ""
+    while page := records.holders(after, _HOLDERS):
+        yield page
+        after = page[-1].customer.name
+
+
+def _minted(records: Records, after: int) -> Iterator[Sequence[Minted]]:
+    while page := records.minted(after, _MINTED):
+        yield page
+        after = page[-1].number
+
+
+def _check_lists(issuers: Sequence[x509.Certificate], lists: dict[bytes, Revocations]) -> None:
+    for issuer in issuers:
+        if issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.key_identifier not in lists:
+            raise ServeError(
+                "no-crl",
+                f"There is no CRL of {issuer.subject.rfc4514_string()} among content.crls: add it to the "
+                "configuration; without one, nobody would be served.",
+            )
+
+
+def _mark_of(path: Path) -> Callable[[], Hashable]:
+    return lambda: file_mark(path)
+
+
+def _reader(path: Path, issuers: Sequence[x509.Certificate]) -> Callable[[datetime, Revocations | None], Revocations]:
+    return lambda now, previous: read_list(path, issuers, now, previous)
+
+
+def _offer(sources: Sources, last: _Offered | None) -> _Offered:
+    """The catalogue and its timestamp.json, which a publish may replace between two reads."""
+    path, most = sources.catalogue / _TIMESTAMP, MAX_METADATA_BYTES["timestamp"]
+    before = file_mark(path)
+    catalogue = sources.load(sources.catalogue, last.catalogue if last else None)
+    timestamp = read_file(path, most)
+    if file_mark(path) != before:
+        raise CatalogueFault("changing", "The catalogue was replaced while it was read; it is read again soon.")
+    return _Offered(catalogue, timestamp)
+
+
+def _without_lines(catalogue: Catalogue) -> Catalogue:
+    parts = {
+        path: Part(part.blob, Index(product=part.content.product, component=part.content.component))
+        if isinstance(part.content, Index)
+        else part
+        for path, part in catalogue.parts.items()
+    }
+    return msgspec.structs.replace(catalogue, parts=parts, indexes={})

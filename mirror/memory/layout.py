@@ -1,0 +1,63 @@
+"""The tables of the memory and the keys in them. Pure; `mirror.memory.values` has the values.
+
+    holders        customer's name        number (8 octets), suspended (1), licences
+    names          number of a holder     customer's name
+    installations  id                     number of its holder
+    serials        issuer, serial         nothing: it is revoked
+    offers         product, component, version, platform    channels, seal of the manifest
+    versions       product, component, version              nothing: it is or was on offer
+    about          `lists`, `catalogue`, `timestamp`        a list of `ListFacts`, `CatalogueFacts`, the file's bytes
+
+An installation whose holder's number has no name is one of a removed customer.
+"""
+
+from datetime import datetime
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+
+TABLES: Final = ("holders", "names", "installations", "serials", "offers", "versions", "about")
+
+_MAX_KEY = 480  # LMDB takes 511 octets; the longest name of ours has 209
+_MAX_SERIAL = 31
+NUMBER_OCTETS: Final = 8
+"""How long a number of a holder is."""
+
+
+class ListFacts(msgspec.Struct, frozen=True):
+    """A revocation list without its serials. `issuer_key`: as in `ca.peer.Peer`; dates are UTC."""
+
+    issuer_key: bytes
+    number: int
+    this_update: datetime
+    next_update: datetime
+
+
+class CatalogueFacts(msgspec.Struct, frozen=True):
+    """A catalogue without what it offers, as in `mirror.catalogue.Catalogue`."""
+
+    version: int
+    current: dict[str, int]
+    expires: dict[str, datetime]
+
+
+def name_key(*parts: str) -> bytes:
+    """The key of a name of several parts. Any text has one, and no two have the same."""
+    key = "\0".join(parts).encode("utf-8", "surrogatepass")
+    if 0 < len(key) <= _MAX_KEY and key.count(0) == len(parts) - 1:
+        return key
+    return b"\xff" + sha256(repr(parts).encode()).digest()  # no UTF-8 begins so
+
+
+def number_key(number: int) -> bytes:
+    """The key of a holder's number."""
+    return number.to_bytes(NUMBER_OCTETS, "big")
+
+
+def serial_key(issuer_key: bytes, serial: int) -> bytes:
+    """The key of a certificate's serial. Any serial has one, and no two of an issuer have the same."""
+    raw = serial.to_bytes(serial.bit_length() // 8 + 1, "big", signed=True)
+    if len(raw) > _MAX_SERIAL:
+        raw = sha256(raw).digest()
+    return sha256(issuer_key).digest()[:16] + raw

@@ -1,0 +1,176 @@
+"""What the memory holds at one moment: views over one transaction, which sees nothing of what is written after it.
+
+A look-up costs about a microsecond, however much there is. For one thread at a time.
+"""
+
+from collections.abc import Callable, Container, Mapping
+from datetime import datetime
+from functools import lru_cache, partial
+from typing import Final
+
+import msgspec
+
+from mirror.errors import MemoryFault
+from mirror.memory.layout import CatalogueFacts, ListFacts, name_key, serial_key
+from mirror.memory.place import Opened, faults
+from mirror.memory.values import Offer, is_suspended, licences, offer
+from mirror.records.protocol import Licence
+
+Get = Callable[[bytes], bytes | None]
+"""Looks a key up in one table."""
+
+_LICENCES: Final = 8192  # customers whose licences stay decoded
+
+
+class RevocationView(msgspec.Struct, frozen=True):
+    """As `ca.revocation.Revocations`, with serials to look up in, not to go through."""
+
+    issuer_key: bytes
+    serials: Container[int]
+    number: int
+    this_update: datetime
+    next_update: datetime
+
+
+class CatalogueView:
+    """As `mirror.catalogue.Catalogue`, as far as a request needs it."""
+
+    def __init__(self, facts: CatalogueFacts, offers: Get, versions: Get) -> None:
+        self.version, self.current, self.expires = facts.version, facts.current, facts.expires
+        self._offers, self._versions = offers, versions
+
+    def release(self, product: str, component: str, version: str, platform: str) -> Offer | None:
+        """The release of that name that is on offer."""
+        value = self._offers(name_key(product, component, version, platform))
+        return None if value is None else offer(value)
+
+    def ever_published(self, product: str, component: str) -> Container[str]:
+        """The versions that are or were on offer."""
+        return _Versions(product, component, self._versions)
+
+
+class HolderView:
+    """Customers: `in` it are their names, `get` gives their licences, ended ones too."""
+
+    def __init__(self, get: Get) -> None:
+        self._get = get
+        self._last: tuple[object, bytes | None] = (None, None)
+
+    def __contains__(self, name: object) -> bool:
+        return self.find(name) is not None
+
+    def get(self, name: str, /) -> tuple[Licence, ...] | None:
+        """The licences of a customer; None if there is no such customer."""
+        value = self.find(name)
+        return None if value is None else _licences(name, value)
+
+    @property
+    def suspended(self) -> Container[str]:
+        """Those who are refused everything."""
+        return _Suspended(self.find)
+
+    def find(self, name: object) -> bytes | None:
+        """The value of a customer, as it lies in the memory."""
+        last, value = self._last  # a decision asks for the same one several times in a row
+        if last != name:
+            value = self._get(name_key(name)) if isinstance(name, str) else None
+            self._last = (name, value)
+        return value
+
+
+class InstallationView:
+    """Customers by the ids of their installations."""
+
+    def __init__(self, installations: Get, names: Get) -> None:
+        self._installations, self._names = installations, names
+
+    def get(self, installation: str, /) -> str | None:
+        """Whose it is; None if there is no such installation, or its customer was removed."""
+        number = self._installations(name_key(installation))
+        name = None if number is None else self._names(number)
+        return None if name is None else name.decode()
+
+
+class View(msgspec.Struct, frozen=True):
+    """Everything at one moment. `revocations`: by the issuer's key. `count`: of customers."""
+
+    holders: HolderView
+    installations: InstallationView
+    revocations: Mapping[bytes, RevocationView]
+    catalogue: CatalogueView
+    timestamp: bytes
+    count: int
+
+
+class Reader:
+    """Takes views of an open memory. A view that nobody holds any more lets its transaction go."""
+
+    def __init__(self, opened: Opened) -> None:
+        self._opened = opened
+
+    def view(self) -> View:
+        """The memory as it is now.
+
+        Raises:
+            MemoryFault: reason `memory-unusable`: it was never filled, or not by this version.
+        """
+        with faults():
+            transaction = self._opened.environment.begin()
+            get = {name: partial(transaction.get, db=handle) for name, handle in self._opened.tables.items()}
+            count: int = transaction.stat(self._opened.tables["holders"])["entries"]
+        about = get["about"]
+        try:
+            lists = msgspec.msgpack.decode(about(b"lists") or b"", type=list[ListFacts])
+            facts = msgspec.msgpack.decode(about(b"catalogue") or b"", type=CatalogueFacts)
+        except msgspec.DecodeError as error:
+            raise MemoryFault(
+                "memory-unusable", f"The memory that the mirror's processes share is not filled: {error}. Restart it."
+            ) from error
+        return View(
+            holders=HolderView(get["holders"]),
+            installations=InstallationView(get["installations"], get["names"]),
+            revocations={one.issuer_key: _revocations(one, get["serials"]) for one in lists},
+            catalogue=CatalogueView(facts, get["offers"], get["versions"]),
+            timestamp=about(b"timestamp") or b"",
+            count=count,
+        )
+
+
+class _Suspended:
+    def __init__(self, find: Callable[[object], bytes | None]) -> None:
+        self._find = find
+
+    def __contains__(self, name: object) -> bool:
+        value = self._find(name)
+        return value is not None and is_suspended(value)
+
+
+class _Versions:
+    def __init__(self, product: str, component: str, get: Get) -> None:
+        self._product, self._component, self._get = product, component, get
+
+    def __contains__(self, version: object) -> bool:
+        return isinstance(version, str) and self._get(name_key(self._product, self._component, version)) is not None
+
+
+class _Serials:
+    def __init__(self, issuer_key: bytes, get: Get) -> None:
+        self._issuer_key, self._get = issuer_key, get
+
+    def __contains__(self, serial: object) -> bool:
+        return isinstance(serial, int) and self._get(serial_key(self._issuer_key, serial)) is not None
+
+
+def _revocations(facts: ListFacts, serials: Get) -> RevocationView:
+    return RevocationView(
+        issuer_key=facts.issuer_key,
+        serials=_Serials(facts.issuer_key, serials),
+        number=facts.number,
+        this_update=facts.this_update,
+        next_update=facts.next_update,
+    )
+
+
+@lru_cache(maxsize=_LICENCES)
+def _licences(customer: str, value: bytes) -> tuple[Licence, ...]:
+    return licences(customer, value)

@@ -1,0 +1,56 @@
+"""The values of customers and releases in the memory, both directions. Pure; see `mirror.memory.layout`.
+
+What cannot be read was not written by this version: msgspec.DecodeError.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+
+import msgspec
+
+from mirror.memory.layout import NUMBER_OCTETS, number_key
+from mirror.records.protocol import Holder, Licence
+from spot_client.wire.index import Release
+from spot_client.wire.sealed import Seal
+
+_Line = tuple[str, tuple[str, ...], date, date | None, int]
+
+_lines = msgspec.msgpack.Decoder(list[_Line])
+_offers = msgspec.msgpack.Decoder(tuple[tuple[str, ...], str, int])
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """What a request needs of a release on offer."""
+
+    channels: tuple[str, ...]
+    manifest: Seal
+
+
+def pack_holder(holder: Holder) -> bytes:
+    """A customer's value."""
+    lines: Sequence[_Line] = [
+        (one.product, one.channels, one.valid_from, one.valid_until, one.installations) for one in holder.licences
+    ]
+    suspended = b"\1" if holder.customer.suspended is not None else b"\0"
+    return number_key(holder.number) + suspended + msgspec.msgpack.encode(lines)
+
+
+def is_suspended(value: bytes) -> bool:
+    """Whether a customer is, by its value."""
+    return value[NUMBER_OCTETS] != 0
+
+
+def licences(customer: str, value: bytes) -> tuple[Licence, ...]:
+    """A customer's licences, by its value. Raises msgspec.DecodeError."""
+    return tuple(Licence(customer, *line) for line in _lines.decode(memoryview(value)[NUMBER_OCTETS + 1 :]))
+
+
+def pack_offer(release: Release) -> bytes:
+    """A release's value."""
+    return msgspec.msgpack.encode((release.channels, release.manifest.head, release.manifest.length))
+
+
+def offer(value: bytes) -> Offer:
+    """A release, by its value. Raises msgspec.DecodeError."""
+    channels, head, length = _offers.decode(value)
+    return Offer(channels, Seal(head, length))
