@@ -5,12 +5,13 @@ not among what is opened here: this process could not sign if it wanted to.
 """
 
 import asyncio
+import contextlib
 import os
 import secrets
 import signal
 import ssl
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,10 +36,13 @@ from mirror.content.listener import Listener
 from mirror.content.memory import Memory, Sources
 from mirror.content.seen import Seen
 from mirror.content.shelf import Shelf
+from mirror.control.collector import SYNC_SECONDS, TURN_SECONDS, Collector
 from mirror.errors import ServeError, StoreFault
 from mirror.owner import other_owner
 from mirror.records.protocol import Records
 from mirror.records.sqlite import FILE_NAME, open_records
+from mirror.ring import SUFFIX
+from mirror.shared import shared_folder
 
 _TURN_SECONDS: Final = 1.0
 _WRITERS: Final = 4  # threads; SQLite writes one at a time anyway
@@ -66,15 +70,13 @@ def serve(config: Config, say: Callable[[str], None]) -> None:
     records = open_records(config.data_dir / FILE_NAME)
     try:
         memory = Memory(_sources(config, content, issuers, records), utc_now(), log)
-        audit = Audit(config.data_dir / "audit.jsonl", log)
-        try:
-            with (
-                ThreadPoolExecutor(_WRITERS, "writer") as writers,
-                asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-            ):
-                runner.run(_run(_Running(config, content, context, leaf, records, memory, writers, audit, log, say)))
-        finally:
-            audit.close()
+        with (
+            _audited(config.data_dir, log) as (audit, collector),
+            ThreadPoolExecutor(_WRITERS, "writer") as writers,
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
+            parts = (config, content, context, leaf, records, memory, writers, audit, collector, log, say)
+            runner.run(_run(_Running(*parts)))
     finally:
         records.close()
 
@@ -103,6 +105,21 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@contextlib.contextmanager
+def _audited(data: Path, log: FilteringBoundLogger) -> Iterator[tuple[Audit, Collector]]:
+    shared = shared_folder(data)
+    rings = shared / "audit"
+    collector = Collector(data / "audit.jsonl", rings, log)
+    audit = Audit(rings / f"{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}", log)
+    try:
+        yield audit, collector
+    finally:
+        audit.close()
+        collector.close()
+        with contextlib.suppress(OSError):  # not empty
+            shared.rmdir()
+
+
 class _Running(msgspec.Struct, frozen=True):
     config: Config
     content: Content
@@ -112,6 +129,7 @@ class _Running(msgspec.Struct, frozen=True):
     memory: Memory
     writers: Executor
     audit: Audit
+    collector: Collector
     log: FilteringBoundLogger
     say: Callable[[str], None]
 
@@ -152,7 +170,7 @@ async def _run(running: _Running) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_stop)
-    loop.add_signal_handler(signal.SIGHUP, running.audit.reopen)
+    loop.add_signal_handler(signal.SIGHUP, running.collector.reopen)
     seen = Seen(running.records)
     listener = Listener(_app(running, seen), running.context, log)
     try:
@@ -164,6 +182,8 @@ async def _run(running: _Running) -> None:
         asyncio.create_task(_every(lambda: running.memory.refresh(utc_now()), log)),
         asyncio.create_task(_every(seen.flush, log)),
         asyncio.create_task(_every(_expiry_watch(running), log)),
+        asyncio.create_task(_every(running.collector.turn, log, TURN_SECONDS)),
+        asyncio.create_task(_every(running.collector.sync, log, SYNC_SECONDS)),
     ]
     running.say(_ready(addresses, running))
     await stop.wait()
@@ -229,14 +249,14 @@ def _ready(addresses: Sequence[str], running: _Running) -> str:
     )
 
 
-async def _every(call: Callable[[], None], log: FilteringBoundLogger) -> None:
-    """Make a call every second, in a thread of its own; no failure ends that, and each is logged once while it lasts.
+async def _every(call: Callable[[], None], log: FilteringBoundLogger, seconds: float = _TURN_SECONDS) -> None:
+    """Call every so many seconds, in a thread of its own; no failure ends that; each is logged once while it lasts.
 
     In the pool that requests share, a revocation would wait behind writers whom a locked store holds up.
     """
     thread, complaint = ThreadPoolExecutor(max_workers=1), ""
     while True:
-        await asyncio.sleep(_TURN_SECONDS)
+        await asyncio.sleep(seconds)
         try:
             await asyncio.get_running_loop().run_in_executor(thread, call)
         except StoreFault as error:

@@ -18,6 +18,7 @@ from mirror.content import listener
 from mirror.content.audit import Audit
 from mirror.content.memory import Memory
 from mirror.content.seen import Seen
+from mirror.control.collector import Collector
 from spot_client.wire.problem import Reason, read_reason
 from tests.ca.house import House, Party
 from tests.mirror.content.rig import Mirror
@@ -180,10 +181,11 @@ async def test_half_a_header_is_not_waited_for_for_ever(
     assert settings.content is not None
     with mirror.records() as records, ThreadPoolExecutor(1) as writers:
         memory = Memory(server._sources(settings, settings.content, [issuer], records), server.utc_now(), log)
-        context, audit = server_context(**mirror.server, issuing_cas=[issuer]), Audit(tmp_path / "audit.jsonl", log)
+        context, audit = server_context(**mirror.server, issuing_cas=[issuer]), Audit(tmp_path / "one.ring", log)
+        collector = Collector(tmp_path / "audit.jsonl", tmp_path, log)
         leaf = house.server.certificate
         running = server._Running(
-            settings, settings.content, context, leaf, records, memory, writers, audit, log, pytest.fail
+            settings, settings.content, context, leaf, records, memory, writers, audit, collector, log, pytest.fail
         )
         listening = listener.Listener(server._app(running, Seen(records)), context, log)
         (address,) = await listening.listen(["127.0.0.1:0"])
@@ -197,3 +199,4 @@ async def test_half_a_header_is_not_waited_for_for_ever(
         writer.close()
         await listening.close()
         audit.close()
+        collector.close()
