@@ -5,12 +5,14 @@ not among what is opened here: this process could not sign if it wanted to.
 """
 
 import asyncio
+import contextlib
 import os
+import random
 import secrets
 import signal
 import ssl
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -33,15 +35,19 @@ from mirror.content.audit import Audit
 from mirror.content.conversation import Terms
 from mirror.content.customers import Customers
 from mirror.content.files import Files
+from mirror.content.limits import Rates
 from mirror.content.listener import Listener
 from mirror.content.memory import Memory, Sources
 from mirror.content.seen import Seen
-from mirror.content.shelf import Shelf
+from mirror.content.shelf import Manifests, Shelf
+from mirror.control.collector import SYNC_SECONDS, TURN_SECONDS, Collector
 from mirror.counters import Counted
 from mirror.errors import ServeError, StoreFault
 from mirror.owner import other_owner
 from mirror.records.protocol import Records
 from mirror.records.sqlite import FILE_NAME, open_records
+from mirror.ring import SUFFIX
+from mirror.shared import shared_folder
 
 _TURN_SECONDS: Final = 1.0
 _WRITERS: Final = 4  # threads; SQLite writes one at a time anyway
@@ -69,15 +75,15 @@ def serve(config: Config, say: Callable[[str], None]) -> None:
     records = open_records(config.data_dir / FILE_NAME)
     try:
         memory = Memory(_sources(config, content, issuers, records), utc_now(), log)
-        audit = Audit(config.data_dir / "audit.jsonl", log)
         try:
             with (
+                _audited(config.data_dir, log) as (audit, collector),
                 ThreadPoolExecutor(_WRITERS, "writer") as writers,
                 asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
             ):
-                runner.run(_run(_Running(config, content, context, leaf, records, memory, writers, audit, log, say)))
+                parts = (config, content, context, leaf, records, memory, writers, audit, collector, log, say)
+                runner.run(_run(_Running(*parts)))
         finally:
-            audit.close()
             memory.close()
     finally:
         records.close()
@@ -107,6 +113,21 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@contextlib.contextmanager
+def _audited(data: Path, log: FilteringBoundLogger) -> Iterator[tuple[Audit, Collector]]:
+    shared = shared_folder(data)
+    rings = shared / "audit"
+    collector = Collector(data / "audit.jsonl", rings, log)
+    audit = Audit(rings / f"{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}", log)
+    try:
+        yield audit, collector
+    finally:
+        audit.close()
+        collector.close()
+        with contextlib.suppress(OSError):  # not empty
+            shared.rmdir()
+
+
 class _Running(msgspec.Struct, frozen=True):
     config: Config
     content: Content
@@ -116,6 +137,7 @@ class _Running(msgspec.Struct, frozen=True):
     memory: Memory
     writers: Executor
     audit: Audit
+    collector: Collector
     log: FilteringBoundLogger
     say: Callable[[str], None]
 
@@ -157,7 +179,7 @@ async def _run(running: _Running) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_stop)
-    loop.add_signal_handler(signal.SIGHUP, running.audit.reopen)
+    loop.add_signal_handler(signal.SIGHUP, running.collector.reopen)
     seen = Seen(running.records)
     counted, content = Counted(), running.content
     terms = Terms(_app(running, seen, counted), content.limits, counted)
@@ -171,6 +193,8 @@ async def _run(running: _Running) -> None:
         asyncio.create_task(_every(lambda: running.memory.refresh(utc_now()), log)),
         asyncio.create_task(_every(seen.flush, log)),
         asyncio.create_task(_every(_expiry_watch(running), log)),
+        asyncio.create_task(_every(running.collector.turn, log, TURN_SECONDS)),
+        asyncio.create_task(_every(running.collector.sync, log, SYNC_SECONDS)),
     ]
     running.say(_ready(addresses, running))
     await stop.wait()
@@ -190,15 +214,18 @@ def _ids() -> Callable[[], str]:
 
 def _app(running: _Running, seen: Seen, counted: Counted) -> App:
     data = running.config.data_dir
+    blobs = LocalBlobs(data)
     return App(
         Parts(
             memory=running.memory,
-            files=Files(Shelf(data / "catalogue"), LocalBlobs(data), running.log),
+            files=Files(Shelf(data / "catalogue"), Manifests(blobs), blobs, running.log),
             customers=Customers(running.records, running.memory, secrets.token_bytes, running.writers),
             audit=running.audit,
             seen=seen,
             clock=utc_now,
             counted=counted,
+            rates=Rates(running.content.limits),
+            chance=random.random,
             ids=_ids(),
             log=running.log,
             log_addresses=running.content.log_addresses,
@@ -243,14 +270,14 @@ def _ready(addresses: Sequence[str], running: _Running) -> str:
     )
 
 
-async def _every(call: Callable[[], None], log: FilteringBoundLogger) -> None:
-    """Make a call every second, in a thread of its own; no failure ends that, and each is logged once while it lasts.
+async def _every(call: Callable[[], None], log: FilteringBoundLogger, seconds: float = _TURN_SECONDS) -> None:
+    """Call every so many seconds, in a thread of its own; no failure ends that; each is logged once while it lasts.
 
     In the pool that requests share, a revocation would wait behind writers whom a locked store holds up.
     """
     thread, complaint = ThreadPoolExecutor(max_workers=1), ""
     while True:
-        await asyncio.sleep(_TURN_SECONDS)
+        await asyncio.sleep(seconds)
         try:
             await asyncio.get_running_loop().run_in_executor(thread, call)
         except StoreFault as error:

@@ -18,7 +18,8 @@ def _nothing() -> None:
 class Answer(msgspec.Struct, frozen=True):
     """What to answer. `body`: pieces, sent one after the other; `closes` ends the connection.
 
-    `let_go` is called when the body is not needed any more.
+    `let_go` is called when the body is not needed any more. `lines`: the headers as they are sent, with the body's
+    length, where they have been `prepared`.
     """
 
     status: int
@@ -26,11 +27,17 @@ class Answer(msgspec.Struct, frozen=True):
     body: tuple[bytes | memoryview, ...] = ()
     closes: bool = False
     let_go: Callable[[], None] = _nothing
+    lines: str = ""
 
     @property
     def length(self) -> int:
         """Of the body, in bytes; also that which a HEAD does not get."""
         return sum(map(len, self.body))
+
+
+def prepared(answer: Answer) -> Answer:
+    """The same, for one that is given often."""
+    return msgspec.structs.replace(answer, lines=_lines(answer))
 
 
 def head(answer: Answer, request: Request | None, now: datetime, *, closes: bool) -> bytes:
@@ -40,14 +47,19 @@ def head(answer: Answer, request: Request | None, now: datetime, *, closes: bool
         request: what is answered; None if it could not be read.
         now: UTC.
     """
-    lines = "".join([f"{name}: {value}\r\n" for name, value in answer.headers.items()])
-    if answer.status not in (204, 304):  # RFC 9110 §8.6
-        lines = f"{lines}Content-Length: {answer.length}\r\n"
+    lines = answer.lines or _lines(answer)
     if closes:
         lines = f"{lines}Connection: close\r\n"
     elif request is not None and request.version == "1.0":
         lines = f"{lines}Connection: keep-alive\r\n"
     return f"{_begin(answer.status, now.replace(microsecond=0))}{lines}\r\n".encode("latin-1")
+
+
+def _lines(answer: Answer) -> str:
+    lines = "".join([f"{name}: {value}\r\n" for name, value in answer.headers.items()])
+    if answer.status in (204, 304):  # RFC 9110 §8.6
+        return lines
+    return f"{lines}Content-Length: {answer.length}\r\n"
 
 
 @lru_cache(maxsize=64)

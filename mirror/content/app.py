@@ -25,6 +25,7 @@ from mirror.content.customers import Customers
 from mirror.content.exchange import Exchange
 from mirror.content.files import Conditions, Files
 from mirror.content.head import Request
+from mirror.content.limits import Rates, retry_after
 from mirror.content.memory import Memory, State
 from mirror.content.policy import Allow
 from mirror.content.problems import Refused
@@ -55,7 +56,7 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 class Parts(msgspec.Struct, frozen=True):
-    """What the handler is made of. `clock`: UTC now; `ids`: a new id of a request."""
+    """What the handler is made of. `clock`: UTC now; `ids`: a new id of a request; `chance`: a number from 0 to 1."""
 
     memory: Memory
     files: Files
@@ -63,8 +64,10 @@ class Parts(msgspec.Struct, frozen=True):
     audit: Audit
     seen: Seen
     counted: Counted
+    rates: Rates
     clock: Callable[[], datetime]
     ids: Callable[[], str]
+    chance: Callable[[], float]
     log: FilteringBoundLogger
     log_addresses: bool = False
 
@@ -82,6 +85,10 @@ class App:
             return _NOBODY if der is None else _read_caller(der)
         except IdentityError:
             return _NOBODY
+
+    def measured(self, busy: float) -> None:
+        """Once a second: which part of its time the worker was at work, 0 to 1."""
+        self._parts.rates.measured(busy, time.monotonic())
 
     def begin(self, request: Request, caller: Caller, address: str) -> Exchange:
         """Decide about a request. It has its `answer` now, or gets it by `work`, which the caller runs."""
@@ -180,10 +187,18 @@ class App:
                 pass
         if request.has_body and request.method not in _WITH_BODY:
             raise Refused(Reason.BAD_REQUEST, "a body where none belongs")
+        if allowed.identity.role is Role.CLIENT:
+            self._check_rate(allowed)
         if allowed.installation is not None:
             line.installation = allowed.installation
             self._parts.seen.note(allowed.installation, now)
         return self._dispatch(allowed, request, state, now)
+
+    def _check_rate(self, allowed: Allow) -> None:
+        wait = self._parts.rates.take(allowed.identity.name, allowed.installation, time.monotonic())
+        if wait:
+            seconds = retry_after(wait, self._parts.chance())
+            raise Refused(Reason.TOO_MANY_REQUESTS, "", {"Retry-After": str(seconds)})
 
     def _dispatch(
         self, allowed: Allow, request: Request, state: State, now: datetime

@@ -1,18 +1,16 @@
-"""The audit: one JSON line a request in a file that only its owner reads, in the order in which requests ended.
+"""The audit: one JSON line a request, in the order in which a worker's requests ended.
 
 A line tells who asked for what, and what came of it; a denial's private detail stands here and nowhere else. No
-address, unless the configuration says so. A line is one write; one that a full disk cut short is closed off by the
-next, so a reader loses that line and no other.
+address, unless the configuration says so. A worker puts its lines into a ring of shared memory, which outlives it;
+`mirror.control.collector` moves them into the file.
 """
 
-import os
 from pathlib import Path
-from typing import Final
 
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
-_MODE: Final = 0o600
+from mirror.ring import RingWriter
 
 
 class Line(msgspec.Struct, omit_defaults=True):
@@ -45,60 +43,32 @@ class Line(msgspec.Struct, omit_defaults=True):
 
 
 class Audit:
-    """The open file. A write that fails is logged, once until one succeeds; requests go on."""
+    """A worker's lines. When the ring is full, lines are lost and counted, and that is logged once; requests go on."""
 
-    def __init__(self, path: Path, log: FilteringBoundLogger) -> None:
-        """Open or create the file. Raises OSError."""
-        self._path = path
+    def __init__(self, ring: Path, log: FilteringBoundLogger) -> None:
+        """Make the ring. Raises OSError: it cannot be made, or is there already."""
+        self._ring = RingWriter(ring)
         self._log = log
         self._encoder = msgspec.json.Encoder()
-        self._file = _open(path)
-        self._whole = _ends_whole(path)
-        self._failing = False
+        self._full = False
+        self.lost = 0
+        """Lines that found no room."""
 
     def write(self, line: Line) -> None:
-        """Append a line."""
-        raw = self._encoder.encode(line) + b"\n"
-        if not self._whole:
-            raw = b"\n" + raw
-        try:
-            written = os.write(self._file, raw)
-        except OSError as error:
-            self._complain(error.strerror or "write failed")
+        """Put a line where no death of this process can take it away."""
+        if self._ring.append(self._encoder.encode(line)):
+            self._full = False
             return
-        self._whole = written == len(raw)
-        if self._whole:
-            self._failing = False
-        else:
-            self._complain("only a part of a line was written")
+        self.lost += 1
+        if not self._full:
+            self._log.error("audit lines are being lost", problem="they are not taken out of the ring fast enough")
+        self._full = True
 
-    def reopen(self) -> None:
-        """Go on in a new file of the same name, after the old one was renamed. If there can be none, keep the old."""
-        try:
-            fresh = _open(self._path)
-        except OSError as error:
-            self._complain(error.strerror or "cannot be opened")
-            return
-        os.close(self._file)
-        self._file, self._whole = fresh, _ends_whole(self._path)
+    @property
+    def waiting(self) -> int:
+        """Bytes of lines that are not in the file yet."""
+        return self._ring.waiting
 
     def close(self) -> None:
-        """Let go of the file."""
-        os.close(self._file)
-
-    def _complain(self, problem: str) -> None:
-        if not self._failing:
-            self._log.error("audit lines are being lost", file=str(self._path), problem=problem)
-        self._failing = True
-
-
-def _open(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _MODE)
-
-
-def _ends_whole(path: Path) -> bool:
-    with path.open("rb") as file:
-        if file.seek(0, os.SEEK_END) == 0:
-            return True
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"
+        """Let go of the ring; what is in it will still be moved into the file."""
+        self._ring.close()

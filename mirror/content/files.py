@@ -1,11 +1,12 @@
 """Answers that are files: metadata and index targets of the catalogue, manifests and packs.
 
 What is immutable says so and may be kept for a year, by the caller alone; only timestamp.json changes under its name.
-Manifests and packs go from a memory map to the socket. A file that the catalogue offers and the disk lacks is our
+Small files and manifests are in memory, read once and
+verified; packs go from a memory map to the socket. A file that the catalogue offers and the disk lacks is our
 fault, not the caller's: 503 and a loud line in the log, never half an answer.
 """
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -13,13 +14,14 @@ from structlog.typing import FilteringBoundLogger
 
 from mirror.blobs import Blobs
 from mirror.content import ranges
-from mirror.content.answer import Answer
+from mirror.content.answer import Answer, prepared
 from mirror.content.memory import State
 from mirror.content.problems import Refused
-from mirror.content.shelf import TIMESTAMP, Shelf, Shelved
+from mirror.content.shelf import MAX_MANIFEST, TIMESTAMP, Manifests, Shelf, Shelved
 from mirror.errors import BlobFault, CatalogueFault
 from spot_client.wire.problem import Reason
 from spot_client.wire.routes import METADATA_BASE, Kind, Route
+from spot_client.wire.sealed import Seal
 
 _IMMUTABLE: Final = "private, max-age=31536000, immutable"
 _CHANGING: Final = "private, no-cache"
@@ -34,18 +36,21 @@ class Conditions(msgspec.Struct, frozen=True):
 
 
 class _Form(msgspec.Struct, frozen=True):
-    etag: str
     media_type: str
     cache: str = _IMMUTABLE
+
+
+_JSON: Final = _Form("application/json")
+_CHANGING_JSON: Final = _Form("application/json", _CHANGING)
+_ZSTD: Final = _Form("application/zstd")
+_BYTES: Final = _Form("application/octet-stream")
 
 
 class Files:
     """Answers what is a file of the catalogue or of a release, for callers that the policy let in."""
 
-    def __init__(self, shelf: Shelf, blobs: Blobs, log: FilteringBoundLogger) -> None:
-        self._shelf = shelf
-        self._blobs = blobs
-        self._log = log
+    def __init__(self, shelf: Shelf, manifests: Manifests, blobs: Blobs, log: FilteringBoundLogger) -> None:
+        self._shelf, self._manifests, self._blobs, self._log = shelf, manifests, blobs, log
 
     def answer(
         self, route: Route, state: State, conditions: Conditions, channels: frozenset[str] | None = None
@@ -57,50 +62,65 @@ class Files:
         Raises:
             Refused: reason `not-found`, `not-licensed`, `range-not-satisfiable` or `unavailable`.
         """
-        try:
-            if route.kind in (Kind.MANIFEST, Kind.PACK):
-                return self._release(route, state, conditions, channels)
-            if route.file == TIMESTAMP:
-                return _shelved(route, state.timestamp, conditions)
-            name = _name(route, state)
-            held = self._shelf.held(name)
-        except (BlobFault, CatalogueFault, OSError) as error:
-            raise self._lacking(route, error) from error
+        if route.kind in (Kind.MANIFEST, Kind.PACK):
+            return self._release(route, _offered(route, state, channels), conditions)
+        if route.file == TIMESTAMP:
+            return _shelved(_CHANGING_JSON, state.timestamp, conditions)
+        name = _name(route, state)
+        form = _JSON if name.endswith(".json") else _ZSTD
+        held = self._shelf.held(name)
         if held is not None:
-            return _shelved(route, held, conditions)
-        return self._read(name, route, conditions)
-
-    async def _read(self, name: str, route: Route, conditions: Conditions) -> Answer:
+            return _shelved(form, held, conditions)
         sha256 = None if route.kind is Kind.METADATA else (route.file or "").partition(".")[0]
+        return self._read(self._shelf.read(name, sha256=sha256), form, route, conditions)
+
+    def _release(self, route: Route, seal: Seal, conditions: Conditions) -> Answer | Coroutine[Any, Any, Answer]:
+        key = route.path.removeprefix("/")
+        if route.kind is Kind.MANIFEST and seal.length <= MAX_MANIFEST:
+            held = self._manifests.held(seal)
+            if held is not None:
+                return _shelved(_BYTES, held, conditions)
+            return self._read(self._manifests.read(key, seal), _BYTES, route, conditions)
         try:
-            return _shelved(route, await self._shelf.read(name, sha256=sha256), conditions)
-        except (CatalogueFault, OSError) as error:
+            return self._blob(key, route, seal, conditions)
+        except (BlobFault, OSError) as error:
+            raise self._lacking(route, error) from error
+
+    def _blob(self, key: str, route: Route, seal: Seal, conditions: Conditions) -> Answer:
+        blob = self._blobs.open(key)
+        if route.kind is Kind.MANIFEST and blob.length != seal.length:
+            blob.close()
+            raise BlobFault("wrong-length", f"{route.path} has {blob.length} bytes, and {seal.length} were signed for.")
+        etag = f'"{seal.head}"' if route.kind is Kind.MANIFEST else f'"{seal.head}.pack"'
+        try:
+            answer = _conditional(_BYTES, etag, blob.length, blob.view, conditions)
+        except Refused:
+            blob.close()
+            raise
+        return msgspec.structs.replace(answer, let_go=blob.close)
+
+    async def _read(
+        self, coming: Awaitable[Shelved | None], form: _Form, route: Route, conditions: Conditions
+    ) -> Answer:
+        try:
+            return _shelved(form, await coming, conditions)
+        except (BlobFault, CatalogueFault, OSError) as error:
             raise self._lacking(route, error) from error
 
     def _lacking(self, route: Route, error: Exception) -> Refused:
         self._log.error("the catalogue offers what the disk lacks", path=route.path, problem=str(error))
         return Refused(Reason.UNAVAILABLE, str(error))
 
-    def _release(self, route: Route, state: State, conditions: Conditions, channels: frozenset[str] | None) -> Answer:
-        place = (route.product or "", route.component or "", route.version or "", route.platform or "")
-        release = state.catalogue.release(*place)
-        if release is None:
-            raise Refused(Reason.NOT_FOUND, "not on offer")
-        if channels is not None and channels.isdisjoint(release.channels):
-            raise Refused(Reason.NOT_LICENSED, f"offered in {' '.join(release.channels)} only")
-        seal = release.manifest
-        blob = self._blobs.open(route.path.removeprefix("/"))
-        if route.kind is Kind.MANIFEST and blob.length != seal.length:
-            blob.close()
-            raise BlobFault("wrong-length", f"{route.path} has {blob.length} bytes, and {seal.length} were signed for.")
-        etag = f'"{seal.head}"' if route.kind is Kind.MANIFEST else f'"{seal.head}.pack"'
-        form = _Form(etag=etag, media_type="application/octet-stream")
-        try:
-            answer = _conditional(form, blob.length, blob.view, conditions)
-        except Refused:
-            blob.close()
-            raise
-        return msgspec.structs.replace(answer, let_go=blob.close)
+
+def _offered(route: Route, state: State, channels: frozenset[str] | None) -> Seal:
+    """What is signed for the manifest of a release that is on offer to the caller."""
+    place = (route.product or "", route.component or "", route.version or "", route.platform or "")
+    release = state.catalogue.release(*place)
+    if release is None:
+        raise Refused(Reason.NOT_FOUND, "not on offer")
+    if channels is not None and channels.isdisjoint(release.channels):
+        raise Refused(Reason.NOT_LICENSED, f"offered in {' '.join(release.channels)} only")
+    return release.manifest
 
 
 def _name(route: Route, state: State) -> str:
@@ -115,29 +135,32 @@ def _name(route: Route, state: State) -> str:
     return file
 
 
-def _shelved(route: Route, file: Shelved | None, conditions: Conditions) -> Answer:
+def _shelved(form: _Form, file: Shelved | None, conditions: Conditions) -> Answer:
     if file is None:
         raise Refused(Reason.NOT_FOUND, "not on offer")
-    form = _Form(
-        etag=f'"{file.sha256}"',
-        media_type="application/json" if route.path.endswith(".json") else "application/zstd",
-        cache=_CHANGING if route.file == TIMESTAMP else _IMMUTABLE,
-    )
+    if conditions.if_none_match is None and conditions.spec is None:
+        ready = file.answers.get(form.media_type)
+        if ready is None:
+            whole = _conditional(form, f'"{file.sha256}"', len(file.raw), lambda *_: memoryview(file.raw), conditions)
+            ready = file.answers[form.media_type] = prepared(whole)
+        return ready
     raw = memoryview(file.raw)
-    return _conditional(form, len(raw), lambda start, stop: raw[start:stop], conditions)
+    return _conditional(form, f'"{file.sha256}"', len(raw), lambda start, stop: raw[start:stop], conditions)
 
 
-def _conditional(form: _Form, length: int, view: Callable[[int, int], memoryview], conditions: Conditions) -> Answer:
-    headers = _headers(form)
+def _conditional(
+    form: _Form, etag: str, length: int, view: Callable[[int, int], memoryview], conditions: Conditions
+) -> Answer:
+    headers = _headers(form, etag)
     wanted = ranges.wanted(
-        form.etag,
+        etag,
         length,
         if_none_match=conditions.if_none_match,
         spec=conditions.spec,
         if_range=conditions.if_range,
     )
     if isinstance(wanted, ranges.Parts):
-        several = _several(form, length, view, wanted.parts)
+        several = _several(form, etag, length, view, wanted.parts)
         if sum(map(len, several.body)) < length:
             return several
         wanted = ranges.Whole()
@@ -153,17 +176,19 @@ def _conditional(form: _Form, length: int, view: Callable[[int, int], memoryview
             return Answer(200, headers | {"Content-Type": form.media_type}, (view(0, length),))
 
 
-def _several(form: _Form, length: int, view: Callable[[int, int], memoryview], parts: Sequence[ranges.Part]) -> Answer:
+def _several(
+    form: _Form, etag: str, length: int, view: Callable[[int, int], memoryview], parts: Sequence[ranges.Part]
+) -> Answer:
     # The tag begins with a digest of the very content (or of the manifest, which names the pack's digests): whatever
     # content somebody publishes, it cannot have its own digest in it.
-    boundary = form.etag[1:33]
+    boundary = etag[1:33]
     heads = ranges.heads(parts, length, form.media_type, boundary)
     pieces: list[bytes | memoryview] = []
     for head, part in zip(heads, parts, strict=False):
         pieces += (head, view(part.start, part.stop))
     media_type = f"multipart/byteranges; boundary={boundary}"
-    return Answer(206, _headers(form) | {"Content-Type": media_type}, (*pieces, heads[-1]))
+    return Answer(206, _headers(form, etag) | {"Content-Type": media_type}, (*pieces, heads[-1]))
 
 
-def _headers(form: _Form) -> dict[str, str]:
-    return {"ETag": form.etag, "Cache-Control": form.cache, "Accept-Ranges": "bytes"}
+def _headers(form: _Form, etag: str) -> dict[str, str]:
+    return {"ETag": etag, "Cache-Control": form.cache, "Accept-Ranges": "bytes"}

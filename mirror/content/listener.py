@@ -4,6 +4,7 @@ import asyncio
 import errno
 import socket
 import ssl
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -52,6 +53,7 @@ class Listener:
         self._sockets: list[socket.socket] = []
         self._looking: asyncio.TimerHandle | None = None
         self._look_at = 0.0
+        self._measured = self._loop.time(), time.process_time()
 
     async def listen(self, addresses: Sequence[str]) -> list[str]:
         """Bind every address (`HOST:PORT`); returns them with the ports that port 0 became.
@@ -156,6 +158,10 @@ class Listener:
         counted.connections, counted.handshaking = connections.count, connections.handshaking
         for connection in [one for one in self._connections if one.deadline <= now]:
             connection.overdue(now)
+        if now - self._measured[0] >= 1:
+            at, worked = self._measured
+            self._measured = now, time.process_time()
+            self._app.measured(min(1.0, (self._measured[1] - worked) / (now - at)))
         self._look_at = self._loop.time() + _LOOK_SECONDS
         self._looking = self._loop.call_at(self._look_at, self._look)
 

@@ -46,20 +46,36 @@ def unseal(raw: bytes, seal: Seal, *, max_size: int, what: str) -> bytes:
         DigestError: not the bytes that were signed for.
         FormatError: signed, but not of this format, too new, or over `max_size` bytes of content.
     """
+    head, packed = _opened(raw, seal, what)
+    if head.content.length > max_size:
+        raise FormatError(
+            "too-large", f"{what} unpacks to {head.content.length} bytes; at most {max_size} are allowed."
+        )
+    verify(packed, head.frame, what)
+    content = frame.decompress(packed, max_size=head.content.length, what=what)
+    verify(content, head.content, what)
+    return content
+
+
+def check(raw: bytes, seal: Seal, *, what: str) -> None:
+    """Verify sealed bytes without unpacking them; `what` names them in errors.
+
+    Raises:
+        DigestError: not the bytes that were signed for.
+        FormatError: signed, but not of this format, or too new.
+    """
+    head, packed = _opened(raw, seal, what)
+    verify(packed, head.frame, what)
+
+
+def _opened(raw: bytes, seal: Seal, what: str) -> tuple[_Head, memoryview]:
+    """The verified head, and what follows it, not verified yet."""
     if len(raw) != seal.length:
         raise DigestError("wrong-length", f"{what} has {len(raw)} bytes, and {seal.length} were signed for.")
     end = raw.find(b"\n", 0, MAX_HEAD_BYTES) + 1
     verify(raw[:end], Blob(end, seal.head), what)
     head = document.decode(raw[: end - 1], _Head, max_bytes=MAX_HEAD_BYTES, what=what)
-    if head.content.length > max_size:
-        raise FormatError(
-            "too-large", f"{what} unpacks to {head.content.length} bytes; at most {max_size} are allowed."
-        )
-    packed = memoryview(raw)[end:]
-    verify(packed, head.frame, what)
-    content = frame.decompress(packed, max_size=head.content.length, what=what)
-    verify(content, head.content, what)
-    return content
+    return head, memoryview(raw)[end:]
 
 
 def _name(data: bytes) -> Blob:

@@ -53,6 +53,17 @@ class BlobsContract(ABC):
         assert blobs.length(KEY) == len(content)
         assert read(blobs) == content
 
+    def test_a_blob_is_read_in_pieces_and_has_nothing_beside_them(self, blobs: Blobs, folder: Path) -> None:
+        put(blobs, folder, b"0123456789")
+        assert [*blobs.pieces(KEY, (3, 0, 7))] == [b"012", b"", b"3456789"]
+        for lengths in ((3, 8), (3, 6), ()):
+            with pytest.raises(BlobFault) as caught:
+                next(blobs.pieces(KEY, lengths))
+            assert caught.value.reason == "wrong-length"
+        with pytest.raises(BlobFault) as caught:
+            next(blobs.pieces(f"{KEY}2", (3,)))
+        assert caught.value.reason == "missing"
+
     def test_a_second_put_replaces(self, blobs: Blobs, folder: Path) -> None:
         put(blobs, folder, b"old and longer")
         put(blobs, folder, b"new")

@@ -46,6 +46,9 @@ class Saying(App):
             exchange.work = self._work(exchange, found)
         return exchange
 
+    def measured(self, busy: float) -> None:
+        assert 0 <= busy <= 1
+
     def refuse(self, refused: Refused, caller: Caller, address: str) -> Exchange:
         exchange = self._new(None, caller, address)
         exchange.answer = self._failed(exchange, refused)

@@ -1,8 +1,5 @@
-"""mirror.content.audit: one whole line a request, whatever happened to the file."""
+"""mirror.content.audit: one line a request, kept where no death of the worker can take it away."""
 
-import os
-import resource
-import stat
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -11,6 +8,7 @@ import msgspec
 import pytest
 
 from mirror.content.audit import Audit, Line
+from mirror.ring import RingReader
 from mirror.server import program_log
 
 
@@ -19,35 +17,29 @@ def line(request: str) -> Line:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "audit.jsonl"
-
-
-@pytest.fixture
 def said() -> StringIO:
     return StringIO()
 
 
 @pytest.fixture
-def audit(path: Path, said: StringIO) -> Iterator[Audit]:
-    opened = Audit(path, program_log(said))
+def audit(tmp_path: Path, said: StringIO) -> Iterator[Audit]:
+    made = Audit(tmp_path / "one.ring", program_log(said))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def reader(tmp_path: Path, audit: Audit) -> Iterator[RingReader]:
+    assert audit.waiting == 0
+    opened = RingReader(tmp_path / "one.ring")
     yield opened
     opened.close()
 
 
-def requests(path: Path) -> list[str]:
-    found = []
-    for raw in path.read_bytes().splitlines():
-        try:
-            found.append(msgspec.json.decode(raw, type=Line).request)
-        except msgspec.DecodeError:
-            found.append("torn")
-    return found
-
-
-def test_a_line_has_what_is_known_and_nothing_else(audit: Audit, path: Path) -> None:
+def test_a_line_has_what_is_known_and_nothing_else(audit: Audit, reader: RingReader) -> None:
     audit.write(line("a1"))
-    assert msgspec.json.decode(path.read_bytes()) == {
+    (raw,) = reader.peek()
+    assert msgspec.json.decode(raw) == {
         "time": "2026-01-01T00:00:00.000Z",
         "request": "a1",
         "method": "GET",
@@ -57,55 +49,32 @@ def test_a_line_has_what_is_known_and_nothing_else(audit: Audit, path: Path) -> 
     }
 
 
-def test_only_the_owner_may_read_it(audit: Audit, path: Path) -> None:
+def test_a_line_is_one_line_whatever_stands_in_it(audit: Audit, reader: RingReader) -> None:
+    told = line("a1")
+    told.detail = 'first\r\n{"request":"forged"}\u2028'
+    audit.write(told)
+    assert b"\n" not in reader.peek()[0]
+
+
+def test_what_waits_is_known(audit: Audit, reader: RingReader) -> None:
     audit.write(line("a1"))
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert audit.waiting == reader.waiting > 80
+    reader.done(reader.peek())
+    assert audit.waiting == 0
 
 
-def test_after_a_rename_reopen_goes_on_in_a_new_file(audit: Audit, path: Path) -> None:
-    audit.write(line("a1"))
-    path.rename(path.with_suffix(".old"))
-    audit.reopen()
-    audit.write(line("a2"))
-    assert (requests(path.with_suffix(".old")), requests(path)) == (["a1"], ["a2"])
-
-
-def test_when_there_can_be_no_new_file_the_old_one_is_kept(audit: Audit, path: Path, said: StringIO) -> None:
-    old = path.with_suffix(".old")
-    path.rename(old)
-    path.mkdir()
-    audit.reopen()
-    audit.write(line("a1"))
-    assert requests(old) == ["a1"]
-    assert "audit lines are being lost" in said.getvalue()
-
-
-def test_a_line_that_a_killed_process_left_torn_does_not_spoil_the_next(path: Path, said: StringIO) -> None:
-    path.write_bytes(b'{"time":"2026')
-    audit = Audit(path, program_log(said))
-    audit.write(line("a1"))
-    audit.close()
-    assert requests(path) == ["torn", "a1"]
-
-
-def test_a_full_disk_loses_lines_loudly_and_only_once_and_those_after_it_are_whole(
-    audit: Audit, path: Path, said: StringIO
+def test_when_nobody_takes_lines_those_that_find_no_room_are_counted_and_that_is_said_once(
+    audit: Audit, reader: RingReader, said: StringIO
 ) -> None:
-    audit.write(line("a1"))
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 5, limits[1]))
-    try:
-        for name in ("a2", "a3", "a4"):
-            audit.write(line(name))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    audit.write(line("a5"))
-    assert requests(path) == ["a1", "torn", "a5"]
+    long = line("x" * 2**20)
+    for _ in range(10):
+        audit.write(long)
+    assert audit.lost == 3
     assert said.getvalue().count("audit lines are being lost") == 1
-
-
-def test_a_link_in_place_of_the_file_is_not_followed(tmp_path: Path, path: Path, said: StringIO) -> None:
-    path.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match="symbolic links"):
-        Audit(path, program_log(said))
-    assert not os.path.lexists(tmp_path / "elsewhere")
+    reader.done(reader.peek())
+    audit.write(line("a1"))
+    assert audit.lost == 3
+    for _ in range(2):
+        audit.write(long)
+    assert audit.lost == 4
+    assert said.getvalue().count("audit lines are being lost") == 2

@@ -215,7 +215,7 @@ def test_a_pack_is_never_copied_for_its_parts(tmp_path: Path) -> None:
     blob.write_bytes(bytes(1000))
     mapped = MappedFile(blob)
     parts = (Part(0, 10), Part(20, 30))
-    answer = _several(_Form(f'"{"0" * 64}"', "application/octet-stream"), 1000, mapped.view, parts)
+    answer = _several(_Form("application/octet-stream"), f'"{"0" * 64}"', 1000, mapped.view, parts)
     views = [piece.obj for piece in answer.body if isinstance(piece, memoryview)]
     assert views == [mapped.view(0, 1).obj] * 2
 

@@ -46,6 +46,16 @@ def test_no_other_bytes_fit_a_seal(data: st.DataObject) -> None:
         assert refusal(other, seal) == (DigestError, "wrong-digest")
 
 
+@given(st.data())
+def test_checking_without_unpacking_refuses_what_unsealing_refuses(data: st.DataObject) -> None:
+    raw, seal = sealed.seal(CONTENT, level=1)
+    sealed.check(raw, seal, what="The document")
+    at = data.draw(st.integers(0, len(raw) - 1))
+    for other in (raw[:at], raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :]):
+        with pytest.raises(DigestError):
+            sealed.check(other, seal, what="The document")
+
+
 def test_bytes_of_another_length_are_refused_before_they_are_looked_at() -> None:
     raw, seal = sealed.seal(CONTENT, level=1)
     for other in (b"", raw[:-1], raw + b"\0", bytes(10_000)):
