@@ -160,7 +160,7 @@ class App:
             case Kind.LICENCES:
                 return customers.licences(allowed, state)
             case Kind.INSTALLATIONS:
-                return await customers.mint(allowed, request, now)
+                return await customers.mint(allowed, request)
             case Kind.THIN_SNAPSHOT:
                 return await customers.put_thin_snapshot(allowed, request, state, now)
             case _:

@@ -7,6 +7,7 @@ What aiohttp's own runner lacks is set here (DESIGN §7): a deadline for the han
 import asyncio
 import errno
 import logging
+import socket
 import ssl
 from collections.abc import Sequence
 from typing import Any, Final
@@ -91,8 +92,21 @@ class Listener:
             except OSError as error:
                 raise _cannot_listen(address, error) from error
             self._sockets.append(server)
-        names = [socket.getsockname() for server in self._sockets for socket in server.sockets]
+        names = [one.getsockname() for server in self._sockets for one in server.sockets]
         return [f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}" for name in names]
+
+    async def listen_on(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept on sockets that are bound already. Raises OSError."""
+        for one in sockets:
+            server = await asyncio.get_running_loop().create_server(
+                self._http,
+                sock=one,
+                ssl=self._context,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                ssl_shutdown_timeout=CLOSE_SECONDS,
+                backlog=_BACKLOG,
+            )
+            self._sockets.append(server)
 
     async def drain(self, seconds: float) -> None:
         """Stop accepting, let running requests end for `seconds` at most, then cut what is left. May be cancelled."""

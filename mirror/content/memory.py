@@ -1,6 +1,6 @@
 """What the hot path reads: customers and licences, revocations, and the catalogue, all at one moment, all in memory.
 
-A request takes `Memory.state` once and sees nothing change under it. `refresh` is called every second, in a thread;
+A request takes `Memory.state` once and sees nothing change under it. `refresh` is called again and again, in a thread;
 it looks only at marks (a file's time, size and inode; the store's counter) and reads what changed. The issuing CAs
 are not among it: they are the anchors of the TLS context too, and change with a restart.
 """
@@ -21,7 +21,7 @@ from mirror.content.policy import Validity, World
 from mirror.content.shelf import TIMESTAMP, Shelved, read_shelved
 from mirror.content.watched import Watched, file_mark
 from mirror.errors import CatalogueFault, ServeError
-from mirror.records.protocol import Installation, Licence, Records
+from mirror.records.protocol import Licence, Records
 
 
 class Sources(msgspec.Struct, frozen=True):
@@ -82,19 +82,20 @@ class Memory:
                     "configuration; without one, nobody would be served.",
                 )
 
-    def refresh(self, now: datetime) -> None:
-        """Read what changed. Never raises for what lies outside: the last good version stays."""
+    def refresh(self, now: datetime) -> bool:
+        """Read what changed; whether anything did. Never raises for what lies outside: the last good version stays."""
         changed = [self._refreshed(crl, now) for crl in self._crls]
         changed += [self._catalogue.refresh(now), self._known.refresh(now)]
         if any(changed):
             with self._lock:
                 self.state = self._compose()
+        return any(changed)
 
-    def minted(self, installation: Installation) -> None:
+    def minted(self, installation: str, customer: str) -> None:
         """Know a new installation at once, before the store is read again."""
         with self._lock:
-            self._minted[installation.id] = installation.customer
-            self._known.value.installations[installation.id] = installation.customer
+            self._minted[installation] = customer
+            self._known.value.installations[installation] = customer
 
     def _refreshed(self, crl: Watched[Revocations], now: datetime) -> bool:
         """Told in the log, so that whoever brought a list over sees that it holds, also after one that was refused."""

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from mirror.content.audit import Audit, Line
-from mirror.server import program_log
+from mirror.log import program_log
 
 
 def line(request: str) -> Line:

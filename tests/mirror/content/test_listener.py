@@ -5,19 +5,20 @@ import socket
 import ssl
 import subprocess
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 from pathlib import Path
 
 import pytest
 import trustme
 
-from ca.tls import server_context
-from mirror import config, server
+from mirror import config
 from mirror.content import listener
 from mirror.content.audit import Audit
-from mirror.content.memory import Memory
 from mirror.content.seen import Seen
+from mirror.control.asking import Asking
+from mirror.log import program_log
+from mirror.serving import read_serving
+from mirror.worker import new_app
 from spot_client.wire.problem import Reason, read_reason
 from tests.ca.house import House, Party
 from tests.mirror.content.rig import Mirror
@@ -176,16 +177,11 @@ async def test_half_a_header_is_not_waited_for_for_ever(
     monkeypatch.setattr(listener, "HEADER_SECONDS", 0.3)
     mirror = Mirror(tmp_path, house)
     mirror.publish()
-    settings, log, issuer = config.load(mirror.config()), server.program_log(StringIO()), house.issuing.certificate
-    assert settings.content is not None
-    with mirror.records() as records, ThreadPoolExecutor(1) as writers:
-        memory = Memory(server._sources(settings, settings.content, [issuer], records), server.utc_now(), log)
-        context, audit = server_context(**mirror.server, issuing_cas=[issuer]), Audit(tmp_path / "audit.jsonl", log)
-        leaf = house.server.certificate
-        running = server._Running(
-            settings, settings.content, context, leaf, records, memory, writers, audit, log, pytest.fail
-        )
-        listening = listener.Listener(server._app(running, Seen(records)), context, log)
+    log = program_log(StringIO())
+    with mirror.records() as records:
+        serving, audit = read_serving(config.load(mirror.config()), records, log), Audit(tmp_path / "audit.jsonl", log)
+        app = new_app(serving, Asking(lambda _request: None), audit, Seen(), log)
+        listening = listener.Listener(app, serving.context, log)
         (address,) = await listening.listen(["127.0.0.1:0"])
         host, _, port = address.rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port), ssl=mirror.context(mirror.party()))

@@ -9,7 +9,7 @@ import pytest
 
 from mirror.content.watched import RETRY, Watched, file_mark
 from mirror.errors import CatalogueFault
-from mirror.server import program_log
+from mirror.log import program_log
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
