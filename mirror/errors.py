@@ -5,7 +5,8 @@
     ├── RecordsError   the store of customers, licences, installations and thin snapshots
     │   ├── NotThere       what was named does not exist
     │   ├── AlreadyThere   what was to be added exists
-    │   └── StoreFault     locked, damaged, or of a newer version
+    │   ├── StoreFault     locked, damaged, or of a newer version
+    │   └── TooOften       an installation stores thin snapshots more often than it may
     ├── PublishError   a release cannot be published as asked
     │   ├── SourceError    the source cannot be read, or not safely
     │   ├── Conflict       this release is published with other content
@@ -47,6 +48,14 @@ class AlreadyThere(RecordsError):
 
 class StoreFault(RecordsError):
     """The store is locked, damaged, or of a newer version."""
+
+
+class TooOften(RecordsError):
+    """An installation stores thin snapshots more often than it may. `seconds`: how long it has to wait."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__("too-often", f"That was too often: wait {seconds} s.")
+        self.seconds = seconds
 
 
 class PublishError(MirrorError):

@@ -1,310 +1,309 @@
 """The composition of `serve`: configuration in, a running mirror out. Every rule lives in the rooms composed here.
 
-Signals: SIGTERM and SIGINT drain, a second one ends at once, SIGHUP opens the audit file anew. The signing keys are
-not among what is opened here: this process could not sign if it wanted to.
+This is the control process: it holds the listening sockets, writes into the store, watches what changes, and keeps the
+workers, which serve. Signals: SIGTERM and SIGINT drain, a second one ends at once; SIGHUP opens the audit file anew
+and reads the configuration with all that it names: if that is good, new workers serve by it and the old ones drain.
+The signing keys are not among what is opened here: no process of these could sign if it wanted to.
 """
 
 import asyncio
-import contextlib
 import os
-import random
 import secrets
 import signal
-import ssl
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
-from itertools import count
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
-import msgspec
-import structlog
 import uvloop
-from cryptography import x509
 from structlog.typing import FilteringBoundLogger
 
-from ca.tls import server_context
-from mirror import catalogue, expiry
-from mirror.blobs import LocalBlobs
-from mirror.certificates import read_certificate, read_issuer
-from mirror.config import Config, Content
-from mirror.content.app import App, Parts
-from mirror.content.audit import Audit
-from mirror.content.conversation import Terms
-from mirror.content.customers import Customers
-from mirror.content.files import Files
-from mirror.content.limits import Rates
-from mirror.content.listener import Listener
-from mirror.content.memory import Memory, Sources
-from mirror.content.seen import Seen
-from mirror.content.shelf import Manifests, Shelf
+from ca.errors import CaError
+from mirror import expiry
+from mirror.config import Config
+from mirror.control.changes import Changes
 from mirror.control.collector import SYNC_SECONDS, TURN_SECONDS, Collector
-from mirror.counters import Counted
-from mirror.errors import ServeError, StoreFault
-from mirror.owner import other_owner
+from mirror.control.desk import Desk
+from mirror.control.member import Member
+from mirror.control.notify import Notify
+from mirror.control.pace import Pace
+from mirror.control.sockets import Sockets, given_sockets
+from mirror.control.totals import Totals
+from mirror.control.turns import any_of, every, unless
+from mirror.control.writer import Writer
+from mirror.errors import MirrorError, ServeError, StoreFault
+from mirror.health.listener import Listening, start
+from mirror.health.token import read_token
+from mirror.log import program_log
+from mirror.observed import Observed
+from mirror.owner import check_folder
+from mirror.post import Post
 from mirror.records.protocol import Records
 from mirror.records.sqlite import FILE_NAME, open_records
-from mirror.ring import SUFFIX
+from mirror.serving import Serving, content_of, read_serving, utc_now
 from mirror.shared import shared_folder
+from spot_client.wire import installation
 
+_LOOK_SECONDS: Final = 0.1
+"""How often what lies outside is looked at."""
 _TURN_SECONDS: Final = 1.0
-_WRITERS: Final = 4  # threads; SQLite writes one at a time anyway
-"""How often what lies outside is looked at, and last-seen moments are written down."""
+"""How often last-seen moments are written down, and dates looked at."""
 
 
-def serve(config: Config, say: Callable[[str], None]) -> None:
+def serve(config: Config, say: Callable[[str], None], reread: Callable[[], Config] | None = None) -> None:
     """Serve until SIGTERM or SIGINT; `say` gets the one line that tells that the mirror is ready.
+
+    Args:
+        reread: reads the configuration anew; without it, SIGHUP takes it as it was.
 
     Raises:
         ServeError: no [content] section, no data folder, an issuing CA without CRL, an address that cannot be
-            listened on.
+            listened on, no worker that can be started.
         CaError, MirrorError: a file, the store or the catalogue cannot be used.
     """
-    content = config.content
-    if content is None:
-        raise ServeError("no-content", "The configuration has no section [content]: add it; 'init' shows an example.")
+    content_of(config)
     log = program_log(sys.stderr)
-    issuers = [read_issuer(Path(path), config.realm) for path in content.issuing_cas]
-    context = server_context(
-        certificate=Path(content.certificate), key=Path(content.key), issuing_cas=issuers, min_tls=content.min_tls
-    )
-    leaf = read_certificate(Path(content.certificate))
-    _check_folder(config.data_dir)
-    records = open_records(config.data_dir / FILE_NAME)
-    try:
-        memory = Memory(_sources(config, content, issuers, records), utc_now(), log)
-        try:
-            with (
-                _audited(config.data_dir, log) as (audit, collector),
-                ThreadPoolExecutor(_WRITERS, "writer") as writers,
-                asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-            ):
-                parts = (config, content, context, leaf, records, memory, writers, audit, collector, log, say)
-                runner.run(_run(_Running(*parts)))
-        finally:
-            memory.close()
-    finally:
-        records.close()
+    check_folder(config.data_dir)
+    with (
+        closing(open_records(config.data_dir / FILE_NAME)) as records,
+        closing(Post(read_serving(config), records, utc_now(), log)) as post,
+        _collecting(config.data_dir, log) as collector,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        runner.run(_Control(post, records, collector, reread or (lambda: config), log).run(say))
 
 
-def program_log(stream: TextIO) -> FilteringBoundLogger:
-    """The log of the program itself: lines for people on a terminal, JSON elsewhere."""
-    ending: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
-        if stream.isatty()
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    )
-    log: FilteringBoundLogger = structlog.wrap_logger(
-        structlog.PrintLogger(stream),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *ending,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger("info"),
-    )
-    return log
-
-
-def utc_now() -> datetime:
-    """The clock of the running mirror."""
-    return datetime.now(UTC)
-
-
-@contextlib.contextmanager
-def _audited(data: Path, log: FilteringBoundLogger) -> Iterator[tuple[Audit, Collector]]:
+@contextmanager
+def _collecting(data: Path, log: FilteringBoundLogger) -> Iterator[Collector]:
+    """Of the audit lines: closed when no worker runs any more."""
     shared = shared_folder(data)
-    rings = shared / "audit"
-    collector = Collector(data / "audit.jsonl", rings, log)
-    audit = Audit(rings / f"{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}", log)
+    collector = Collector(data / "audit.jsonl", shared / "audit", log)
     try:
-        yield audit, collector
+        yield collector
     finally:
-        audit.close()
         collector.close()
-        with contextlib.suppress(OSError):  # not empty
+        with suppress(OSError):  # not empty
             shared.rmdir()
 
 
-class _Running(msgspec.Struct, frozen=True):
-    config: Config
-    content: Content
-    context: ssl.SSLContext
-    leaf: x509.Certificate
-    records: Records
-    memory: Memory
-    writers: Executor
-    audit: Audit
-    collector: Collector
-    log: FilteringBoundLogger
-    say: Callable[[str], None]
+class _Control:
+    """The running control process. `_posts`: the last one serves, those before it drain."""
 
+    def __init__(
+        self,
+        post: Post,
+        records: Records,
+        collector: Collector,
+        reread: Callable[[], Config],
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._posts, self._records, self._collector, self._reread, self._log = [post], records, collector, reread, log
+        self._notify = Notify(os.environ, os.getpid())
+        self._sockets = Sockets(given_sockets(os.environ, os.getpid()))
+        self._writer = Writer(records, _draw, _pace(post.serving), utc_now, time.monotonic)
+        self._changes = Changes(self._members, log)
+        totals = Totals()
+        self._desk = Desk(self._writer, self._changes, totals, self._minted, log)
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._looking = ThreadPoolExecutor(1, "looking")
+        self._collecting = ThreadPoolExecutor(1, "collecting")
+        self._syncing = ThreadPoolExecutor(1, "syncing")
+        self._told: set[str] = set()
+        self._stop, self._hurry, self._again = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._observed = Observed(lambda: self._posts[-1], totals, self._stop.is_set)
 
-def _sources(config: Config, content: Content, issuers: Sequence[x509.Certificate], records: Records) -> Sources:
-    return Sources(
-        realm=config.realm,
-        issuers=issuers,
-        crls=[Path(path) for path in content.crls],
-        grace=timedelta(days=content.crl_grace_days),
-        records=records,
-        catalogue=config.data_dir / "catalogue",
-        load=catalogue.load,
-        spare=config.data_dir / "memory",
-    )
-
-
-def _check_folder(data: Path) -> None:
-    hint = "Correct 'data' in the configuration, or make a mirror with 'spot-mirror init'."
-    if not os.path.lexists(data):
-        raise ServeError("missing-folder", f"There is no folder {data}. {hint}")
-    if not data.is_dir():
-        raise ServeError("not-a-folder", f"{data} is a file, where a folder must be. {hint}")
-    if owner := other_owner(data):
-        raise ServeError(
-            "other-user",
-            f"{data} belongs to {owner}, who could not read what root writes there: serve as that user, as the unit in "
-            "deploy/ does.",
-        )
-
-
-async def _run(running: _Running) -> None:
-    loop, log = asyncio.get_running_loop(), running.log
-    loop.set_exception_handler(lambda _loop, context: log.error("event loop", problem=_summary(context)))
-    stop, hurry = asyncio.Event(), asyncio.Event()
-
-    def on_stop() -> None:
-        (hurry if stop.is_set() else stop).set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_stop)
-    loop.add_signal_handler(signal.SIGHUP, running.collector.reopen)
-    seen = Seen(running.records)
-    counted, content = Counted(), running.content
-    terms = Terms(_app(running, seen, counted), content.limits, counted)
-    listener = Listener(terms, running.context, log, content.proxies)
-    try:
-        addresses = await listener.listen(running.content.listen)
-    except ServeError:
-        await listener.close()
-        raise
-    turns = [
-        asyncio.create_task(_every(lambda: running.memory.refresh(utc_now()), log)),
-        asyncio.create_task(_every(seen.flush, log)),
-        asyncio.create_task(_every(_expiry_watch(running), log)),
-        asyncio.create_task(_every(running.collector.turn, log, TURN_SECONDS)),
-        asyncio.create_task(_every(running.collector.sync, log, SYNC_SECONDS)),
-    ]
-    running.say(_ready(addresses, running))
-    await stop.wait()
-    log.info("stopping", drain_seconds=running.content.drain_seconds)
-    await _first(listener.drain(running.content.drain_seconds), hurry)
-    for turn in turns:
-        turn.cancel()
-    await asyncio.gather(*turns, return_exceptions=True)
-    await asyncio.to_thread(_last_flush, seen, log)
-
-
-def _ids() -> Callable[[], str]:
-    """Ids of requests: which process, and how many there were before."""
-    begin, numbers = secrets.token_hex(4), count()
-    return lambda: f"{begin}{next(numbers) & 0xFFFFFFFF:08x}"
-
-
-def _app(running: _Running, seen: Seen, counted: Counted) -> App:
-    data = running.config.data_dir
-    blobs = LocalBlobs(data)
-    return App(
-        Parts(
-            memory=running.memory,
-            files=Files(Shelf(data / "catalogue"), Manifests(blobs), blobs, running.log),
-            customers=Customers(running.records, running.memory, secrets.token_bytes, running.writers),
-            audit=running.audit,
-            seen=seen,
-            clock=utc_now,
-            counted=counted,
-            rates=Rates(running.content.limits),
-            chance=random.random,
-            ids=_ids(),
-            log=running.log,
-            log_addresses=running.content.log_addresses,
-        )
-    )
-
-
-def _expiry_watch(running: _Running) -> Callable[[], None]:
-    """Logs once that something will lapse soon, and once more when it has."""
-    told: set[str] = set()
-
-    def look() -> None:
-        for sentence in expiry.warnings(_lapses(running), utc_now()):
-            if sentence not in told:
-                told.add(sentence)
-                running.log.warning("expiry", problem=sentence)
-
-    return look
-
-
-def _lapses(running: _Running) -> list[expiry.Lapse]:
-    state, leaf = running.memory.state, running.leaf
-    lists, issuers = state.world.revocations.values(), state.world.issuers.items()
-    return [
-        *expiry.of_catalogue(state.catalogue.expires, running.config.lifetimes.life),
-        *(expiry.of_list(crl.issuer_key, crl.this_update, crl.next_update) for crl in lists),
-        *(expiry.of_issuer(key, one.not_before, one.not_after) for key, one in issuers),
-        expiry.of_server(leaf.not_valid_before_utc, leaf.not_valid_after_utc),
-    ]
-
-
-def _ready(addresses: Sequence[str], running: _Running) -> str:
-    state = running.memory.state
-    where = ", ".join(f"https://{address}" for address in addresses)
-    customers = state.customers
-    catalogue_until = min(state.catalogue.expires.values())
-    list_until = min(crl.next_update for crl in state.world.revocations.values())
-    return (
-        f"spot-mirror: ready on {where}, realm {running.config.realm}, "
-        f"catalogue {state.catalogue.version} until {catalogue_until:%Y-%m-%d}, "
-        f"revocation list until {list_until:%Y-%m-%d}, {customers} customer{'' if customers == 1 else 's'}"
-    )
-
-
-async def _every(call: Callable[[], None], log: FilteringBoundLogger, seconds: float = _TURN_SECONDS) -> None:
-    """Call every so many seconds, in a thread of its own; no failure ends that; each is logged once while it lasts.
-
-    In the pool that requests share, a revocation would wait behind writers whom a locked store holds up.
-    """
-    thread, complaint = ThreadPoolExecutor(max_workers=1), ""
-    while True:
-        await asyncio.sleep(seconds)
+    async def run(self, say: Callable[[str], None]) -> None:
+        """Serve until told to stop."""
+        loop, log = asyncio.get_running_loop(), self._log
+        loop.set_exception_handler(lambda _loop, told: log.error("event loop", problem=_summary(told)))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_stop)
+        loop.add_signal_handler(signal.SIGHUP, self._again.set)
+        post, health = self._posts[0], None
+        turns = [asyncio.create_task(turn) for turn in self._turns()]
         try:
-            await asyncio.get_running_loop().run_in_executor(thread, call)
-        except StoreFault as error:
-            if str(error) != complaint:
-                log.warning("the store does not answer", reason=error.reason, problem=str(error))
-            complaint = str(error)
-        except Exception:
-            log.exception("a turn failed")
+            health = await self._health(post.serving.config)
+            if await unless(self._stop, self._begin(post)):
+                say(post.serving.ready(self._sockets.names, post.filled.state))
+                self._notify.ready(f"{post.serving.workers} workers")
+                await self._until_told()
+            await self._end()
+        finally:
+            self._sockets.close()
+            if health is not None:
+                await health.close()
+            await asyncio.gather(*self._leaving, return_exceptions=True)
+            for turn in turns:
+                turn.cancel()
+            await asyncio.gather(*turns, return_exceptions=True)
+            await self._last_flush()
+            self._writer.close()
+            for threads in (self._looking, self._collecting, self._syncing):
+                threads.shutdown()
+
+    def _on_stop(self) -> None:
+        (self._hurry if self._stop.is_set() else self._stop).set()
+
+    async def _health(self, config: Config) -> Listening | None:
+        if config.health is None:
+            return None
+        token = None if config.health.token_file is None else read_token(Path(config.health.token_file))
+        listening = await start(config.health.listen, token, self._observed.status, self._observed.metrics, self._log)
+        self._log.info("health and metrics", address=listening.address)
+        return listening
+
+    async def _begin(self, post: Post) -> None:
+        """Start the workers of a post. Raises ServeError: all is as it was."""
+        listen, workers = post.serving.content.listen, post.serving.workers
+        before = self._posts[-1].serving.content.listen, self._sockets.workers
+        self._sockets.listen(listen, workers)
+        try:
+            rings = shared_folder(post.serving.config.data_dir) / "audit"
+            await post.begin(self._sockets, rings, self._desk.hear, self._gone)
+        except BaseException:
+            self._sockets.keep(*before)
+            raise
+        if post is not self._posts[-1]:
+            self._posts.append(post)
+        self._sockets.keep(listen)
+
+    async def _until_told(self) -> None:
+        """Returns when the mirror is to stop. Raises ServeError: no worker can be started any more."""
+        while True:
+            crew = self._posts[-1].crew
+            lost = crew.lost if crew is not None else asyncio.Event()
+            await any_of(self._stop, self._again, lost)
+            if self._stop.is_set():
+                return
+            if lost.is_set():
+                raise ServeError("worker-failed", "No worker can be started any more: the log tells why.")
+            self._again.clear()
+            await unless(self._stop, self._reload())
+
+    async def _reload(self) -> None:
+        """Serve by what the configuration and the files that it names are now; what is bad changes nothing."""
+        self._notify.reloading()
+        self._collector.reopen()
+        old = [*self._posts]
+        try:
+            post = await asyncio.to_thread(self._new_post)
+            try:
+                await self._begin(post)
+            except BaseException:
+                post.close()
+                raise
+        except (CaError, MirrorError, OSError) as error:
+            reason = getattr(error, "reason", type(error).__name__)
+            self._log.error("refused, the old workers stay", what="reload", reason=reason, problem=str(error))
         else:
-            complaint = ""
+            self._writer.pace = _pace(post.serving)
+            self._log.info("serves by the new configuration", workers=post.serving.workers)
+            for one in old:
+                self._leave(one, post.serving.content.drain_seconds)
+        self._notify.ready(f"{self._posts[-1].serving.workers} workers")
+
+    def _new_post(self) -> Post:
+        config, before = self._reread(), self._posts[-1].serving.config
+        if config.data != before.data or config.health != before.health:
+            raise ServeError("needs-restart", "Another data folder or [health]: that takes a restart of the mirror.")
+        return Post(read_serving(config), self._records, utc_now(), self._log)
+
+    def _leave(self, post: Post, seconds: float) -> None:
+        async def leave() -> None:
+            if post.crew is not None:
+                await post.crew.drain(seconds)
+            self._posts.remove(post)
+            await asyncio.get_running_loop().run_in_executor(self._looking, post.close)
+
+        task = asyncio.create_task(leave())
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    async def _end(self) -> None:
+        self._notify.stopping()
+        seconds = self._posts[-1].serving.content.drain_seconds
+        self._log.info("stopping", drain_seconds=seconds)
+        self._sockets.close()
+        crews = [post.crew for post in self._posts if post.crew is not None]
+        if not await unless(self._hurry, _all([crew.drain(seconds) for crew in crews])):
+            await _all([crew.kill() for crew in crews])
+
+    def _members(self) -> Iterator[Member]:
+        return (member for post in [*self._posts] for member in post.members)
+
+    def _gone(self, member: Member) -> None:
+        self._desk.gone(member)
+        self._observed.restarts += not member.was_told_to_end
+
+    def _minted(self) -> None:
+        for post in [*self._posts]:
+            post.filled.minted(utc_now())
+
+    def _turns(self) -> list[Coroutine[Any, Any, None]]:
+        turns = [
+            self._writer.run(self._log),
+            every(_LOOK_SECONDS, self._look, self._log),
+            every(TURN_SECONDS, self._in(self._collecting, self._collector.turn), self._log),
+            every(SYNC_SECONDS, self._in(self._syncing, self._collector.sync), self._log),
+            every(_TURN_SECONDS, self._writer.flush, self._log),
+            every(_TURN_SECONDS, self._warn, self._log),
+            every(_TURN_SECONDS, self._ask_store, self._log),
+        ]
+        if self._notify.alive_seconds is not None:
+            turns.append(every(self._notify.alive_seconds, self._alive, self._log))
+        return turns
+
+    def _in(self, threads: Executor, call: Callable[[], None]) -> Callable[[], Awaitable[None]]:
+        return lambda: asyncio.get_running_loop().run_in_executor(threads, call)
+
+    async def _look(self) -> None:
+        """Have all workers take what changed outside."""
+        posts, now = [*self._posts], utc_now()
+        refresh = [post.filled.refresh for post in posts]
+        changed = await asyncio.get_running_loop().run_in_executor(self._looking, lambda: [one(now) for one in refresh])
+        if any(changed):
+            await self._changes.tell()
+
+    async def _ask_store(self) -> None:
+        try:
+            await asyncio.to_thread(self._records.marker)
+        except StoreFault:
+            self._observed.store_answers = False
+            raise
+        self._observed.store_answers = True
+
+    async def _warn(self) -> None:
+        """Log once that something will lapse soon, and once more when it has."""
+        post = self._posts[-1]
+        for sentence in expiry.warnings(post.serving.lapses(post.filled.state), utc_now()):
+            if sentence not in self._told:
+                self._told.add(sentence)
+                self._log.warning("expiry", problem=sentence)
+
+    async def _alive(self) -> None:
+        self._notify.alive()
+
+    async def _last_flush(self) -> None:
+        try:
+            await self._writer.flush()
+        except StoreFault as error:
+            self._log.warning("last-seen moments were not written down", reason=error.reason, problem=str(error))
 
 
-async def _first(work: Coroutine[Any, Any, None], event: asyncio.Event) -> None:
-    """Run `work` to its end, or until `event`."""
-    task, waiter = asyncio.ensure_future(work), asyncio.create_task(event.wait())
-    await asyncio.wait((task, waiter), return_when=asyncio.FIRST_COMPLETED)
-    for one in (task, waiter):
-        one.cancel()
-    await asyncio.gather(task, waiter, return_exceptions=True)
+def _draw() -> str:
+    return installation.mint(secrets.token_bytes(installation.ID_BYTES))
 
 
-def _last_flush(seen: Seen, log: FilteringBoundLogger) -> None:
-    try:
-        seen.flush()
-    except StoreFault as error:
-        log.warning("last-seen moments were not written down", reason=error.reason, problem=str(error))
+def _pace(serving: Serving) -> Pace:
+    return Pace(serving.content.limits.thin_snapshot_seconds)
 
 
-def _summary(context: dict[str, object]) -> str:
-    return f"{context.get('message')}: {context.get('exception')!r}"[:300]
+async def _all(works: Sequence[Coroutine[Any, Any, None]]) -> None:
+    await asyncio.gather(*works)
+
+
+def _summary(told: dict[str, object]) -> str:
+    return f"{told.get('message')}: {told.get('exception')!r}"[:300]

@@ -23,7 +23,7 @@ def serve(config_path: Path) -> None:
     loaded = config.load(config_path)
     from mirror.server import serve as run
 
-    run(loaded, click.echo)
+    run(loaded, click.echo, lambda: config.load(config_path))
 
 
 COMMANDS: tuple[click.Command, ...] = (serve,)

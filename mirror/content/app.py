@@ -208,7 +208,7 @@ class App:
             case Kind.LICENCES:
                 return customers.licences(allowed, state)
             case Kind.INSTALLATIONS:
-                return customers.mint(allowed, request, now)
+                return customers.mint(allowed, request)
             case Kind.THIN_SNAPSHOT:
                 return customers.put_thin_snapshot(allowed, request, state, now)
             case _:

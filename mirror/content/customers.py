@@ -1,52 +1,67 @@
 """Answers about the caller itself: its licences, a new installation id, its thin snapshots.
 
-Only these write, and each answers only after the store has committed, in a thread. A thin snapshot holds versions that
-were published in products that the customer holds or held a licence for, and nothing else is kept (DESIGN §2.6).
+Only these write, through a `Writer`, and each answers only after the store has committed. A thin snapshot holds
+versions that were published in products that the customer holds or held a licence for, and nothing else is kept
+(DESIGN §2.6).
 """
 
-import asyncio
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
 from datetime import UTC, date, datetime
-from functools import partial
-from typing import Final, ParamSpec, TypeVar
+from typing import Final, Protocol
 
 from mirror.content.answer import Answer
 from mirror.content.bodies import read_body
 from mirror.content.head import Request
-from mirror.content.memory import Memory, State
+from mirror.content.memory import State
 from mirror.content.policy import Allow
 from mirror.content.problems import Refused
-from mirror.errors import NotThere
-from mirror.records.protocol import Installation, Licence, Records
+from mirror.errors import NotThere, TooOften
+from mirror.records.protocol import Licence
 from spot_client.wire import document, installation, thin_snapshot
 from spot_client.wire.errors import FormatError
 from spot_client.wire.licences import LicenceLine, LicenceList
 from spot_client.wire.problem import Reason
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 _JSON: Final = {"Content-Type": "application/json", "Cache-Control": "private, no-store"}
 _IDEMPOTENCY_KEY: Final = re.compile(r"[A-Za-z0-9-]{16,64}", re.ASCII)
 _UNIQUE_BYTES: Final = 32
 
 
+class Writer(Protocol):
+    """What writes into the store, elsewhere. It is durable on return, and written at the moment it came there."""
+
+    async def mint(self, customer: str, request: bytes) -> str:
+        """The id of a new installation of a customer, which everybody who answers knows on return.
+
+        Args:
+            request: a digest of 32 bytes: the same `customer` and `request` get the same installation again.
+
+        Raises:
+            NotThere: no such customer.
+            StoreFault: nothing was written.
+        """
+        ...
+
+    async def put_thin_snapshot(self, installation: str, components: Mapping[str, str]) -> None:
+        """Store what an installation has.
+
+        Raises:
+            TooOften: it stored others just now.
+            NotThere: no such installation.
+            StoreFault: nothing was written.
+        """
+        ...
+
+
 class Customers:
     """Answers `Kind.LICENCES`, `INSTALLATIONS` and `THIN_SNAPSHOT`, for callers that the policy let in."""
 
-    def __init__(self, records: Records, memory: Memory, random: Callable[[int], bytes], writers: Executor) -> None:
-        """`random` gives so many random bytes, fit for secrets.
-
-        `writers`: threads for nothing else, since those that wait for a locked store must not keep files from being
-        read.
-        """
-        self._records = records
-        self._memory = memory
+    def __init__(self, writer: Writer, random: Callable[[int], bytes]) -> None:
+        """`random` gives so many random bytes, fit for secrets."""
+        self._writer = writer
         self._random = random
-        self._writers = writers
 
     def licences(self, allowed: Allow, state: State) -> Answer:
         """The customer's licences, ended ones too: SPOT tells an ended one from none."""
@@ -55,7 +70,7 @@ class Customers:
         body = document.encode(LicenceList(customer=customer, licences=tuple(lines)))
         return Answer(200, dict(_JSON), (body,))
 
-    async def mint(self, allowed: Allow, request: Request, now: datetime) -> Answer:
+    async def mint(self, allowed: Allow, request: Request) -> Answer:
         """A new installation id; the same one for a repeated `Idempotency-Key`, of which only the digest is kept.
 
         Raises:
@@ -67,16 +82,17 @@ class Customers:
         await read_body(request, 0)
         digest = self._random(_UNIQUE_BYTES) if key is None else hashlib.sha256(key.encode()).digest()
         try:
-            minted = await self._write(self._mint, allowed.identity.name, digest, now)
+            minted = await self._writer.mint(allowed.identity.name, digest)
         except NotThere as error:
             raise Refused(Reason.UNKNOWN_CUSTOMER, str(error)) from error
-        return Answer(201, dict(_JSON), (document.encode(installation.Minted(installation=minted.id)),))
+        return Answer(201, dict(_JSON), (document.encode(installation.Minted(installation=minted)),))
 
     async def put_thin_snapshot(self, allowed: Allow, request: Request, state: State, now: datetime) -> Answer:
         """Store what an installation has; 204 once it is durable.
 
         Raises:
-            Refused: `bad-thin-snapshot`, `too-large`, or `bad-request`; nothing was stored.
+            Refused: `bad-thin-snapshot`, `too-large`, or `bad-request`; or 429, for one too soon after others (RFC 6585
+                §4); nothing was stored.
         """
         raw = await read_body(request, thin_snapshot.MAX_BYTES)
         try:
@@ -85,22 +101,13 @@ class Customers:
             raise Refused(Reason.BAD_THIN_SNAPSHOT, error.reason) from error
         _check_published(components, allowed.identity.name, state, now.astimezone(UTC).date())
         try:
-            await self._write(self._records.put_thin_snapshot, allowed.installation or "", components, now)
+            await self._writer.put_thin_snapshot(allowed.installation or "", components)
         except NotThere as error:
             raise Refused(Reason.NOT_YOUR_INSTALLATION, str(error)) from error
+        except TooOften as error:
+            later = {"Retry-After": str(error.seconds)}
+            raise Refused(Reason.TOO_MANY_REQUESTS, error.reason, later) from error
         return Answer(204, {"Cache-Control": "private, no-store"})
-
-    def _mint(self, customer: str, request: bytes, now: datetime) -> Installation:
-        minted = self._records.mint(customer, request, self._draw, now)
-        self._memory.minted(now)
-        return minted
-
-    async def _write(self, call: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
-        run = partial(call, *arguments, **keywords)
-        return await asyncio.get_running_loop().run_in_executor(self._writers, run)
-
-    def _draw(self) -> str:
-        return installation.mint(self._random(installation.ID_BYTES))
 
 
 def _check_published(components: Mapping[str, str], customer: str, state: State, today: date) -> None:

@@ -14,7 +14,6 @@ from mirror.content.connection import Connection, Site
 from mirror.content.conversation import Terms
 from mirror.content.gate import Gate
 from mirror.content.limits import Connections
-from mirror.errors import ServeError
 
 _BACKLOG: Final = 1024
 _AT_ONCE: Final = 16  # connections taken up in one turn, so that those there are get theirs
@@ -22,14 +21,6 @@ _LOOK_SECONDS: Final = 0.25
 _POLL_SECONDS: Final = 0.02
 _WAIT_SECONDS: Final = 0.5  # before it is tried again to accept, when there are no descriptors left
 _FULL: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-_REASONS: Final = {
-    errno.EADDRINUSE: ("port-in-use", "another process listens there. Stop it, or change content.listen"),
-    errno.EACCES: (
-        "no-permission",
-        "this user may not by itself. Use the systemd unit in deploy/, setpriv as in docs/ops.md, or a port above 1023",
-    ),
-    errno.EADDRNOTAVAIL: ("no-such-address", "this machine has no such address. Change content.listen"),
-}
 
 
 class Listener:
@@ -55,28 +46,11 @@ class Listener:
         self._look_at = 0.0
         self._measured = self._loop.time(), time.process_time()
 
-    async def listen(self, addresses: Sequence[str]) -> list[str]:
-        """Bind every address (`HOST:PORT`); returns them with the ports that port 0 became.
-
-        Raises:
-            ServeError: reason `port-in-use`, `no-permission`, `no-such-address` or `cannot-listen`.
-        """
-        for address in addresses:
-            host, _, port = address.rpartition(":")
-            try:
-                found = await self._loop.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
-                for family, _, _, _, where in found:
-                    bound = socket.create_server(where[:2], family=family, backlog=_BACKLOG)
-                    self.listen_on([bound])
-            except OSError as error:
-                raise _cannot_listen(address, error) from error
-        names = [bound.getsockname() for bound in self._sockets]
-        return [f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}" for name in names]
-
-    def listen_on(self, sockets: Sequence[socket.socket]) -> None:
-        """Accept from sockets that are bound and listen."""
+    def listen(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept from sockets that are bound. Raises OSError."""
         for bound in sockets:
             bound.setblocking(False)
+            bound.listen(_BACKLOG)
             self._sockets.append(bound)
             self._loop.add_reader(bound.fileno(), self._accept, bound)
         if self._looking is None:
@@ -164,9 +138,3 @@ class Listener:
             self._app.measured(min(1.0, (self._measured[1] - worked) / (now - at)))
         self._look_at = self._loop.time() + _LOOK_SECONDS
         self._looking = self._loop.call_at(self._look_at, self._look)
-
-
-def _cannot_listen(address: str, error: OSError) -> ServeError:
-    fallback = ("cannot-listen", f"{error.strerror or error}. Check content.listen")
-    reason, hint = _REASONS.get(error.errno or 0, fallback)
-    return ServeError(reason, f"Cannot listen on {address}: {hint}.")

@@ -4,28 +4,25 @@ A request takes `state` once and sees nothing change under it. The issuing CAs a
 anchors of the TLS context too, and change with a restart.
 """
 
-from datetime import datetime, timedelta
-from pathlib import Path
-from threading import Lock
+from collections.abc import Sequence
+from datetime import timedelta
 
 import msgspec
 from cryptography import x509
-from structlog.typing import FilteringBoundLogger
 
 from mirror.content.policy import Validity, World
 from mirror.content.shelf import Shelved
-from mirror.memory import fill, place
 from mirror.memory.place import Opened
 from mirror.memory.read import CatalogueView, Reader
 from spot_client.wire.digest import sha256_hex
 
 
-class Sources(fill.Sources, frozen=True, kw_only=True):
-    """Where everything comes from, and what does not change. `spare`: where the memory lies if not on /dev/shm."""
+class Fixed(msgspec.Struct, frozen=True):
+    """What does not change while a worker lives. `grace`: how long a revocation list counts after it has lapsed."""
 
     realm: str
+    issuers: Sequence[x509.Certificate]
     grace: timedelta
-    spare: Path
 
 
 class State(msgspec.Struct, frozen=True):
@@ -37,13 +34,13 @@ class State(msgspec.Struct, frozen=True):
     customers: int
 
 
-class Remembered:
+class Memory:
     """The newest state of a memory that is filled elsewhere; `renew` replaces it whole."""
 
-    def __init__(self, opened: Opened, sources: Sources) -> None:
+    def __init__(self, opened: Opened, fixed: Fixed) -> None:
         """Take the memory as it is now. Raises MemoryFault: reason `memory-unusable`."""
-        self._reader, self._realm, self._grace = Reader(opened), sources.realm, sources.grace
-        self._issuers = {_key_id(issuer): _validity(issuer) for issuer in sources.issuers}
+        self._reader, self._realm, self._grace = Reader(opened), fixed.realm, fixed.grace
+        self._issuers = {_key_id(issuer): _validity(issuer) for issuer in fixed.issuers}
         self.state = self._read()
 
     def renew(self) -> None:
@@ -63,50 +60,6 @@ class Remembered:
             suspended=view.holders.suspended,
         )
         return State(world, view.catalogue, Shelved(view.timestamp, sha256_hex(view.timestamp)), view.count)
-
-
-class Memory:
-    """Both halves in one process: filled here, and read here."""
-
-    def __init__(self, sources: Sources, now: datetime, log: FilteringBoundLogger) -> None:
-        """Read everything for the first time; nothing may be missing.
-
-        Raises:
-            ServeError: reason `no-crl`, for an issuing CA without a CRL.
-            CaError, MirrorError, OSError: what cannot be read or believed.
-        """
-        self._place, self._renewing = place.take(sources.spare), Lock()
-        try:
-            self._opened = place.open_to_fill(self._place.folder)
-            self._filler = fill.Filler(self._opened, sources, now, log)
-            self._remembered = Remembered(self._opened, sources)
-        except BaseException:
-            self._place.remove()
-            raise
-
-    @property
-    def state(self) -> State:
-        """What a request takes once."""
-        return self._remembered.state
-
-    def refresh(self, now: datetime) -> None:
-        """Read what changed. Never raises for what lies outside: the last good version stays."""
-        if self._filler.refresh(now):
-            self._renew()
-
-    def minted(self, now: datetime) -> None:
-        """Know an installation that was just minted, before the store is looked at again."""
-        self._filler.follow(now)
-        self._renew()  # also if another thread has read it, which is not done yet with the rest
-
-    def close(self) -> None:
-        """Remove what lies on the disk or in shared memory; every state ends with it."""
-        self._opened.environment.close()
-        self._place.remove()
-
-    def _renew(self) -> None:
-        with self._renewing:
-            self._remembered.renew()
 
 
 def _key_id(issuer: x509.Certificate) -> bytes:

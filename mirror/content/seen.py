@@ -1,32 +1,19 @@
-"""When installations were last seen: noted for every accepted request, written down in batches."""
+"""When installations were last seen: noted for every accepted request, told in batches to whoever writes it down."""
 
 from datetime import datetime
 
-from mirror.records.protocol import Records
-
 
 class Seen:
-    """Moments that are not written down yet. `note` is called on the event loop, `flush` in one thread at a time."""
+    """Installations that were seen and not told of yet. For one event loop."""
 
-    def __init__(self, records: Records) -> None:
-        self._records = records
-        self._moments: dict[str, datetime] = {}
+    def __init__(self) -> None:
+        self._noted: dict[str, datetime] = {}
 
     def note(self, installation: str, now: datetime) -> None:
         """An installation asked for something and was let in. `now`: UTC."""
-        self._moments[installation] = now
+        self._noted[installation] = now
 
-    def flush(self) -> None:
-        """Write down what was noted; what the store does not take is kept for the next time.
-
-        Raises:
-            StoreFault: from the store.
-        """
-        moments, self._moments = self._moments, {}
-        if not moments:
-            return
-        try:
-            self._records.seen(moments)
-        except BaseException:
-            self._moments = {**moments, **self._moments}
-            raise
+    def take(self) -> dict[str, datetime]:
+        """The newest moment of each that was noted since the last call."""
+        noted, self._noted = self._noted, {}
+        return noted

@@ -13,7 +13,7 @@ import pytest
 from mirror.config import Health
 from mirror.health.listener import start
 from mirror.health.status import Status
-from mirror.server import program_log
+from mirror.log import program_log
 from tests.docs.pages import DOCS, ROOT, blocks
 from tests.hostile.needs import need_program
 from tests.mirror.health.rig import GOOD, but

@@ -210,6 +210,9 @@ def make_world(folder: Path) -> World:
     files = ("--certificate", "certs/mirror1.crt", "--key", "certs/mirror1.key")
     trust = ("--issuing-ca", "ca/issuing.crt", "--crl", "ca/crl/issuing.crl")
     world.succeed("spot-mirror", "init", "--development", "--realm", REALM, "--listen", "127.0.0.1:0", *files, *trust)
+    config = folder / "mirror.toml"
+    text = config.read_text().replace("[content]\n", "[content]\nworkers = 1\n", 1)
+    config.write_text(f"{text}\n[content.limits]\nthin_snapshot_seconds = 0\n")  # an installation changes often here
     for version in (OLD, NEW):
         world.publish(TOOL, version, write_tool(folder / f"tool-{version}", version))
     maths = folder / "maths"

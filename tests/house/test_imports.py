@@ -7,7 +7,7 @@ import pytest
 
 from tests.house.source import PACKAGES, imports, origin, trees, within
 
-COMPOSING = ("mirror.cli", "mirror.server")
+COMPOSING = ("mirror.cli", *(f"mirror.{one}" for one in ("filled", "observed", "post", "server", "serving", "worker")))
 ROOMS = ("publishing", "content", "support", "control", "health")
 
 ISSUING = (  # of `ca`: what makes certificates, keeps the keys of the CA, or reads its folder
@@ -136,7 +136,7 @@ def test_no_step_of_the_client_knows_a_later_one(room: str, later: tuple[str, ..
 
 def test_only_commands_know_commands_and_composition() -> None:
     assert importers("ca.cli") <= {"ca.start", *modules_in("ca.cli")}
-    assert importers(*COMPOSING) <= {"mirror.start", *modules_in("mirror.cli")}
+    assert importers(*COMPOSING) <= {"mirror.start", *modules_in(*COMPOSING)}
     assert importers("ca.start", "mirror.start") == set()
     assert importers("spot_client.cli", "spot_client.compose") <= set(modules_in("spot_client.cli"))
 

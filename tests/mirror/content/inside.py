@@ -1,6 +1,7 @@
 """A listener within the test's own process, over real TLS, whose application answers what a test says."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -22,7 +23,7 @@ from mirror.content.listener import Listener
 from mirror.content.problems import Refused
 from mirror.counters import Counted
 from mirror.limits import Limits
-from mirror.server import program_log
+from mirror.log import program_log
 from tests.ca.house import House, der_of, pem_of
 
 Handler = Callable[[Request], Answer | Coroutine[Any, Any, Answer]]
@@ -101,8 +102,10 @@ async def inside(
     (folder / "pin.pem").write_bytes(pem_of(house.server.certificate))
     app, counted, log = Saying(handler), Counted(), StringIO()
     listener = Listener(Terms(app, Limits(**limits), counted), server, program_log(log), balancers)
-    (address,) = await listener.listen(["127.0.0.1:0"])
+    bound = socket.create_server(("127.0.0.1", 0))
+    listener.listen([bound])
+    port = bound.getsockname()[1]
     try:
-        yield Inside(listener, app, counted, log, int(address.rpartition(":")[2]), client)
+        yield Inside(listener, app, counted, log, port, client)
     finally:
         await listener.close()

@@ -51,7 +51,8 @@ LONG_AGO: Final = date(2020, 1, 1)
 BIG: Final = 24 * 2**20  # bytes of the pack that is too long for any buffer on the way
 _PROGRAM = (
     "import sys, pathlib, functools; from mirror import config, server; "
-    "server.serve(config.load(pathlib.Path(sys.argv[1])), functools.partial(print, flush=True))"
+    "load = functools.partial(config.load, pathlib.Path(sys.argv[1])); "
+    "server.serve(load(), functools.partial(print, flush=True), load)"
 )
 SERVE: Final = (sys.executable, "-c", _PROGRAM)
 """The process without its command line; `tests/mirror/cli/test_serving.py` runs that."""
@@ -208,12 +209,12 @@ class Mirror:
         finally:
             records.close()
 
-    def config(self, extra: str = "", listen: str = "127.0.0.1:0") -> Path:
+    def config(self, extra: str = "", listen: str = "127.0.0.1:0", workers: int = 1) -> Path:
         path = self.folder / "mirror.toml"
         path.write_text(
             f'realm = "{REALM}"\ndata = "data"\n[content]\nlisten = ["{listen}"]\n'
             'certificate = "server.crt"\nkey = "server.key"\nissuing_cas = ["issuing.crt"]\ncrls = ["issuing.crl"]\n'
-            f"{extra}\n"
+            f"workers = {workers}\n{extra}\n"
         )
         return path
 
@@ -231,9 +232,11 @@ class Mirror:
         part.rename(self.folder / "issuing.crl")
 
     @contextmanager
-    def running(self, extra: str = "", command: tuple[str, ...] = SERVE) -> Iterator[subprocess.Popen[str]]:
+    def running(
+        self, extra: str = "", command: tuple[str, ...] = SERVE, workers: int = 1
+    ) -> Iterator[subprocess.Popen[str]]:
         """The process with a configuration of ours, once it is ready."""
-        self.config(extra)
+        self.config(extra, workers=workers)
         with self.running_as_configured(command) as process:
             yield process
 

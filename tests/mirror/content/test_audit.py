@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from mirror.content.audit import Audit, Line
+from mirror.log import program_log
 from mirror.ring import RingReader
-from mirror.server import program_log
 
 
 def line(request: str) -> Line:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mirror.control.audit_file import AuditFile
-from mirror.server import program_log
+from mirror.log import program_log
 
 LOST = "audit lines cannot be written down"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mirror.control.collector import Collector
+from mirror.log import program_log
 from mirror.ring import RingReader, RingWriter
-from mirror.server import program_log
 
 
 @pytest.fixture

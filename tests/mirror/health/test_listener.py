@@ -14,7 +14,7 @@ from mirror.errors import ServeError
 from mirror.health import listener
 from mirror.health.listener import CONNECTIONS, Listening, start
 from mirror.health.status import Cause, Status
-from mirror.server import program_log
+from mirror.log import program_log
 from tests.mirror.health.rig import GOOD, but, whole_page
 
 TOKEN = b"a-token-of-some-length"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mirror.errors import CatalogueFault
+from mirror.log import program_log
 from mirror.memory.watched import RETRY, Watched, file_mark
-from mirror.server import program_log
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

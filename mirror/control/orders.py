@@ -1,0 +1,57 @@
+"""What control tells a worker. Pure: messages, and what their values may be."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+
+class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="setup"):
+    """The first order. config: a `mirror.config.Config` as builtins, paths absolute; sockets: inherited descriptors.
+
+    workers: how many of them serve, this one too. memory: the folder of what they all read. rings: that of audit lines.
+    """
+
+    config: dict[str, Any]
+    sockets: tuple[int, ...]
+    workers: int
+    memory: str
+    rings: str
+
+
+class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="serve"):
+    """Begin to accept connections; answered by `reports.Ready`."""
+
+
+class Changed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="changed"):
+    """Something in the memory has changed; answered by `reports.Took` of the same turn."""
+
+    turn: int
+
+
+class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why nothing was written. seconds: how long to wait, for `too-often`."""
+
+    kind: Literal["not-there", "store", "too-often"]
+    reason: str
+    message: str
+    seconds: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+class Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="written"):
+    """What came of the request to write of that number: it is durable, or there is a fault.
+
+    installation: the id, for a `reports.Mint`.
+    """
+
+    number: int
+    installation: str | None = None
+    fault: Fault | None = None
+
+
+class Drain(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="drain"):
+    """Accept nothing any more, finish what runs in so many seconds, then end. A second one shortens the time."""
+
+    seconds: Annotated[float, msgspec.Meta(ge=0)]
+
+
+Order = Setup | Serve | Changed | Written | Drain

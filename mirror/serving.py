@@ -1,0 +1,87 @@
+"""What a configuration leads to, read and checked before anything is served by it: for control, and for its workers."""
+
+import ssl
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from os import sched_getaffinity
+from pathlib import Path
+
+import msgspec
+from cryptography import x509
+
+from ca.tls import server_context
+from mirror import expiry
+from mirror.certificates import read_certificate, read_issuer
+from mirror.config import Config, Content
+from mirror.content.memory import Fixed, State
+from mirror.errors import ServeError
+
+
+class Serving(msgspec.Struct, frozen=True):
+    """A configuration, and what it names. `leaf`: the server's certificate."""
+
+    config: Config
+    content: Content
+    context: ssl.SSLContext
+    leaf: x509.Certificate
+    issuers: tuple[x509.Certificate, ...]
+
+    @property
+    def workers(self) -> int:
+        """How many are to serve."""
+        number = self.content.workers
+        return len(sched_getaffinity(0)) if number == "auto" else number
+
+    @property
+    def fixed(self) -> Fixed:
+        """What a memory is read by."""
+        return Fixed(self.config.realm, self.issuers, timedelta(days=self.content.crl_grace_days))
+
+    def lapses(self, state: State) -> list[expiry.Lapse]:
+        """What will lapse."""
+        lists, issuers = state.world.revocations.values(), state.world.issuers.items()
+        return [
+            *expiry.of_catalogue(state.catalogue.expires, self.config.lifetimes.life),
+            *(expiry.of_list(crl.issuer_key, crl.this_update, crl.next_update) for crl in lists),
+            *(expiry.of_issuer(key, one.not_before, one.not_after) for key, one in issuers),
+            expiry.of_server(self.leaf.not_valid_before_utc, self.leaf.not_valid_after_utc),
+        ]
+
+    def ready(self, addresses: Sequence[str], state: State) -> str:
+        """The line that tells that it serves, and for whom."""
+        where = ", ".join(f"https://{address}" for address in addresses)
+        catalogue_until = min(state.catalogue.expires.values())
+        list_until = min(crl.next_update for crl in state.world.revocations.values())
+        return (
+            f"spot-mirror: ready on {where}, realm {self.config.realm}, "
+            f"catalogue {state.catalogue.version} until {catalogue_until:%Y-%m-%d}, "
+            f"revocation list until {list_until:%Y-%m-%d}, "
+            f"{state.customers} customer{'' if state.customers == 1 else 's'}"
+        )
+
+
+def utc_now() -> datetime:
+    """The clock of the running mirror."""
+    return datetime.now(UTC)
+
+
+def content_of(config: Config) -> Content:
+    """The section [content]. Raises ServeError: there is none."""
+    if config.content is None:
+        raise ServeError("no-content", "The configuration has no section [content]: add it; 'init' shows an example.")
+    return config.content
+
+
+def read_serving(config: Config) -> Serving:
+    """Read and check the certificates and keys that a configuration names.
+
+    Raises:
+        ServeError: no [content] section.
+        CaError, MirrorError, OSError: a file cannot be used.
+    """
+    content = content_of(config)
+    issuers = tuple(read_issuer(Path(path), config.realm) for path in content.issuing_cas)
+    context = server_context(
+        certificate=Path(content.certificate), key=Path(content.key), issuing_cas=issuers, min_tls=content.min_tls
+    )
+    return Serving(config, content, context, read_certificate(Path(content.certificate)), issuers)
