@@ -165,7 +165,6 @@ def test_too_many_thin_snapshots_are_refused_whichever_worker_is_asked(mirror: M
 
 def test_sigint_on_a_terminal_goes_to_all_and_control_alone_drains(mirror: Mirror) -> None:
     with mirror.running(workers=2) as process:
-        assert mirror.caller(mirror.party())("/licences")[0] == 200
         for pid in (*workers(process), process.pid):
             os.kill(pid, signal.SIGINT)
         assert process.wait(10) == 0
@@ -181,6 +180,7 @@ def test_last_seen_moments_of_all_workers_are_written_down(mirror: Mirror) -> No
         time.sleep(1.1)  # moments are kept to the second
         for id_, caller in zip(minted, met, strict=True):
             assert caller("/licences", Spot_Installation=id_)[0] == 200
+            caller.close()
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
     with mirror.records() as records:
