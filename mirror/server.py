@@ -111,7 +111,8 @@ class _Control:
         self._sockets = Sockets(given_sockets(os.environ, os.getpid()))
         self._writer = Writer(records, _draw, _pace(serving), utc_now, time.monotonic)
         self._changes = Changes(self._members, log)
-        self._desk = Desk(self._writer, self._changes, Totals(), self._minted, log)
+        self._totals = Totals()
+        self._desk = Desk(self._writer, self._changes, self._totals, self._minted, log)
         self._crews: list[Crew] = []  # the last one serves, those before it drain
         self._leaving: set[asyncio.Task[None]] = set()
         self._looking = ThreadPoolExecutor(1, "looking")

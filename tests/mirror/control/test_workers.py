@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from mirror.control.pace import SAVED
 from mirror.records.protocol import Licence
 from spot_client.wire import thin_snapshot
 from tests.ca.house import House, make_house
@@ -157,8 +158,8 @@ def test_too_many_thin_snapshots_are_refused_whichever_worker_is_asked(mirror: M
         path = (
             f"/installations/{msgspec.json.decode(met[0]('/installations', 'POST')[2])['installation']}/thin-snapshot"
         )
-        answers = [met[number % 2](path, "PUT", thin_snapshot.encode({})) for number in range(6)]
-        assert [status for status, _, _ in answers] == [204] * 4 + [429] * 2
+        answers = [met[number % 2](path, "PUT", thin_snapshot.encode({})) for number in range(SAVED + 2)]
+        assert [status for status, _, _ in answers] == [204] * SAVED + [429] * 2
         assert 0 < int(answers[-1][1]["Retry-After"]) <= 60
         assert mirror.audited(status=429)["detail"] == "too-often"
 
