@@ -53,8 +53,8 @@ class StoreFault(RecordsError):
 class TooOften(RecordsError):
     """An installation stores thin snapshots more often than it may. `seconds`: how long it has to wait."""
 
-    def __init__(self, seconds: int) -> None:
-        super().__init__("too-often", f"That was too often: wait {seconds} s.")
+    def __init__(self, reason: str, message: str, seconds: int = 0) -> None:
+        super().__init__(reason, message)
         self.seconds = seconds
 
 

@@ -18,7 +18,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     header_bytes: of all headers of a request with its first line. body_rate, answer_rate: the slowest pace of a body
     that a caller sends or of an answer that it reads. connections...: at the same time. handshakes: those of them that
     have not proved a certificate yet. requests_per...: on average; twice as many seconds' worth may be saved up.
-    thin_snapshot_seconds: an installation may store one so often; four may be saved up.
+    thin_snapshot_seconds: an installation may store one so often; eight may be saved up.
     """
 
     handshake_seconds: Seconds = 10

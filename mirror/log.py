@@ -14,7 +14,7 @@ def program_log(stream: TextIO, level: str = "info") -> FilteringBoundLogger:
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
     log: FilteringBoundLogger = structlog.wrap_logger(
-        structlog.WriteLogger(stream)  # one write a line: several processes share the stream,
+        structlog.WriteLogger(stream),  # one write a line: several processes share the stream
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),

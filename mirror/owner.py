@@ -4,6 +4,8 @@ import os
 import pwd
 from pathlib import Path
 
+from mirror.errors import ServeError
+
 
 def other_owner(data: Path) -> str | None:
     """The user to whom the folder `data` belongs, if this process is root and that user is not."""

@@ -18,7 +18,7 @@ class Asking:
     def __init__(self, send: Callable[[Mint | Put], None]) -> None:
         self._send = send
         self._number = 0
-        self._asked: dict[int, asyncio.Future[Written]] = {}
+        self._asked: dict[int, asyncio.Future[Written | None]] = {}
         self._open = True
 
     async def mint(self, customer: str, request: bytes) -> str:
@@ -53,31 +53,34 @@ class Asking:
     def end(self) -> None:
         """Control is gone: nobody writes any more."""
         self._open = False
-        for number in self._asked:
-            self.written(Written(number, fault=_GONE))
+        for asked in self._asked.values():
+            if not asked.done():
+                asked.set_result(None)
 
     async def _ask(self, request: Callable[[int], Mint | Put]) -> Written:
-        if not self._open:
-            raise _error(_GONE)
         if len(self._asked) >= MAX_ASKED:
             raise StoreFault("overloaded", "More waits to be written than can be held: try again later.")
         self._number += 1
         number = self._number
         self._asked[number] = asyncio.get_running_loop().create_future()
         try:
-            self._send(request(number))
-            answer = await self._asked[number]
+            if self._open:
+                self._send(request(number))
+            answer = await self._asked[number] if self._open else None
         finally:
             del self._asked[number]
+        if answer is None:
+            raise StoreFault("no-control", "The control process is gone: nothing is written until it is back.")
         if answer.fault is not None:
             raise _error(answer.fault)
         return answer
 
 
-_GONE: Final = Fault("store", "no-control", "The control process is gone: nothing is written until it is back.")
-
-
 def _error(fault: Fault) -> RecordsError:
-    if fault.kind == "too-often":
-        return TooOften(fault.seconds)
-    return (NotThere if fault.kind == "not-there" else StoreFault)(fault.reason, fault.message)
+    match fault.kind:
+        case "too-often":
+            return TooOften(fault.reason, fault.message, fault.seconds)
+        case "not-there":
+            return NotThere(fault.reason, fault.message)
+        case "store":
+            return StoreFault(fault.reason, fault.message)

@@ -90,8 +90,8 @@ class Member:
                 self.tell(orders.Serve())
             case reports.Ready() if not self._ready.done():
                 self._ready.set_result(None)
-            case reports.Failed(reason, message) if not self._ready.done():
-                self._ready.set_exception(_told(reason, message))
+            case reports.Failed() if not self._ready.done():
+                self._ready.set_exception(ServeError(report.reason, report.message))
             case _:
                 pass
 
@@ -119,10 +119,3 @@ async def start_member(setup: Setup, sockets: Sequence[socket.socket]) -> Member
 def _not_started(status: int) -> ServeError:
     how = f"was killed by signal {-status}" if status < 0 else f"ended with {status}"
     return ServeError("worker-failed", f"A worker {how} before it was ready: what it said last stands in the log.")
-
-
-def _told(reason: str, message: str) -> ServeError:
-    """A worker's own words."""
-    error = ServeError("worker-failed", message)
-    error.reason = reason or error.reason
-    return error

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Final
 
 _MICROSECONDS: Final = 1_000_000
+_PATIENCE: Final = 1.0  # seconds, if systemd is busy
 
 
 class Notify:
@@ -45,5 +46,6 @@ class Notify:
             return
         address = f"\0{self._address[1:]}" if self._address[0] == "@" else self._address
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notifying:
-            notifying.setblocking(False)
-            notifying.sendto("\n".join(lines).encode(), address)
+            notifying.settimeout(_PATIENCE)
+            notifying.connect(address)
+            notifying.send("\n".join(lines).encode())

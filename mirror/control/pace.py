@@ -7,8 +7,8 @@ kept (the generic cell rate algorithm), and only while it binds.
 from collections import OrderedDict
 from typing import Final
 
-SAVED: Final = 4
-"""How many may be saved up."""
+SAVED: Final = 8
+"""How many may be saved up. SPOT sends two for each change, so that is four changes in a row."""
 
 
 class Pace:

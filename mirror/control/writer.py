@@ -79,7 +79,7 @@ class Writer:
         """
         wait = self.pace.take(installation, self._clock())
         if wait:
-            raise TooOften(ceil(wait))
+            raise TooOften("too-often", f"That was too often: wait {ceil(wait)} s.", ceil(wait))
         put = partial(self._records.put_thin_snapshot, installation, components, self._now())
         try:
             await self._write(put, len(components))

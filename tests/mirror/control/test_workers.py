@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from mirror.control.pace import SAVED
 from mirror.records.protocol import Licence
 from spot_client.wire import thin_snapshot
 from tests.ca.house import House, make_house
@@ -157,15 +158,14 @@ def test_too_many_thin_snapshots_are_refused_whichever_worker_is_asked(mirror: M
         path = (
             f"/installations/{msgspec.json.decode(met[0]('/installations', 'POST')[2])['installation']}/thin-snapshot"
         )
-        answers = [met[number % 2](path, "PUT", thin_snapshot.encode({})) for number in range(6)]
-        assert [status for status, _, _ in answers] == [204] * 4 + [429] * 2
+        answers = [met[number % 2](path, "PUT", thin_snapshot.encode({})) for number in range(SAVED + 2)]
+        assert [status for status, _, _ in answers] == [204] * SAVED + [429] * 2
         assert 0 < int(answers[-1][1]["Retry-After"]) <= 60
         assert mirror.audited(status=429)["detail"] == "too-often"
 
 
 def test_sigint_on_a_terminal_goes_to_all_and_control_alone_drains(mirror: Mirror) -> None:
     with mirror.running(workers=2) as process:
-        assert mirror.caller(mirror.party())("/licences")[0] == 200
         for pid in (*workers(process), process.pid):
             os.kill(pid, signal.SIGINT)
         assert process.wait(10) == 0
@@ -181,6 +181,7 @@ def test_last_seen_moments_of_all_workers_are_written_down(mirror: Mirror) -> No
         time.sleep(1.1)  # moments are kept to the second
         for id_, caller in zip(minted, met, strict=True):
             assert caller("/licences", Spot_Installation=id_)[0] == 200
+            caller.close()
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
     with mirror.records() as records:

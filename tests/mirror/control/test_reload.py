@@ -1,0 +1,263 @@
+"""SIGHUP, systemd, and workers that cannot be started. Real processes."""
+
+import asyncio
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from io import StringIO
+from pathlib import Path
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from ca.profiles import SERVER
+from mirror import config, server
+from mirror.control import crew as crew_module
+from mirror.control import member
+from mirror.control.crew import Crew
+from mirror.control.orders import Setup
+from mirror.control.sockets import Sockets
+from mirror.errors import ServeError
+from mirror.log import program_log
+from tests.ca.house import HOSTS, House, der_of, make_house
+from tests.mirror.content.rig import BIG, SERVE, Mirror
+from tests.mirror.control.processes import logged, workers
+
+PACK = "/releases/sdk/botocore/1.40.0/any/pack"
+ACTIVATE = (
+    "import os, sys; os.dup2(int(sys.argv[1]), 3); "
+    "os.environ |= {'LISTEN_FDS': '1', 'LISTEN_PID': str(os.getpid())}; os.execv(sys.argv[2], sys.argv[2:])"
+)
+"""What systemd does for a service with a socket."""
+
+
+@pytest.fixture(scope="module")
+def house() -> House:
+    return make_house(lambda: ec.generate_private_key(ec.SECP256R1()))
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, house: House) -> Mirror:
+    made = Mirror(tmp_path, house)
+    made.publish()
+    return made
+
+
+def shown(mirror: Mirror) -> bytes:
+    """The certificate that the mirror shows; nothing if an old worker ends within the handshake."""
+    context = mirror.context(mirror.party())
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with mirror.raw(context) as connection:
+            return connection.getpeercert(binary_form=True) or b""
+    except OSError:
+        return b""
+
+
+@pytest.mark.slow
+def test_new_workers_show_the_new_certificate_while_the_old_ones_finish_and_nobody_is_refused(
+    tmp_path: Path, house: House
+) -> None:
+    mirror = Mirror(tmp_path, house)
+    big, party = mirror.publish(BIG), mirror.party()
+    successor = house.leaf(HOSTS, SERVER)
+    with mirror.running() as process:
+        old = workers(process)
+        caller = mirror.caller(party)
+        caller.connection.request("GET", PACK)
+        download = caller.connection.getresponse()
+        successor.files(mirror.folder, "server")
+        mirror.config(workers=2)
+        refused, stop = [], threading.Event()
+
+        def connect() -> None:
+            while not stop.is_set():
+                try:
+                    socket.create_connection(("127.0.0.1", mirror.port), timeout=10).close()
+                except OSError as error:
+                    refused.append(error)
+
+        connecting = threading.Thread(target=connect)
+        connecting.start()
+        process.send_signal(signal.SIGHUP)
+        mirror.until(lambda: bool(logged(mirror, "serves by the new configuration")), 20)
+        mirror.until(lambda: shown(mirror) == der_of(successor.certificate))
+        assert len(workers(process)) == 3
+        assert download.read() == big.pack
+        caller.close()
+        mirror.until(lambda: len(workers(process)) == 2, 20)
+        stop.set()
+        connecting.join()
+        assert refused == []
+        assert not old & workers(process)
+    assert logged(mirror, "a worker ended") == []
+    assert "Traceback" not in mirror.stderr()
+
+
+def unknown_key(mirror: Mirror) -> None:
+    mirror.config("no_such_key = 1")
+
+
+def no_toml(mirror: Mirror) -> None:
+    (mirror.folder / "mirror.toml").write_text("[[[")
+
+
+def other_data(mirror: Mirror) -> None:
+    path = mirror.config()
+    path.write_text(path.read_text().replace('data = "data"', 'data = "elsewhere"'))
+
+
+def other_key(mirror: Mirror) -> None:
+    mirror.server["key"].write_bytes(b"no key")
+
+
+def port_in_use(mirror: Mirror) -> None:
+    mirror.config(listen="192.0.2.1:8443", workers=3)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (unknown_key, "bad-value"),
+        (no_toml, "not-toml"),
+        (other_data, "needs-restart"),
+        (other_key, "bad-key"),
+        (port_in_use, "no-such-address"),
+    ],
+)
+def test_a_bad_new_configuration_is_refused_loudly_and_the_old_workers_stay(
+    mirror: Mirror, change: Callable[[Mirror], None], reason: str
+) -> None:
+    with mirror.running() as process:
+        caller, before = mirror.caller(mirror.party()), workers(process)
+        assert caller("/licences")[0] == 200
+        change(mirror)
+        process.send_signal(signal.SIGHUP)
+        mirror.until(lambda: bool(logged(mirror, "refused, the old workers stay")), 20)
+        (told,) = logged(mirror, "refused, the old workers stay")
+        assert (told["level"], told["reason"]) == ("error", reason)
+        assert caller("/licences")[0] == 200
+        assert mirror.caller(mirror.party())("/licences")[0] == 200
+        assert workers(process) == before
+    assert "Traceback" not in mirror.stderr()
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Iterator[list[str]]:
+    """What a service tells systemd, as it comes."""
+    heard: list[str] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+
+        def listen() -> None:
+            while message := listening.recv(4096).decode():
+                heard.append(message)
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        yield heard
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ending:
+            ending.sendto(b"", str(tmp_path / "notify"))
+        thread.join()
+
+
+@pytest.mark.slow
+def test_systemd_s_sockets_are_shared_by_all_workers_and_it_is_told_how_it_goes(
+    mirror: Mirror, told: list[str]
+) -> None:
+    mirror.config(listen="192.0.2.1:1", workers=2)  # plays no part
+    with socket.create_server(("127.0.0.1", 0)) as given, (mirror.folder / "stderr.log").open("a") as log:
+        mirror.port = given.getsockname()[1]
+        waiting = socket.create_connection(("127.0.0.1", mirror.port))  # as long as nobody is there
+        command = [sys.executable, "-c", ACTIVATE, str(given.fileno()), *SERVE, str(mirror.folder / "mirror.toml")]
+        process = subprocess.Popen(
+            command,
+            pass_fds=[given.fileno()],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env={**os.environ, "NOTIFY_SOCKET": str(mirror.folder / "notify"), "WATCHDOG_USEC": "600000"},
+        )
+        try:
+            assert process.stdout is not None
+            assert f"https://127.0.0.1:{mirror.port}" in process.stdout.readline()
+            with mirror.context(mirror.party()).wrap_socket(waiting, server_hostname="127.0.0.1") as connection:
+                connection.sendall(b"GET /licences HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                assert connection.recv(12) == b"HTTP/1.1 200"
+            before = workers(process)
+            process.send_signal(signal.SIGHUP)
+            mirror.until(lambda: len(workers(process) - before) == len(workers(process)) == 2, 20)
+            mirror.until(lambda: told.count("READY=1\nSTATUS=2 workers") == 2)
+            assert mirror.caller(mirror.party())("/licences")[0] == 200
+            for caller in mirror.callers:
+                caller.close()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+            process.communicate()
+    first, *_ = (line for line in told if line != "WATCHDOG=1")
+    assert first == "READY=1\nSTATUS=2 workers"
+    assert "WATCHDOG=1" in told
+    assert [line for line in told if line.startswith("RELOADING=1\nMONOTONIC_USEC=")]
+    assert "STOPPING=1" in told[-10:]
+
+
+def test_a_socket_of_systemd_s_that_is_none_is_refused(mirror: Mirror) -> None:
+    with socket.socket(socket.AF_UNIX) as given:
+        command = [sys.executable, "-c", ACTIVATE, str(given.fileno()), *SERVE, str(mirror.config())]
+        done = subprocess.run(command, pass_fds=[given.fileno()], capture_output=True, text=True, check=False)
+    assert "bad-socket" in done.stderr or "no listening TCP socket" in done.stderr
+
+
+def test_workers_that_cannot_be_started_are_an_error_with_a_reason(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(member, "_PROGRAM", "import sys; sys.exit(3)")
+    with pytest.raises(ServeError) as caught:
+        server.serve(config.load(mirror.config(workers=2)), pytest.fail)
+    assert caught.value.reason == "worker-failed"
+    assert "ended with 3" in str(caught.value)
+
+
+async def test_when_no_worker_is_left_and_none_can_be_started_control_gives_up(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew_module, "_LONGEST_PAUSE", 0.01)
+    builtins, sockets = msgspec.to_builtins(config.load(mirror.config())), Sockets()
+    sockets.listen(["127.0.0.1:0"], 1)
+    gone: list[int] = []
+    crew = Crew(
+        Setup(builtins, (), 1), sockets, lambda *_: None, lambda one: gone.append(one.pid), program_log(StringIO())
+    )
+    await crew.start()
+    assert not crew.lost.is_set()
+    monkeypatch.setattr(member, "_PROGRAM", "import sys; sys.exit(3)")
+    crew.members[0].kill()
+    async with asyncio.timeout(30):
+        await crew.lost.wait()
+    assert len(gone) == crew_module.MAX_FAILURES
+    await crew.kill()
+    sockets.close()
+
+
+async def test_a_worker_that_hangs_is_killed_and_started_anew(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(member, "SILENT_SECONDS", 4)
+    builtins, sockets, told = msgspec.to_builtins(config.load(mirror.config())), Sockets(), StringIO()
+    sockets.listen(["127.0.0.1:0"], 1)
+    again = asyncio.Event()
+    crew = Crew(Setup(builtins, (), 1), sockets, lambda *_: None, lambda _: again.set(), program_log(told))
+    await crew.start()
+    os.kill(crew.members[0].pid, signal.SIGSTOP)
+    async with asyncio.timeout(30):
+        await again.wait()
+    await crew.kill()
+    sockets.close()
+    assert '"signal": 9' in told.getvalue()
