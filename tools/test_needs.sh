@@ -9,6 +9,7 @@ done
 if [ -n "$missing" ] && ! sh "$(dirname "$0")/install.sh" $missing ca-certificates; then
     echo "make test: not here and not to be installed without root:$missing. Tests that need them are skipped." >&2
 fi
+sh "$(dirname "$0")/bench_needs.sh"
 if [ "$(id -u)" != 0 ]; then
     echo "make test: not root, so tests on a full or read-only disk of their own are skipped." >&2
 fi
