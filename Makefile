@@ -7,7 +7,7 @@ TRUST := ca/*,spot_client/wire/*,spot_client/decide/*,mirror/content/policy.py
 WORKERS ?= $(shell expr $$(nproc) + 1)
 CODE := ca mirror spot_client tests demo bench fuzz
 
-.PHONY: help env demo test lint types unit fuzz guards mutants bench bench-catalogue reference install format lock clean
+.PHONY: help env demo test lint types unit fuzz guards mutants bench bench-catalogue bench-serve soak reference install format lock clean
 
 help:  ## Show the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 16
@@ -50,6 +50,13 @@ bench: env  ## Measure the main job: time, CPU, memory, bytes.
 
 bench-catalogue: env  ## Measure a catalogue of 100,000 releases.
 	@$(BIN)/python -m bench.catalogue
+
+bench-serve: env  ## Measure how the mirror serves, with Apache and nginx beside it.
+	@sh tools/bench_needs.sh
+	@$(BIN)/python -m bench.serve
+
+soak: env  ## Load the mirror for MINUTES=10 while things fail, and count what was lost.
+	@$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),10)
 
 reference: env  ## Bring docs/reference up to date with the commands.
 	@$(BIN)/python -m tests.docs.reference

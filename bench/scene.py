@@ -156,6 +156,11 @@ class Mirror:
         self._process.terminate()
         self._process.wait()
 
+    @property
+    def ended(self) -> bool:
+        """Whether the process is gone."""
+        return self._process.poll() is not None
+
     def watch(self, step: Callable[[], Cost]) -> Sample:
         """Take a step, and say what it cost on both sides."""
         known, used = len(self.audit()), cpu_seconds(self.pid)
