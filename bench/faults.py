@@ -104,6 +104,7 @@ class Faults:
         try:
             with self._stage.caller(self._url) as caller:
                 end, said = time.monotonic() + 3.0, _said(caller)
+                time.sleep(1.0)  # for others to meet it
                 while said == _FROM_MEMORY and time.monotonic() < end:
                     time.sleep(0.1)
                     said = _said(caller)
