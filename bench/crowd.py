@@ -19,7 +19,7 @@ from bench.stage import LARGE, SMALL, Answer, Caller, Stage
 from bench.tally import Tally, kind_of_failure, kind_of_refusal
 
 TIMESTAMP: Final = "/catalogue/timestamp.json"
-FRAIL: Final = "/releases/sdk/tool/1.1/any/pack"
+FRAIL: Final = "/releases/sdk/small/1.0/any/pack"
 """The file that a fault takes away for a while."""
 
 _RANGE = 256 * 2**10
@@ -38,8 +38,10 @@ class Crowd:
 
     def __init__(self, stage: Stage, url: str, known: Known, fleet: Fleet, tally: Tally) -> None:
         self.garbage = 0
-        self._stage, self._url, self._known, self._fleet, self._tally = stage, url, known, fleet, tally
+        self._stage, self._url, self._known, self._tally = stage, url, known, tally
+        self._minted = list(fleet.accepted)
         self._stop = threading.Event()
+        self._ended: list[str] = []
         self._random = random.Random(7)  # noqa: S311  # which range, which garbage
         turns: list[tuple[int, float, Callable[[Caller], None]]] = [
             (4, 0.01, self._poll),
@@ -67,16 +69,18 @@ class Crowd:
         self._stop.set()
         for thread in self._threads:
             thread.join()
+        if len(self._ended) < len(self._threads):
+            raise ProgramFailed("a caller of the soak failed: see above.")
 
     def _go_on(self, pause: float, turn: Callable[[Caller], None]) -> None:
         with self._stage.caller(self._url) as caller:
             while not self._stop.is_set():
                 turn(caller)
                 self._stop.wait(pause)
+        self._ended.append(turn.__name__)
 
     def _poll(self, caller: Caller) -> None:
-        minted = self._random.choice(list(self._fleet.accepted))
-        headers = {"If-None-Match": self._known.etag, "Spot-Installation": minted}
+        headers = {"If-None-Match": self._known.etag}
         self._ask(caller, "poll", TIMESTAMP, headers, lambda answer: answer.status == 304 and not answer.body)
 
     def _catalogue(self, caller: Caller) -> None:
@@ -108,12 +112,15 @@ class Crowd:
         self, caller: Caller, role: str, path: str, headers: Mapping[str, str], good: Callable[[Answer], bool]
     ) -> None:
         begun, used = time.monotonic(), caller.used
+        minted = self._random.choice(self._minted)
         try:
-            answer = caller.ask("GET", path, headers)
+            answer = caller.ask("GET", path, {"Spot-Installation": minted, **headers})
         except (OSError, HTTPException) as error:
             self._tally.error(role, kind_of_failure(error, used=used), begun)
             return
-        if good(answer):
+        if (wait := self._tally.limit(role, answer)) is not None:
+            self._stop.wait(wait)
+        elif good(answer):
             self._tally.answer(role, begun)
         else:
             right = answer.status in {200, 206, 304}

@@ -12,13 +12,14 @@ from pathlib import Path
 
 from bench import processes
 from bench.crowd import FRAIL, TIMESTAMP, blob
-from bench.scene import Programs
 from bench.stage import Caller, Stage
 from bench.tally import Fault, Tally, kind_of_refusal
 from ca.tls import client_context, read_pins
+from mirror.records.sqlite import FILE_NAME
 
-_BROKEN = ("* broken-off", "* closed", "* refused", "* timeout", "* ssleoferror")
+_BROKEN = ("* broken-off", "* closed", "* refused", "* timeout")
 _PATIENCE = 15.0  # seconds until a change has to be seen
+_FROM_MEMORY = "still answered"
 _EXTRA = "/catalogue/1.extra.json"
 
 
@@ -32,30 +33,19 @@ class Faults:
         self._spares = 0
         self.done: list[Fault] = []
 
-    def prepare(self, revocations: int) -> None:
-        """Make certificates to be revoked, of customers of their own.
-
-        Raises:
-            ProgramFailed: a program failed.
-        """
-        run = self._stage.programs.run
-        for number in range(revocations):
-            run("spot-mirror", "customer", "add", f"spare-{number}")
-            run("spot-ca", "issue", "client", f"spare-{number}", "--out", "spares")
-
     def all(self) -> Sequence[Callable[[], None]]:
         """Every fault."""
         return (self.kill, self.lock, self.revoke, self.license, self.hang_up, self.delete)
 
     def kill(self) -> None:
         """Kill a worker."""
-        workers = processes.family(self._pid)[1:]
-        if not workers:
+        before = processes.family(self._pid)[1:]
+        if not before:
             self._note("worker-killed", time.monotonic(), (), "the mirror is one process: there was none to kill")
             return
         begun = time.monotonic()
-        processes.kill(workers[0])
-        while workers[0] in processes.family(self._pid) or len(processes.family(self._pid)) <= len(workers):
+        processes.kill(next(filter(_is_worker, before), before[0]))
+        while set(processes.family(self._pid)[1:]) <= set(before):
             if time.monotonic() > begun + _PATIENCE:
                 self._tally.error("worker", "not-restarted", begun)
                 break
@@ -65,8 +55,8 @@ class Faults:
     def lock(self) -> None:
         """Hold the records' lock in another process's stead."""
         begun = time.monotonic()
-        (path,) = (self._stage.folder / "data").glob("*.sqlite")
-        with closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as store:
+        store_file = self._stage.folder / "data" / FILE_NAME
+        with closing(sqlite3.connect(store_file, timeout=_PATIENCE, isolation_level=None)) as store:
             store.execute("BEGIN IMMEDIATE")
             time.sleep(self._lock_seconds)
             store.execute("ROLLBACK")
@@ -74,15 +64,17 @@ class Faults:
         self._note("records-locked", begun, explains, f"for {self._lock_seconds:.1f} s")
 
     def revoke(self) -> None:
-        """Revoke a client's certificate, and see when it is refused."""
+        """Issue a certificate for a new customer and revoke it, and see when it is refused."""
         name, begun = f"spare-{self._spares}", time.monotonic()
         self._spares += 1
-        folder = self._stage.folder / "spares"
+        folder, run = self._stage.folder / "spares", self._stage.programs.run
+        run("spot-mirror", "customer", "add", name)
+        run("spot-ca", "issue", "client", name, "--out", "spares")
         pins = read_pins(self._stage.pin.read_bytes())
         context = client_context(certificate=folder / f"{name}.crt", key=folder / f"{name}.key", pins=pins)
         with Caller(self._url, context) as caller:
             self._await(caller, TIMESTAMP, 200, "revocation")
-            self._stage.programs.run("spot-ca", "revoke", name)
+            run("spot-ca", "revoke", name)
             seen = self._await(caller, TIMESTAMP, 403, "revocation")
         self._note("crl-replaced", begun, (), f"refused {seen:.2f} s after it was signed")
 
@@ -111,13 +103,13 @@ class Faults:
         aside = Path(shutil.move(path, self._stage.folder / "aside"))
         try:
             with self._stage.caller(self._url) as caller:
-                end, answer = time.monotonic() + 3.0, caller.ask("GET", FRAIL)
-                while answer.status == 200 and time.monotonic() < end:
+                end, said = time.monotonic() + 3.0, _said(caller)
+                time.sleep(1.0)  # for others to meet it
+                while said == _FROM_MEMORY and time.monotonic() < end:
                     time.sleep(0.1)
-                    answer = caller.ask("GET", FRAIL)
+                    said = _said(caller)
         finally:
             shutil.move(aside, path)
-        said = "still answered from memory" if answer.status == 200 else f"answered {kind_of_refusal(answer)}"
         self._note("blob-deleted", begun, ("frail *",), said)
 
     def _await(self, caller: Caller, path: str, status: int, role: str) -> float:
@@ -137,14 +129,17 @@ class Faults:
         self.done.append(Fault(name, begun, time.monotonic(), explains, said))
 
 
-def publish_what_they_need(programs: Programs) -> None:
-    """Releases of `sdk/tool`, whose versions thin snapshots tell, and of which one is taken away.
+def _said(caller: Caller) -> str:
+    """What the mirror says of the file that was taken away."""
+    try:
+        answer = caller.ask("GET", FRAIL)
+    except (OSError, HTTPException):
+        return "broken off"
+    return _FROM_MEMORY if answer.status == 200 else kind_of_refusal(answer)
 
-    Raises:
-        ProgramFailed: a program failed.
-    """
-    for version in ("1.0", "1.1"):
-        folder = programs.folder / f"tool-{version}"
-        folder.mkdir()
-        (folder / "tool").write_bytes(os.urandom(100_000))
-        programs.run("spot-mirror", "publish", "sdk/tool", version, str(folder), "--level", "1")
+
+def _is_worker(pid: int) -> bool:
+    try:
+        return b"worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False

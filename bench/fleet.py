@@ -9,9 +9,8 @@ import heapq
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http.client import HTTPException
-from itertools import groupby
 from pathlib import Path
 
 from bench.measure import ProgramFailed
@@ -24,21 +23,16 @@ State = Mapping[str, str]
 """Version by component."""
 
 ROLE = "thin-snapshot"
-STATES: Sequence[State] = [
-    {"sdk/tool": tool, **others}
-    for others in ({}, {"sdk/small": "1.0"}, {"sdk/large": "1.0"})
-    for tool in ("1.0", "1.1")
-]
-_LAST = "sdk/tool"  # of every state, and by its name the last row of it in an export
+STATES: Sequence[State] = ({"sdk/small": "1.0"}, {"sdk/large": "1.0"}, {"sdk/large": "1.0", "sdk/small": "1.0"})
 _PERIOD_SECONDS = 15.0
-_AGAIN_SECONDS = 2.0
+_AGAIN_SECONDS = 2.0  # lines of history are told apart by the second from which they hold
 
 
 class Fleet:
     """Installations of acme, minted by the mirror."""
 
     def __init__(self, tally: Tally) -> None:
-        self.sent = self.limited = 0
+        self.sent = 0
         self.accepted: dict[str, list[State]] = {}
         self._tally = tally
         self._lock = threading.Lock()
@@ -79,10 +73,8 @@ class Fleet:
         except (OSError, HTTPException) as error:
             self._tally.error(ROLE, kind_of_failure(error, used=used), begun)
             return _AGAIN_SECONDS
-        if answer.status == 429:
-            with self._lock:
-                self.limited += 1
-            return float(answer.headers["retry-after"])
+        if (wait := self._tally.limit(ROLE, answer)) is not None:
+            return wait
         if answer.status != 204:
             self._tally.error(ROLE, kind_of_refusal(answer), begun)
             return _AGAIN_SECONDS
@@ -100,10 +92,12 @@ def stored(programs: Programs) -> dict[str, list[State]]:
     out = programs.folder / "history.json"
     programs.run("spot-mirror", "thin-snapshots", "export", "--format", "json", "--history", "--out", str(out))
     rows = json.loads(Path(out).read_text(encoding="utf-8"))
-    found = {}
-    for minted, lines in groupby(rows, key=lambda row: str(row["installation"])):
-        found[minted] = list(_states(lines))[::-1]
-    return found
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for row in rows:
+        lines = found.setdefault(row["installation"], {})
+        if row["component"]:
+            lines.setdefault(row["from"], {})[row["component"]] = row["version"]
+    return {minted: [lines[moment] for moment in sorted(lines)] for minted, lines in found.items()}
 
 
 def lost(accepted: Sequence[State], history: Sequence[State]) -> int:
@@ -116,13 +110,3 @@ def lost(accepted: Sequence[State], history: Sequence[State]) -> int:
             longest[place + 1] = before + 1 if line == state else max(here, longest[place])
             before = here
     return len(accepted) - longest[-1]
-
-
-def _states(rows: Iterator[Mapping[str, str]]) -> Iterator[State]:
-    state: dict[str, str] = {}
-    for row in rows:
-        if row["component"]:
-            state[row["component"]] = row["version"]
-        if row["component"] == _LAST:
-            yield state
-            state = {}

@@ -173,7 +173,7 @@ def _document(options: argparse.Namespace, load: Load, answers: int, seconds: fl
         "mode": options.mode,
         "answers": answers,
         "bytes": answers * options.length,
-        "seconds": round(seconds, 4),
+        "seconds": round(seconds, 6),
         "rate": round(answers / seconds, 1) if seconds else None,
         "p50_ms": at(0.5),
         "p99_ms": at(0.99),

@@ -43,11 +43,11 @@ _HERE = Path(__file__).parents[1]
 class Sizes(NamedTuple):
     """How much is done: `seconds` of small answers and of handshakes, bytes of the large file, idle connections."""
 
-    rounds: int
     seconds: float
     large_bytes: int
     reads: int
     idle: int
+    tls: str = "1.3"
 
 
 class Server(NamedTuple):
@@ -126,7 +126,7 @@ class Theatre:
         """
         sizes = self._sizes
         reads = ["--requests", f"{sizes.reads}", "--seconds", "120"]
-        bounds = ["--connections", f"{_CONNECTIONS[case]}"]
+        bounds = ["--tls", sizes.tls, "--connections", f"{_CONNECTIONS[case]}"]
         bounds += reads if case == "bulk" else ["--seconds", f"{sizes.seconds}"]
         with Generator(self._stage, self._www, server, case, *bounds) as load:
             before = processes.cpu(server.pid)
@@ -190,14 +190,12 @@ class Generator:
         return found
 
 
-def play(folder: Path, cases: Sequence[str], sizes: Sizes, tell: Callable[[str], None]) -> list[dict[str, Any]]:
+def play(theatre: Theatre, cases: Sequence[str], rounds: int, tell: Callable[[str], None]) -> list[dict[str, Any]]:
     """The rows, as medians over all rounds.
 
     Raises:
         ProgramFailed: something failed, or was not comparable.
     """
-    tell("making a mirror, and the files")
-    theatre = Theatre(folder, sizes)
     samples: dict[tuple[str, str], list[Sample]] = {(case, system): [] for case in cases for system in SYSTEMS}
     ciphers = set()
 
@@ -205,19 +203,19 @@ def play(folder: Path, cases: Sequence[str], sizes: Sizes, tell: Callable[[str],
         samples[case, system].append(found[0])
         ciphers.add(found[1])
 
+    for number in range(rounds if "idle" in cases else 0):
+        for system in _turned(SYSTEMS, number):
+            tell(f"round {number + 1} of {rounds}: idle, {system}")
+            with ExitStack() as ends:
+                note("idle", system, theatre.measure_idle(theatre.start(system, ends)))
     with ExitStack() as ends:
         busy = [case for case in cases if case != "idle"]
         servers = [theatre.start(system, ends) for system in SYSTEMS] if busy else []
-        for number in range(sizes.rounds):
+        for number in range(rounds):
             for case in busy:
                 for server in _turned(servers, number):
-                    tell(f"round {number + 1} of {sizes.rounds}: {case}, {server.system}")
+                    tell(f"round {number + 1} of {rounds}: {case}, {server.system}")
                     note(case, server.system, theatre.measure(case, server))
-    for number in range(sizes.rounds if "idle" in cases else 0):
-        for system in _turned(SYSTEMS, number):
-            tell(f"round {number + 1} of {sizes.rounds}: idle, {system}")
-            with ExitStack() as ends:
-                note("idle", system, theatre.measure_idle(theatre.start(system, ends)))
     if len(ciphers) > 1:
         raise ProgramFailed(f"the servers chose different ciphers: {', '.join(sorted(ciphers))}")
     return [row(case, system, found) for (case, system), found in samples.items()]
@@ -283,10 +281,11 @@ def main() -> None:
     options = _parser().parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    sizes = Sizes(options.rounds, options.seconds, options.megabytes * 2**20, options.reads, options.idle)
+    sizes = Sizes(options.seconds, options.megabytes * 2**20, options.reads, options.idle, options.tls)
     with tempfile.TemporaryDirectory(prefix="spot-bench-") as folder:
         try:
-            rows = play(Path(folder), options.only or CASES, sizes, _tell)
+            _tell("making a mirror, and the files")
+            rows = play(Theatre(Path(folder), sizes), options.only or CASES, options.rounds, _tell)
         except ProgramFailed as error:
             sys.exit(f"bench: {error}")
     here = machine()
@@ -306,6 +305,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=3.0, help="of small answers, and of handshakes (default: 3)")
     parser.add_argument("--megabytes", type=int, default=256, help="MiB of the large file (default: 256)")
     parser.add_argument("--reads", type=int, default=8, help="how often the large file is read (default: 8)")
+    parser.add_argument(
+        "--tls", choices=("1.2", "1.3"), default="1.3", help="its version, except in idle (default: 1.3)"
+    )
     parser.add_argument("--idle", type=int, default=2000, help="idle connections (default: 2000)")
     return parser
 

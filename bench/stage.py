@@ -21,9 +21,8 @@ from ca.tls import client_context, read_pins
 SMALL: Final = "/releases/sdk/small/1.0/any/manifest"
 LARGE: Final = "/releases/sdk/large/1.0/any/pack"
 LIMITS: Final[Mapping[str, int]] = {
-    "connections": 100_000,
-    "connections_per_customer": 100_000,
-    "connections_per_address": 100_000,
+    "connections_per_customer": 15_000,
+    "connections_per_address": 15_000,
     "requests_per_installation": 1_000_000,
     "requests_per_customer": 1_000_000,
     "idle_seconds": 600,

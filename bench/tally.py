@@ -1,6 +1,7 @@
 """What a soak saw, by who asked: answers and how long they took, and errors, told apart by the faults of that time."""
 
 import math
+import ssl
 import threading
 import time
 from collections import Counter
@@ -42,6 +43,7 @@ class Tally:
         self._lock = threading.Lock()
         self._seconds: dict[str, list[float]] = {}
         self._errors: list[_Error] = []
+        self._limited: Counter[str] = Counter()
 
     def answer(self, role: str, begun: float) -> None:
         """An answer that is right, to what was asked at `begun`."""
@@ -52,6 +54,20 @@ class Tally:
         """Anything else."""
         with self._lock:
             self._errors.append(_Error(role, kind, begun, time.monotonic()))
+
+    def limit(self, role: str, answer: Answer) -> float | None:
+        """The seconds to wait, if that is what the mirror says (429); counted apart from errors."""
+        wait = answer.headers.get("retry-after", "")
+        if answer.status != 429 or not wait.isdecimal():
+            return None
+        with self._lock:
+            self._limited[role] += 1
+        return float(wait)
+
+    def limited(self) -> dict[str, int]:
+        """By role: how often it was told to wait."""
+        with self._lock:
+            return dict(self._limited)
 
     def answers(self) -> dict[str, dict[str, Any]]:
         """By role: how many, and p50 and p99 of their milliseconds."""
@@ -77,7 +93,7 @@ def kind_of_failure(error: Exception, *, used: bool) -> str:
             return "timeout"
         case ConnectionRefusedError():
             return "refused"
-        case RemoteDisconnected() | ConnectionError():
+        case RemoteDisconnected() | ConnectionError() | ssl.SSLEOFError() | ssl.SSLZeroReturnError():
             return "closed" if used else "broken-off"
         case HTTPException():
             return "broken-off"
