@@ -1,8 +1,9 @@
 """Answers that are files: metadata and index targets of the catalogue, manifests and packs.
 
 What is immutable says so and may be kept for a year, by the caller alone; only timestamp.json changes under its name.
-Manifests and packs go from a memory map to the socket. A file that the catalogue offers and the disk lacks is our
-fault, not the caller's: 503 and a loud line in the log, never half an answer.
+Small manifests are held in memory, once they were held to what was signed; packs go from a memory map to the socket. A
+file that the catalogue offers and the disk lacks is our fault, not the caller's: 503 and a loud line in the log, never
+half an answer.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from mirror.content import ranges
 from mirror.content.answer import Answer
 from mirror.content.memory import State
 from mirror.content.problems import Refused
-from mirror.content.shelf import TIMESTAMP, Shelf, Shelved
+from mirror.content.shelf import MAX_MANIFEST, TIMESTAMP, Manifests, Shelf, Shelved
 from mirror.errors import BlobFault, CatalogueFault
 from spot_client.wire.problem import Reason
 from spot_client.wire.routes import METADATA_BASE, Kind, Route
@@ -45,6 +46,7 @@ class Files:
     def __init__(self, shelf: Shelf, blobs: Blobs, log: FilteringBoundLogger) -> None:
         self._shelf = shelf
         self._blobs = blobs
+        self._manifests = Manifests(blobs)
         self._log = log
 
     async def answer(
@@ -59,13 +61,13 @@ class Files:
         """
         try:
             if route.kind in (Kind.MANIFEST, Kind.PACK):
-                return self._release(route, state, conditions, channels)
+                return await self._release(route, state, conditions, channels)
             shelved = await self._catalogue_file(route, state)
         except (BlobFault, CatalogueFault, OSError) as error:
             self._log.error("the catalogue offers what the disk lacks", path=route.path, problem=str(error))
             raise Refused(Reason.UNAVAILABLE, str(error)) from error
         if shelved is None:
-            raise Refused(Reason.NOT_FOUND, "not on offer")
+            raise self._without(route, state)
         form = _Form(
             etag=f'"{shelved.sha256}"',
             media_type="application/json" if route.path.endswith(".json") else "application/zstd",
@@ -86,26 +88,50 @@ class Files:
             return None
         return await self._shelf.read(file)
 
-    def _release(self, route: Route, state: State, conditions: Conditions, channels: frozenset[str] | None) -> Answer:
+    def _without(self, route: Route, state: State) -> Refused:
+        """Of a file that is not there: whether it does not exist, or is on offer and missing."""
+        if not _is_offered(route, state):
+            return Refused(Reason.NOT_FOUND, "not on offer")
+        self._log.error("the catalogue offers what the disk lacks", path=route.path, problem="it is missing")
+        return Refused(Reason.UNAVAILABLE, "missing")
+
+    async def _release(
+        self, route: Route, state: State, conditions: Conditions, channels: frozenset[str] | None
+    ) -> Answer:
         place = (route.product or "", route.component or "", route.version or "", route.platform or "")
         release = state.catalogue.release(*place)
         if release is None:
             raise Refused(Reason.NOT_FOUND, "not on offer")
         if channels is not None and channels.isdisjoint(release.channels):
             raise Refused(Reason.NOT_LICENSED, f"offered in {' '.join(release.channels)} only")
-        seal = release.manifest
-        blob = self._blobs.open(route.path.removeprefix("/"))
+        key, seal = route.path.removeprefix("/"), release.manifest
+        etag = f'"{seal.head}"' if route.kind is Kind.MANIFEST else f'"{seal.head}.pack"'
+        form = _Form(etag=etag, media_type="application/octet-stream")
+        if route.kind is Kind.MANIFEST and seal.length <= MAX_MANIFEST:
+            raw = memoryview((await self._manifests.read(key, seal)).raw)
+            return _conditional(form, len(raw), lambda start, stop: raw[start:stop], conditions)
+        blob = self._blobs.open(key)
         if route.kind is Kind.MANIFEST and blob.length != seal.length:
             blob.close()
             raise BlobFault("wrong-length", f"{route.path} has {blob.length} bytes, and {seal.length} were signed for.")
-        etag = f'"{seal.head}"' if route.kind is Kind.MANIFEST else f'"{seal.head}.pack"'
-        form = _Form(etag=etag, media_type="application/octet-stream")
         try:
             answer = _conditional(form, blob.length, blob.view, conditions)
         except Refused:
             blob.close()
             raise
         return msgspec.structs.replace(answer, let_go=blob.close)
+
+
+def _is_offered(route: Route, state: State) -> bool:
+    """Whether the catalogue of now names this file, not only one before it."""
+    file = route.file or ""
+    if route.kind is Kind.METADATA:
+        number, role, _ = file.split(".")
+        return int(number) == state.catalogue.current.get(role)
+    above, _, _ = route.path.removeprefix(f"{METADATA_BASE}targets/").rpartition("/")
+    digest, _, name = file.partition(".")
+    part = state.catalogue.parts.get(f"{above}/{name}")
+    return part is not None and part.blob.sha256 == digest
 
 
 def _conditional(form: _Form, length: int, view: Callable[[int, int], memoryview], conditions: Conditions) -> Answer:
