@@ -1,9 +1,9 @@
 """Answers that are files: metadata and index targets of the catalogue, manifests and packs.
 
 What is immutable says so and may be kept for a year, by the caller alone; only timestamp.json changes under its name.
-Small files and manifests are in memory, read once and
-verified; packs go from a memory map to the socket. A file that the catalogue offers and the disk lacks is our
-fault, not the caller's: 503 and a loud line in the log, never half an answer.
+Small files and manifests are held in memory, once they were held to what was signed; packs go from a memory map to the
+socket. A file that the catalogue offers and the disk lacks is our fault, not the caller's: 503 and a loud line in the
+log, never half an answer.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -63,7 +63,7 @@ class Files:
             Refused: reason `not-found`, `not-licensed`, `range-not-satisfiable` or `unavailable`.
         """
         if route.kind in (Kind.MANIFEST, Kind.PACK):
-            return self._release(route, _offered(route, state, channels), conditions)
+            return self._release(route, _offered(route, state, channels), state, conditions)
         if route.file == TIMESTAMP:
             return _shelved(_CHANGING_JSON, state.timestamp, conditions)
         name = _name(route, state)
@@ -72,15 +72,17 @@ class Files:
         if held is not None:
             return _shelved(form, held, conditions)
         sha256 = None if route.kind is Kind.METADATA else (route.file or "").partition(".")[0]
-        return self._read(self._shelf.read(name, sha256=sha256), form, route, conditions)
+        return self._read(self._shelf.read(name, sha256=sha256), form, route, state, conditions)
 
-    def _release(self, route: Route, seal: Seal, conditions: Conditions) -> Answer | Coroutine[Any, Any, Answer]:
+    def _release(
+        self, route: Route, seal: Seal, state: State, conditions: Conditions
+    ) -> Answer | Coroutine[Any, Any, Answer]:
         key = route.path.removeprefix("/")
         if route.kind is Kind.MANIFEST and seal.length <= MAX_MANIFEST:
             held = self._manifests.held(seal)
             if held is not None:
                 return _shelved(_BYTES, held, conditions)
-            return self._read(self._manifests.read(key, seal), _BYTES, route, conditions)
+            return self._read(self._manifests.read(key, seal), _BYTES, route, state, conditions)
         try:
             return self._blob(key, route, seal, conditions)
         except (BlobFault, OSError) as error:
@@ -100,12 +102,22 @@ class Files:
         return msgspec.structs.replace(answer, let_go=blob.close)
 
     async def _read(
-        self, coming: Awaitable[Shelved | None], form: _Form, route: Route, conditions: Conditions
+        self, coming: Awaitable[Shelved | None], form: _Form, route: Route, state: State, conditions: Conditions
     ) -> Answer:
         try:
-            return _shelved(form, await coming, conditions)
+            found = await coming
         except (BlobFault, CatalogueFault, OSError) as error:
             raise self._lacking(route, error) from error
+        if found is None:
+            raise self._without(route, state)
+        return _shelved(form, found, conditions)
+
+    def _without(self, route: Route, state: State) -> Refused:
+        """Of a file that is not there: whether it does not exist, or is on offer and missing."""
+        if not _is_offered(route, state):
+            return Refused(Reason.NOT_FOUND, "not on offer")
+        self._log.error("the catalogue offers what the disk lacks", path=route.path, problem="it is missing")
+        return Refused(Reason.UNAVAILABLE, "missing")
 
     def _lacking(self, route: Route, error: Exception) -> Refused:
         self._log.error("the catalogue offers what the disk lacks", path=route.path, problem=str(error))
@@ -123,6 +135,17 @@ def _offered(route: Route, state: State, channels: frozenset[str] | None) -> Sea
     return release.manifest
 
 
+def _is_offered(route: Route, state: State) -> bool:
+    """Whether the catalogue of now names this file, not only one before it."""
+    file = route.file or ""
+    if route.kind is Kind.METADATA:
+        number, role, _ = file.split(".")
+        return int(number) == state.catalogue.current.get(role)
+    above, _, _ = route.path.removeprefix(f"{METADATA_BASE}targets/").rpartition("/")
+    digest, _, name = file.partition(".")
+    return state.catalogue.target(f"{above}/{name}") == digest
+
+
 def _name(route: Route, state: State) -> str:
     """What a file of the catalogue is called on the shelf."""
     if route.kind is not Kind.METADATA:
@@ -135,9 +158,7 @@ def _name(route: Route, state: State) -> str:
     return file
 
 
-def _shelved(form: _Form, file: Shelved | None, conditions: Conditions) -> Answer:
-    if file is None:
-        raise Refused(Reason.NOT_FOUND, "not on offer")
+def _shelved(form: _Form, file: Shelved, conditions: Conditions) -> Answer:
     if conditions.if_none_match is None and conditions.spec is None:
         ready = file.answers.get(form.media_type)
         if ready is None:

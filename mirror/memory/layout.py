@@ -6,6 +6,7 @@
     serials        issuer, serial         nothing: it is revoked
     offers         product, component, version, platform    channels, seal of the manifest
     versions       product, component, version              nothing: it is or was on offer
+    targets        path                   SHA-256 of the catalogue's file of that path, in hex
     about          `lists`, `catalogue`, `timestamp`        a list of `ListFacts`, `CatalogueFacts`, the file's bytes
 
 An installation whose holder's number has no name is one of a removed customer.
@@ -17,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-TABLES: Final = ("holders", "names", "installations", "serials", "offers", "versions", "about")
+TABLES: Final = ("holders", "names", "installations", "serials", "offers", "versions", "targets", "about")
 
 _MAX_KEY = 480  # LMDB takes 511 octets; the longest name of ours has 209
 _MAX_SERIAL = 31

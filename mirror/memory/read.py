@@ -35,9 +35,9 @@ class RevocationView(msgspec.Struct, frozen=True):
 class CatalogueView:
     """As `mirror.catalogue.Catalogue`, as far as a request needs it."""
 
-    def __init__(self, facts: CatalogueFacts, offers: Get, versions: Get) -> None:
+    def __init__(self, facts: CatalogueFacts, offers: Get, versions: Get, targets: Get) -> None:
         self.version, self.current, self.expires = facts.version, facts.current, facts.expires
-        self._offers, self._versions = offers, versions
+        self._offers, self._versions, self._targets = offers, versions, targets
 
     def release(self, product: str, component: str, version: str, platform: str) -> Offer | None:
         """The release of that name that is on offer."""
@@ -47,6 +47,11 @@ class CatalogueView:
     def ever_published(self, product: str, component: str) -> Container[str]:
         """The versions that are or were on offer."""
         return _Versions(product, component, self._versions)
+
+    def target(self, path: str) -> str | None:
+        """The SHA-256, in hex, of the target of that path."""
+        value = self._targets(name_key(path))
+        return None if value is None else value.decode()
 
 
 class HolderView:
@@ -130,7 +135,7 @@ class Reader:
             holders=HolderView(get["holders"]),
             installations=InstallationView(get["installations"], get["names"]),
             revocations={one.issuer_key: _revocations(one, get["serials"]) for one in lists},
-            catalogue=CatalogueView(facts, get["offers"], get["versions"]),
+            catalogue=CatalogueView(facts, get["offers"], get["versions"], get["targets"]),
             timestamp=about(b"timestamp") or b"",
             count=count,
         )

@@ -65,9 +65,11 @@ class Writer:
             before, after = old.parts if old else {}, new.parts
             for path in before.keys() - after.keys():
                 self._put_index(change, before[path].content, keep=False)
+                change.delete(name_key(path), db=self._tables["targets"])
             for path, part in after.items():
                 if path not in before or before[path].blob != part.blob:
                     self._put_index(change, part.content)
+                    change.put(name_key(path), part.blob.sha256.encode(), db=self._tables["targets"])
             facts = CatalogueFacts(new.version, new.current, new.expires)
             change.put(b"catalogue", msgspec.msgpack.encode(facts), db=self._tables["about"])
             change.put(b"timestamp", timestamp, db=self._tables["about"])
