@@ -24,9 +24,9 @@ import msgspec
 import uvloop
 
 from bench.capacity import MEASURED, cores
-from bench.rush import Crowd, percentile, simulate
 from bench.machine import machine
 from bench.measure import ProgramFailed, family_cpu_seconds
+from bench.rush import Crowd, percentile, simulate
 from bench.scene import Mirror, Programs
 from ca import bundle, tls
 from mirror.limits import Limits

@@ -17,8 +17,8 @@ from bench.capacity import (
     memory_bytes,
     polls_per_core,
 )
-from bench.rush import Crowd, percentile, simulate
 from bench.herd import MODEL_WORKERS, MODELS
+from bench.rush import Crowd, percentile, simulate
 from mirror.limits import Limits
 from tests.docs.pages import DOCS, rows
 
