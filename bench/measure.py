@@ -62,3 +62,11 @@ def peak_bytes(pid: int) -> int:
     """The largest resident set that a running process has had."""
     found = re.search(r"^VmHWM:\s+([0-9]+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
+
+
+def family_cpu_seconds(pid: int) -> float:
+    """CPU that a running process and all that descend from it have used so far."""
+    children = (
+        int(child) for task in Path(f"/proc/{pid}/task").glob("*/children") for child in task.read_text().split()
+    )
+    return cpu_seconds(pid) + sum(family_cpu_seconds(child) for child in children)
