@@ -22,7 +22,7 @@ _Place = tuple[int, str, int]  # family, host, port
 
 
 def modes(config: Config) -> Iterator[Finding]:
-    """Who may get at data, passphrase and signing keys. Of those, no byte is read."""
+    """Who may get at data, passphrases, token and signing keys. Of those, no byte is read."""
     publishing = config.publishing
     keys = Path(publishing.keys)
     folders = [keys, *([Path(publishing.online_keys)] if publishing.online_keys else [])]
@@ -32,7 +32,8 @@ def modes(config: Config) -> Iterator[Finding]:
         (pem for folder in folders if folder.is_dir() for pem in sorted(folder.glob("*.pem"))), _FILE
     )
     private |= dict.fromkeys((config.data_dir / name for name in (FILE_NAME, "audit.jsonl")), _FILE)
-    private |= dict.fromkeys(passphrases, _FILE)
+    token = Path(config.health.token_file) if config.health and config.health.token_file else None
+    private |= dict.fromkeys([*passphrases, *([token] if token else [])], _FILE)
     found = {}
     for path, most in private.items():
         mode = _mode(path)
@@ -50,6 +51,9 @@ def modes(config: Config) -> Iterator[Finding]:
         if _mode(passphrase) is None:
             step = "Put the passphrase of the signing keys there, or take the file out of the configuration."
             yield Finding("warning", "missing-file", f"There is no passphrase file {passphrase}.", step)
+    if token and _mode(token) is None:
+        step = "Write one there, mode 0600: 'openssl rand -hex 32' makes one."
+        yield Finding("problem", "missing-file", f"There is no token in {token}: 'serve' does not start.", step)
 
 
 def configuration(path: Path) -> Finding:
@@ -93,8 +97,8 @@ def addresses(listen: Iterable[str]) -> Iterator[Finding]:
         if twice is None:
             yield good(f"{address} is free to be listened on.")
         else:
-            what = f"{address} and {twice} of content.listen collide: 'serve' cannot listen on both."
-            yield Finding("problem", "address-twice", what, "Take one of them out of content.listen.")
+            what = f"{address} and {twice} collide: 'serve' cannot listen on both."
+            yield Finding("problem", "address-twice", what, "Take one of them out of the configuration.")
 
 
 def trusted(content: Content) -> Iterator[Finding]:
@@ -198,7 +202,9 @@ def _bind(address: str) -> list[_Place]:
 def _unbound(address: str, error: OSError) -> Finding:
     if error.errno == errno.EADDRINUSE:
         what = f"{address} is being listened on: by this mirror, if it is running."
-        return Finding("advice", "port-in-use", what, "If it is not, stop the other process, or change content.listen.")
+        return Finding(
+            "advice", "port-in-use", what, "If it is not, stop the other process, or change it in the configuration."
+        )
     if error.errno == errno.EACCES:
         what = f"This user may not by itself listen on {address}."
         step = (
@@ -206,4 +212,4 @@ def _unbound(address: str, error: OSError) -> Finding:
         )
         return Finding("advice", "no-permission", what, step)
     what = f"{address} cannot be listened on: {error.strerror}."
-    return Finding("problem", "no-such-address", what, "Change content.listen to an address of this machine.")
+    return Finding("problem", "no-such-address", what, "Name an address of this machine in the configuration.")

@@ -41,7 +41,9 @@ def look(path: Path, now: datetime, noted: Noted, *, deep: bool, progress: Progr
         content = loaded.content
         yield from _guarded(lambda: trust.look(loaded, content, now, noted))
         yield from _guarded(lambda: host.trusted(content))
-        yield from _guarded(lambda: host.addresses(content.listen))
+        yield from _guarded(
+            lambda: host.addresses([*content.listen, *([loaded.health.listen] if loaded.health else [])])
+        )
     yield from _guarded(lambda: _data(loaded, noted, now, deep=deep, progress=progress))
     yield judge_clock(noted.moments, now)
 

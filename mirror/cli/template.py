@@ -49,6 +49,12 @@ crl_grace_days = 7
 drain_seconds = 30
 # Whether the audit log names the callers' addresses.
 log_addresses = false
+
+# The listener of health and metrics, for balancers and Prometheus. Without this table there is none.
+# [health]
+# listen = "127.0.0.1:9109"
+# The token to be shown, in a file (mode 0600); without it, only 127.0.0.1 and [::1] can be listened on.
+# token_file = "health-token"
 """
 
 

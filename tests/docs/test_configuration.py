@@ -12,6 +12,7 @@ import pytest
 import mirror.config
 from ca.errors import VaultError
 from ca.lifetimes import MAX_LIFETIMES, parse_lifetimes
+from mirror.cli.template import TOML
 from mirror.config import Config, Content, Health, Lifetimes, Publishing
 from mirror.limits import Limits
 from spot_client import config as spot_config
@@ -129,3 +130,12 @@ def test_what_the_page_for_ops_adds_to_a_configuration_is_taken(tmp_path: Path) 
         content, _, health = added.partition("[health]")
         (tmp_path / "mirror.toml").write_text(f"{whole}{content.replace('[content]', '')}[health]{health}")
         assert mirror.config.load(tmp_path / "mirror.toml").health
+
+
+def test_what_init_shows_as_a_comment_is_taken(tmp_path: Path) -> None:
+    table = TOML.partition("# [health]")[2]
+    lines = re.findall(r"^# (\w+ = .*)$", table, re.MULTILINE)
+    (tmp_path / "mirror.toml").write_text("\n".join(['realm = "build.example.com"', "[health]", *lines]))
+    health = mirror.config.load(tmp_path / "mirror.toml").health
+    assert health is not None
+    assert health.token_file == str(tmp_path / "health-token")

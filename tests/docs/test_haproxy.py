@@ -13,10 +13,9 @@ import pytest
 from mirror.config import Health
 from mirror.health.listener import start
 from mirror.health.status import Status
-from mirror.log import program_log
 from tests.docs.pages import DOCS, ROOT, blocks
 from tests.hostile.needs import need_program
-from tests.mirror.health.rig import GOOD, but
+from tests.mirror.health.rig import GOOD, but, log_to
 
 EXAMPLE = (ROOT / "deploy/haproxy.cfg").read_text()
 
@@ -41,7 +40,7 @@ async def running(mirror: Mirror) -> AsyncIterator[Mirror]:
     served = await asyncio.start_server(mirror.greet, "127.0.0.1", 0)
     mirror.port = served.sockets[0].getsockname()[1]
     token = b"a-token-that-haproxy-does-not-know"
-    health = await start("127.0.0.1:0", token, lambda: mirror.status, bytes, program_log(StringIO()))
+    health = await start("127.0.0.1:0", token, lambda: mirror.status, bytes, log_to(StringIO()))
     mirror.health = int(health.address.rpartition(":")[2])
     try:
         yield mirror

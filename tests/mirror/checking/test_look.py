@@ -229,6 +229,19 @@ def no_passphrase(mirror: Mirror) -> None:
     mirror.config('[publishing]\npassphrase_file = "passphrase"')
 
 
+def open_token(mirror: Mirror) -> None:
+    no_token(mirror)
+    (mirror.folder / "token").touch(0o640)
+
+
+def no_token(mirror: Mirror) -> None:
+    mirror.config('[health]\nlisten = "127.0.0.1:0"\ntoken_file = "token"')
+
+
+def no_such_health_address(mirror: Mirror) -> None:
+    mirror.config('[health]\nlisten = "192.0.2.1:9109"\ntoken_file = "token"')
+
+
 def open_signing_key(mirror: Mirror) -> None:
     keys = mirror.folder / "keys"
     keys.mkdir(0o700)
@@ -280,6 +293,9 @@ def no_such_address(mirror: Mirror) -> None:
         (no_passphrase, "warning", "missing-file"),
         (open_signing_key, "problem", "bad-mode"),
         (no_such_address, "problem", "no-such-address"),
+        (open_token, "problem", "bad-mode"),
+        (no_token, "problem", "missing-file"),
+        (no_such_health_address, "problem", "no-such-address"),
     ],
 )
 def test_what_is_wrong_is_found_and_told_with_the_next_step(

@@ -1,8 +1,11 @@
 """A mirror whose state tests choose, and a worker that has counted everything there is to count."""
 
 from datetime import UTC, datetime, timedelta
+from typing import TextIO
 
 import msgspec
+import structlog
+from structlog.typing import FilteringBoundLogger
 
 from mirror.content.problems import TABLE
 from mirror.counters import BUCKETS, CLOSED, OUTCOMES, Counted
@@ -51,6 +54,16 @@ def busy() -> Counted:
         audit_waiting=900,
         audit_lost=1,
     )
+
+
+def log_to(stream: TextIO) -> FilteringBoundLogger:
+    """The program's log, as lines of JSON."""
+    log: FilteringBoundLogger = structlog.wrap_logger(
+        structlog.PrintLogger(stream),
+        processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger("info"),
+    )
+    return log
 
 
 def lapses() -> list[Lapse]:

@@ -7,15 +7,12 @@ from contextlib import suppress
 from io import StringIO
 
 import pytest
-import structlog
-from structlog.typing import FilteringBoundLogger
 
 from mirror.errors import ServeError
 from mirror.health import listener
 from mirror.health.listener import CONNECTIONS, Listening, start
 from mirror.health.status import Cause, Status
-from mirror.log import program_log
-from tests.mirror.health.rig import GOOD, but, whole_page
+from tests.mirror.health.rig import GOOD, but, log_to, whole_page
 
 TOKEN = b"a-token-of-some-length"
 BEARER = {"Authorization": f"Bearer {TOKEN.decode()}"}
@@ -30,7 +27,7 @@ class Asked:
         self.listening: Listening | None = None
 
     async def start(self, token: bytes | None) -> None:
-        log = program_log(self.stderr)
+        log = log_to(self.stderr)
         self.listening = await start("127.0.0.1:0", token, lambda: self.status, self.metrics, log)
 
     def metrics(self) -> bytes:
@@ -203,7 +200,7 @@ async def test_a_fault_of_ours_is_logged_and_told_as_no_more_than_that(
 
 
 async def test_an_address_that_is_taken_or_not_here_is_named() -> None:
-    log: FilteringBoundLogger = structlog.get_logger()
+    log = log_to(StringIO())
     first = await start("127.0.0.1:0", None, lambda: GOOD, bytes, log)
     try:
         with pytest.raises(ServeError, match=first.address) as caught:
