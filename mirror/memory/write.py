@@ -74,13 +74,15 @@ class Writer:
 
     def make_room(self) -> None:
         """Take room and let it go again: inside the memory it stays free, whatever else fills the disk."""
-        keys = [b"room %d" % number for number in range(_ROOM // _PIECE)]
+        about = self._tables["about"]
         with self._changing() as change:
-            for key in keys:
-                change.put(key, bytes(_PIECE), db=self._tables["about"])
+            for number in range(_ROOM // _PIECE):
+                change.put(b"room %d" % number, bytes(_PIECE), db=about)
         with self._changing() as change:
-            for key in keys:
-                change.delete(key, db=self._tables["about"])
+            for number in range(_ROOM // _PIECE):
+                change.delete(b"room %d" % number, db=about)
+        with self._changing() as change:  # what a transaction freed can be used by the next but one
+            change.put(b"room", b"", db=about)
 
     def _put_holder(self, change: "lmdb.Transaction[bytes]", holder: Holder) -> None:
         key, value = name_key(holder.customer.name), pack_holder(holder)
