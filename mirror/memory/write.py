@@ -12,7 +12,15 @@ import msgspec
 
 from ca.revocation import Revocations
 from mirror.catalogue import Catalogue
-from mirror.memory.layout import NUMBER_OCTETS, CatalogueFacts, ListFacts, name_key, number_key, serial_key
+from mirror.memory.layout import (
+    NUMBER_OCTETS,
+    CatalogueFacts,
+    ListFacts,
+    issuer_prefix,
+    name_key,
+    number_key,
+    serial_key,
+)
 from mirror.memory.place import Opened, faults
 from mirror.memory.values import pack_holder, pack_offer
 from mirror.records.protocol import Holder
@@ -51,11 +59,11 @@ class Writer:
         with self._changing() as change:
             table = self._tables["serials"]
             for key, crl in new.items():
-                before = old[key].serials if key in old else frozenset()
+                prefix, before = issuer_prefix(key), old[key].serials if key in old else frozenset()
                 for serial in before - crl.serials:
-                    change.delete(serial_key(key, serial), db=table)
+                    change.delete(serial_key(prefix, serial), db=table)
                 for serial in crl.serials - before:
-                    change.put(serial_key(key, serial), b"", db=table)
+                    change.put(serial_key(prefix, serial), b"", db=table)
             facts = [ListFacts(key, crl.number, crl.this_update, crl.next_update) for key, crl in new.items()]
             change.put(b"lists", msgspec.msgpack.encode(facts), db=self._tables["about"])
 

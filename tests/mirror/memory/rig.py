@@ -3,11 +3,13 @@
 from datetime import UTC, datetime
 from io import StringIO
 
+import msgspec
+
 from mirror import catalogue
 from mirror.memory import place
 from mirror.memory.fill import Filler, Sources
 from mirror.memory.read import Reader, View
-from mirror.records.protocol import Records
+from mirror.records.protocol import Licence, Records
 from mirror.server import program_log
 from tests.mirror.content.rig import Mirror
 
@@ -41,6 +43,11 @@ class Filled:
         self.place.remove()
 
 
+def held(view: View, customer: str) -> tuple[Licence, ...]:
+    """A customer's licences in a view, in the store's own form."""
+    return tuple(Licence(*msgspec.structs.astuple(one)) for one in view.holders.get(customer) or ())
+
+
 def told(records: Records, view: View, ids: set[str]) -> tuple[object, object]:
     """What the store says of customers and installations, and what a view says, in the same form."""
     customers = {one.name: one.suspended is not None for one in records.customers()}
@@ -51,7 +58,7 @@ def told(records: Records, view: View, ids: set[str]) -> tuple[object, object]:
     )
     seen = [name for name in sorted({*NAMES, *customers}) if name in view.holders]
     of_view = (
-        {name: (name in view.holders.suspended, view.holders.get(name)) for name in seen},
+        {name: (name in view.holders.suspended, held(view, name)) for name in seen},
         {id_: owner for id_ in ids if (owner := view.installations.get(id_)) is not None},
         view.count,
     )

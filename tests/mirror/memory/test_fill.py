@@ -23,7 +23,7 @@ from mirror.records.protocol import Changes, Licence, Records
 from spot_client.wire import installation
 from tests.ca.house import NOW
 from tests.mirror.content.rig import LISTS, LONG_AGO, Mirror, make_index, make_release, sign_catalogue
-from tests.mirror.memory.rig import NAMES, Filled, told
+from tests.mirror.memory.rig import NAMES, Filled, held, told
 
 TODAY = NOW.date()
 NEW = Licence("acme", "tools", ("beta",), LONG_AGO, None, 7)
@@ -48,7 +48,7 @@ def test_a_memory_begins_with_all_that_is_there(mirror: Mirror) -> None:
         view = filled.view()
         of_store, of_view = told(records, view, ids)
         assert of_view == of_store
-        assert view.holders.get("retired") == tuple(records.licences("retired"))
+        assert held(view, "retired") == tuple(records.licences("retired"))
         assert "globex" in view.holders.suspended
         assert "acme" not in view.holders.suspended
         filled.close()
@@ -156,9 +156,9 @@ def test_a_view_sees_nothing_of_what_comes_after_it(filled: Filled) -> None:
     filled.records.suspend("globex", "", NOW)
     filled.refresh()
     after = filled.view()
-    assert NEW not in (before.holders.get("acme") or ())
+    assert NEW not in held(before, "acme")
     assert "globex" not in before.holders.suspended
-    assert NEW in (after.holders.get("acme") or ())
+    assert NEW in held(after, "acme")
     assert "globex" in after.holders.suspended
 
 
