@@ -7,7 +7,7 @@ TRUST := ca/*,spot_client/wire/*,spot_client/decide/*,mirror/content/policy.py
 WORKERS ?= $(shell expr $$(nproc) + 1)
 CODE := ca mirror spot_client tests demo bench fuzz
 
-.PHONY: help env demo test lint types unit fuzz guards mutants bench bench-catalogue bench-serve soak reference install format lock clean
+.PHONY: help env demo test lint types unit fuzz guards mutants bench bench-catalogue bench-growth bench-serve soak reference install format lock clean
 
 help:  ## Show the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 16
@@ -50,6 +50,9 @@ bench: env  ## Measure the main job: time, CPU, memory, bytes.
 
 bench-catalogue: env  ## Measure a catalogue of 100,000 releases.
 	@$(BIN)/python -m bench.catalogue
+
+bench-growth: env  ## Measure a mirror at 1, 10 and 100 % of what it is to hold.
+	@$(BIN)/python -m bench.growth
 
 bench-serve: env  ## Measure how the mirror serves, with Apache and nginx beside it.
 	@sh tools/bench_needs.sh

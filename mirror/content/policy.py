@@ -8,7 +8,7 @@ tells a caller of something it may not see. What is not allowed is refused; noth
 Pure: the peer, the request, the world and the clock come in, a decision goes out.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol, TypeVar
 
@@ -138,12 +138,14 @@ def decide(
         return Deny(Reason.METHOD_NOT_ALLOWED, route.kind.value)
     if identity.role is Role.MIRROR:
         return Allow(identity, route, None)
-    denial = _customer(identity.name, route, world, now) or _installation(identity, route, installation, world)
+    held = _in_force(identity.name, route, world, now)
+    denial = (
+        _customer(identity.name, world) or _licensed(route, held) or _installation(identity, route, installation, world)
+    )
     if denial:
         return denial
     spoken_for = identity.installation or route.installation or installation
-    channels = frozenset(channel for held in _in_force(identity.name, route, world, now) for channel in held.channels)
-    return Allow(identity, route, spoken_for, channels)
+    return Allow(identity, route, spoken_for, frozenset(channel for one in held for channel in one.channels))
 
 
 def _issuer(peer: Peer, world: World, now: datetime) -> Deny | None:
@@ -186,18 +188,18 @@ def _role(identity: Identity, route: Route | None) -> Deny | None:
     return Deny(Reason.WRONG_ROLE, identity.role.value)
 
 
-def _customer(customer: str, route: Route, world: World, now: datetime) -> Deny | None:
-    """Any licence in force for the product lets in; a release must then be offered in a channel that it names.
-
-    A suspension comes before licences: it holds for all that a client may ask, with a product in it or without.
-    """
+def _customer(customer: str, world: World) -> Deny | None:
+    """A suspension comes before licences: it holds for all that a client may ask, with a product in it or without."""
     if customer not in world.customers:
         return Deny(Reason.UNKNOWN_CUSTOMER, customer)
     if customer in world.suspended:
         return Deny(Reason.SUSPENDED, customer)
-    if route.product is None:
-        return None
-    return None if _in_force(customer, route, world, now) else Deny(Reason.NOT_LICENSED, route.product)
+    return None
+
+
+def _licensed(route: Route, held: Sequence[Licence]) -> Deny | None:
+    """Any licence in force for the product lets in; a release must then be offered in a channel that it names."""
+    return None if route.product is None or held else Deny(Reason.NOT_LICENSED, route.product)
 
 
 def _in_force(customer: str, route: Route, world: World, now: datetime) -> list[Licence]:

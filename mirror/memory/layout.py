@@ -56,9 +56,12 @@ def number_key(number: int) -> bytes:
     return number.to_bytes(NUMBER_OCTETS, "big")
 
 
-def serial_key(issuer_key: bytes, serial: int) -> bytes:
+def issuer_prefix(issuer_key: bytes) -> bytes:
+    """What the keys of an issuer's serials begin with."""
+    return sha256(issuer_key).digest()[:16]
+
+
+def serial_key(prefix: bytes, serial: int) -> bytes:
     """The key of a certificate's serial. Any serial has one, and no two of an issuer have the same."""
     raw = serial.to_bytes(serial.bit_length() // 8 + 1, "big", signed=True)
-    if len(raw) > _MAX_SERIAL:
-        raw = sha256(raw).digest()
-    return sha256(issuer_key).digest()[:16] + raw
+    return prefix + (raw if len(raw) <= _MAX_SERIAL else sha256(raw).digest())

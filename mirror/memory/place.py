@@ -4,6 +4,7 @@ On /dev/shm, where that is memory with room in it; else in the data folder. Whoe
 so what a killed process left is known, and removed by the next that starts. Nothing in it is worth keeping.
 """
 
+import errno
 import fcntl
 import os
 import shutil
@@ -23,6 +24,7 @@ SHARED: Final = Path("/dev/shm")  # noqa: S108  of each of our folders there, we
 _PREFIX: Final = "spot-mirror-memory-"
 _ROOM_WANTED: Final = 512 * 2**20
 _MAP_BYTES: Final = 16 * 2**30  # of addresses; only what is written takes memory
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _MAX_READERS: Final = 4096  # transactions that are open at once, in all processes
 
 
@@ -87,14 +89,14 @@ def faults() -> Iterator[None]:
     """Around calls of LMDB. Raises MemoryFault: reason `memory-full` or `memory-unusable`."""
     try:
         yield
-    except (lmdb.MapFullError, lmdb.DiskError) as error:
+    except lmdb.Error as error:
+        if not isinstance(error, lmdb.MapFullError) and getattr(error, "code", None) not in _NO_ROOM:
+            raise _unusable(error) from error
         raise MemoryFault(
             "memory-full",
             "There is no room left for what the mirror knows; what it knew before goes on to hold. Make room on "
             f"{SHARED} or the disk of the data folder.",
         ) from error
-    except lmdb.Error as error:
-        raise _unusable(error) from error
 
 
 def _unusable(error: Exception) -> MemoryFault:

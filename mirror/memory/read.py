@@ -5,21 +5,18 @@ A look-up costs about a microsecond, however much there is. For one thread at a 
 
 from collections.abc import Callable, Container, Mapping
 from datetime import datetime
-from functools import lru_cache, partial
-from typing import Final
+from functools import partial
 
 import msgspec
 
 from mirror.errors import MemoryFault
-from mirror.memory.layout import CatalogueFacts, ListFacts, name_key, serial_key
+from mirror.memory.layout import CatalogueFacts, ListFacts, issuer_prefix, name_key, serial_key
 from mirror.memory.place import Opened, faults
 from mirror.memory.values import Offer, is_suspended, licences, offer
 from mirror.records.protocol import Licence
 
 Get = Callable[[bytes], bytes | None]
 """Looks a key up in one table."""
-
-_LICENCES: Final = 8192  # customers whose licences stay decoded
 
 
 class RevocationView(msgspec.Struct, frozen=True):
@@ -55,11 +52,15 @@ class CatalogueView:
 
 
 class HolderView:
-    """Customers: `in` it are their names, `get` gives their licences, ended ones too."""
+    """Customers: `in` it are their names, `get` gives their licences, ended ones too.
+
+    The last one that was asked for stays at hand: a decision asks for the same several times.
+    """
 
     def __init__(self, get: Get) -> None:
         self._get = get
         self._last: tuple[object, bytes | None] = (None, None)
+        self._held: tuple[bytes | None, tuple[Licence, ...]] = (None, ())
 
     def __contains__(self, name: object) -> bool:
         return self.find(name) is not None
@@ -67,7 +68,13 @@ class HolderView:
     def get(self, name: str, /) -> tuple[Licence, ...] | None:
         """The licences of a customer; None if there is no such customer."""
         value = self.find(name)
-        return None if value is None else _licences(name, value)
+        if value is None:
+            return None
+        of, held = self._held
+        if of is not value:
+            held = licences(value)
+            self._held = (value, held)
+        return held
 
     @property
     def suspended(self) -> Container[str]:
@@ -76,23 +83,32 @@ class HolderView:
 
     def find(self, name: object) -> bytes | None:
         """The value of a customer, as it lies in the memory."""
-        last, value = self._last  # a decision asks for the same one several times in a row
+        last, value = self._last
         if last != name:
             value = self._get(name_key(name)) if isinstance(name, str) else None
             self._last = (name, value)
         return value
 
+    def named(self, number: bytes) -> str | None:
+        """The name of the last customer that was asked for, if this is its number."""
+        name, value = self._last
+        return name if isinstance(name, str) and value is not None and value.startswith(number) else None
+
 
 class InstallationView:
     """Customers by the ids of their installations."""
 
-    def __init__(self, installations: Get, names: Get) -> None:
-        self._installations, self._names = installations, names
+    def __init__(self, installations: Get, names: Get, holders: HolderView) -> None:
+        self._installations, self._names, self._holders = installations, names, holders
 
     def get(self, installation: str, /) -> str | None:
         """Whose it is; None if there is no such installation, or its customer was removed."""
         number = self._installations(name_key(installation))
-        name = None if number is None else self._names(number)
+        if number is None:
+            return None
+        if (last := self._holders.named(number)) is not None:
+            return last
+        name = self._names(number)
         return None if name is None else name.decode()
 
 
@@ -131,9 +147,10 @@ class Reader:
             raise MemoryFault(
                 "memory-unusable", f"The memory that the mirror's processes share is not filled: {error}. Restart it."
             ) from error
+        holders = HolderView(get["holders"])
         return View(
-            holders=HolderView(get["holders"]),
-            installations=InstallationView(get["installations"], get["names"]),
+            holders=holders,
+            installations=InstallationView(get["installations"], get["names"], holders),
             revocations={one.issuer_key: _revocations(one, get["serials"]) for one in lists},
             catalogue=CatalogueView(facts, get["offers"], get["versions"], get["targets"]),
             timestamp=about(b"timestamp") or b"",
@@ -159,23 +176,18 @@ class _Versions:
 
 
 class _Serials:
-    def __init__(self, issuer_key: bytes, get: Get) -> None:
-        self._issuer_key, self._get = issuer_key, get
+    def __init__(self, prefix: bytes, get: Get) -> None:
+        self._prefix, self._get = prefix, get
 
     def __contains__(self, serial: object) -> bool:
-        return isinstance(serial, int) and self._get(serial_key(self._issuer_key, serial)) is not None
+        return isinstance(serial, int) and self._get(serial_key(self._prefix, serial)) is not None
 
 
 def _revocations(facts: ListFacts, serials: Get) -> RevocationView:
     return RevocationView(
         issuer_key=facts.issuer_key,
-        serials=_Serials(facts.issuer_key, serials),
+        serials=_Serials(issuer_prefix(facts.issuer_key), serials),
         number=facts.number,
         this_update=facts.this_update,
         next_update=facts.next_update,
     )
-
-
-@lru_cache(maxsize=_LICENCES)
-def _licences(customer: str, value: bytes) -> tuple[Licence, ...]:
-    return licences(customer, value)

@@ -3,9 +3,6 @@
 What cannot be read was not written by this version: msgspec.DecodeError.
 """
 
-from collections.abc import Sequence
-from datetime import date
-
 import msgspec
 
 from mirror.memory.layout import NUMBER_OCTETS, number_key
@@ -13,9 +10,12 @@ from mirror.records.protocol import Holder, Licence
 from spot_client.wire.index import Release
 from spot_client.wire.sealed import Seal
 
-_Line = tuple[str, tuple[str, ...], date, date | None, int]
 
-_lines = msgspec.msgpack.Decoder(list[_Line])
+class _Held(Licence, frozen=True, array_like=True):
+    """A licence as it lies in the memory."""
+
+
+_lines = msgspec.msgpack.Decoder(tuple[_Held, ...])
 _offers = msgspec.msgpack.Decoder(tuple[tuple[str, ...], str, int])
 
 
@@ -28,9 +28,7 @@ class Offer(msgspec.Struct, frozen=True):
 
 def pack_holder(holder: Holder) -> bytes:
     """A customer's value."""
-    lines: Sequence[_Line] = [
-        (one.product, one.channels, one.valid_from, one.valid_until, one.installations) for one in holder.licences
-    ]
+    lines = [msgspec.structs.astuple(licence) for licence in holder.licences]
     suspended = b"\1" if holder.customer.suspended is not None else b"\0"
     return number_key(holder.number) + suspended + msgspec.msgpack.encode(lines)
 
@@ -40,9 +38,9 @@ def is_suspended(value: bytes) -> bool:
     return value[NUMBER_OCTETS] != 0
 
 
-def licences(customer: str, value: bytes) -> tuple[Licence, ...]:
+def licences(value: bytes) -> tuple[Licence, ...]:
     """A customer's licences, by its value. Raises msgspec.DecodeError."""
-    return tuple(Licence(customer, *line) for line in _lines.decode(memoryview(value)[NUMBER_OCTETS + 1 :]))
+    return _lines.decode(memoryview(value)[NUMBER_OCTETS + 1 :])
 
 
 def pack_offer(release: Release) -> bytes:

@@ -12,7 +12,15 @@ import msgspec
 
 from ca.revocation import Revocations
 from mirror.catalogue import Catalogue
-from mirror.memory.layout import NUMBER_OCTETS, CatalogueFacts, ListFacts, name_key, number_key, serial_key
+from mirror.memory.layout import (
+    NUMBER_OCTETS,
+    CatalogueFacts,
+    ListFacts,
+    issuer_prefix,
+    name_key,
+    number_key,
+    serial_key,
+)
 from mirror.memory.place import Opened, faults
 from mirror.memory.values import pack_holder, pack_offer
 from mirror.records.protocol import Holder
@@ -51,11 +59,11 @@ class Writer:
         with self._changing() as change:
             table = self._tables["serials"]
             for key, crl in new.items():
-                before = old[key].serials if key in old else frozenset()
+                prefix, before = issuer_prefix(key), old[key].serials if key in old else frozenset()
                 for serial in before - crl.serials:
-                    change.delete(serial_key(key, serial), db=table)
+                    change.delete(serial_key(prefix, serial), db=table)
                 for serial in crl.serials - before:
-                    change.put(serial_key(key, serial), b"", db=table)
+                    change.put(serial_key(prefix, serial), b"", db=table)
             facts = [ListFacts(key, crl.number, crl.this_update, crl.next_update) for key, crl in new.items()]
             change.put(b"lists", msgspec.msgpack.encode(facts), db=self._tables["about"])
 
@@ -76,13 +84,15 @@ class Writer:
 
     def make_room(self) -> None:
         """Take room and let it go again: inside the memory it stays free, whatever else fills the disk."""
-        keys = [b"room %d" % number for number in range(_ROOM // _PIECE)]
+        about = self._tables["about"]
         with self._changing() as change:
-            for key in keys:
-                change.put(key, bytes(_PIECE), db=self._tables["about"])
+            for number in range(_ROOM // _PIECE):
+                change.put(b"room %d" % number, bytes(_PIECE), db=about)
         with self._changing() as change:
-            for key in keys:
-                change.delete(key, db=self._tables["about"])
+            for number in range(_ROOM // _PIECE):
+                change.delete(b"room %d" % number, db=about)
+        with self._changing() as change:  # what a transaction freed can be used by the next but one
+            change.put(b"room", b"", db=about)
 
     def _put_holder(self, change: "lmdb.Transaction[bytes]", holder: Holder) -> None:
         key, value = name_key(holder.customer.name), pack_holder(holder)

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from mirror.errors import PublishError, ServeError
-from mirror.owner import other_owner
-from mirror.server import _check_folder
+from mirror.owner import check_folder, other_owner
 from tests.hostile.needs import need_root
 from tests.mirror.publishing import rig
 
@@ -32,5 +31,5 @@ def test_as_root_publishing_and_serving_are_refused_in_another_users_folder(
         mirror.publish(source)
     assert (refused.value.reason, mirror.files()) == ("other-user", before)
     with pytest.raises(ServeError) as not_served:
-        _check_folder(mirror.data)
+        check_folder(mirror.data)
     assert not_served.value.reason == "other-user"

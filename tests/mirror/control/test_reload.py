@@ -8,11 +8,11 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from io import StringIO
 from pathlib import Path
 
-import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -21,10 +21,12 @@ from mirror import config, server
 from mirror.control import crew as crew_module
 from mirror.control import member
 from mirror.control.crew import Crew
-from mirror.control.orders import Setup
+from mirror.control.member import Member
 from mirror.control.sockets import Sockets
 from mirror.errors import ServeError
 from mirror.log import program_log
+from mirror.post import Post
+from mirror.serving import read_serving, utc_now
 from tests.ca.house import HOSTS, House, der_of, make_house
 from tests.mirror.content.rig import BIG, SERVE, Mirror
 from tests.mirror.control.processes import logged, workers
@@ -35,6 +37,22 @@ ACTIVATE = (
     "os.environ |= {'LISTEN_FDS': '1', 'LISTEN_PID': str(os.getpid())}; os.execv(sys.argv[2], sys.argv[2:])"
 )
 """What systemd does for a service with a socket."""
+
+
+@asynccontextmanager
+async def crew_of_one(mirror: Mirror, told: StringIO, gone: Callable[[Member], None]) -> AsyncIterator[Crew]:
+    """One worker of a post, started and at last killed."""
+    sockets, log, rings = Sockets(), program_log(told), mirror.folder / "rings"
+    sockets.listen(["127.0.0.1:0"], 1)
+    rings.mkdir()
+    with mirror.records() as records:
+        post = Post(read_serving(config.load(mirror.config())), records, utc_now(), log)
+        await post.begin(sockets, rings, lambda *_: None, gone)
+        assert post.crew is not None
+        yield post.crew
+        await post.crew.kill()
+        post.close()
+    sockets.close()
 
 
 @pytest.fixture(scope="module")
@@ -231,33 +249,21 @@ async def test_when_no_worker_is_left_and_none_can_be_started_control_gives_up(
     mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(crew_module, "_LONGEST_PAUSE", 0.01)
-    builtins, sockets = msgspec.to_builtins(config.load(mirror.config())), Sockets()
-    sockets.listen(["127.0.0.1:0"], 1)
     gone: list[int] = []
-    crew = Crew(
-        Setup(builtins, (), 1), sockets, lambda *_: None, lambda one: gone.append(one.pid), program_log(StringIO())
-    )
-    await crew.start()
-    assert not crew.lost.is_set()
-    monkeypatch.setattr(member, "_PROGRAM", "import sys; sys.exit(3)")
-    crew.members[0].kill()
-    async with asyncio.timeout(30):
-        await crew.lost.wait()
-    assert len(gone) == crew_module.MAX_FAILURES
-    await crew.kill()
-    sockets.close()
+    async with crew_of_one(mirror, StringIO(), lambda one: gone.append(one.pid)) as crew:
+        assert not crew.lost.is_set()
+        monkeypatch.setattr(member, "_PROGRAM", "import sys; sys.exit(3)")
+        crew.members[0].kill()
+        async with asyncio.timeout(30):
+            await crew.lost.wait()
+        assert len(gone) == crew_module.MAX_FAILURES
 
 
 async def test_a_worker_that_hangs_is_killed_and_started_anew(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(member, "SILENT_SECONDS", 4)
-    builtins, sockets, told = msgspec.to_builtins(config.load(mirror.config())), Sockets(), StringIO()
-    sockets.listen(["127.0.0.1:0"], 1)
-    again = asyncio.Event()
-    crew = Crew(Setup(builtins, (), 1), sockets, lambda *_: None, lambda _: again.set(), program_log(told))
-    await crew.start()
-    os.kill(crew.members[0].pid, signal.SIGSTOP)
-    async with asyncio.timeout(30):
-        await again.wait()
-    await crew.kill()
-    sockets.close()
+    told, again = StringIO(), asyncio.Event()
+    async with crew_of_one(mirror, told, lambda _: again.set()) as crew:
+        os.kill(crew.members[0].pid, signal.SIGSTOP)
+        async with asyncio.timeout(30):
+            await again.wait()
     assert '"signal": 9' in told.getvalue()
