@@ -21,20 +21,18 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from io import StringIO
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from bench.filled import PRODUCTS, customer_name
 from ca.identity import Identity, Role
 from ca.peer import Peer
-from mirror import catalogue, config
-from mirror.certificates import read_issuer
+from mirror import config
 from mirror.content import policy
-from mirror.content.memory import Remembered, Sources
-from mirror.memory import place
-from mirror.memory.fill import Filler
+from mirror.filled import Filled
+from mirror.log import program_log
 from mirror.records.protocol import Licence, Records
 from mirror.records.sqlite import FILE_NAME, open_records
-from mirror.server import program_log
+from mirror.serving import read_serving
 from spot_client.wire import installation, routes
 
 _DECISIONS: Final = 20_000
@@ -44,57 +42,24 @@ _ONE: Final = """SELECT i.id, c.name FROM installation i JOIN customer c ON c.ke
 _DAY: Final = timedelta(days=1)
 
 
-class Both(NamedTuple):
-    """The two halves of a mirror's memory."""
-
-    filler: Filler
-    remembered: Remembered
-
-
 def main() -> None:
     """Measure, and write down."""
     loaded = config.load(Path(os.environ["SPOT_MIRROR_CONFIG"]))
-    taken = place.take(loaded.data_dir / "memory")
-    try:
-        with closing(open_records(loaded.data_dir / FILE_NAME)) as records:
-            found = _measure(loaded, taken.folder, records)
-    finally:
-        taken.remove()
+    with closing(open_records(loaded.data_dir / FILE_NAME)) as records:
+        begun = time.monotonic()
+        with closing(Filled(read_serving(loaded), records, datetime.now(UTC), program_log(StringIO()))) as filled:
+            found = {
+                "fill_s": round(time.monotonic() - begun, 2),
+                "memory_bytes": (filled.folder / "data.mdb").stat().st_size,
+                **_decisions(loaded, filled),
+                **_writes(filled, records),
+            }
     Path(sys.argv[1]).write_text(json.dumps(found))
 
 
-def _measure(loaded: config.Config, folder: Path, records: Records) -> dict[str, float]:
-    sources, opened, begun = _sources(loaded, records), place.open_to_fill(folder), time.monotonic()
-    filler = Filler(opened, sources, datetime.now(UTC), program_log(StringIO()))
-    filled = {
-        "fill_s": round(time.monotonic() - begun, 2),
-        "memory_bytes": (folder / "data.mdb").stat().st_size,
-    }
-    both = Both(filler, Remembered(opened, sources))
-    try:
-        return {**filled, **_decisions(loaded, both.remembered), **_writes(both, records)}
-    finally:
-        opened.environment.close()
-
-
-def _sources(loaded: config.Config, records: Records) -> Sources:
-    content = loaded.content
-    assert content is not None, "a mirror that serves has [content]"  # noqa: S101  made by bench.scene
-    return Sources(
-        realm=loaded.realm,
-        issuers=[read_issuer(Path(path), loaded.realm) for path in content.issuing_cas],
-        crls=[Path(path) for path in content.crls],
-        grace=_DAY,
-        records=records,
-        catalogue=loaded.data_dir / "catalogue",
-        load=catalogue.load,
-        spare=loaded.data_dir / "memory",
-    )
-
-
-def _decisions(loaded: config.Config, remembered: Remembered) -> dict[str, float]:
+def _decisions(loaded: config.Config, filled: Filled) -> dict[str, float]:
     """Decisions for manifests of a product that the caller is licensed for; another installation each time."""
-    state, now = remembered.state, datetime.now(UTC)
+    state, now = filled.state, datetime.now(UTC)
     (issuer,) = state.world.issuers
     asks = []
     for serial, (id_, name) in enumerate(_installations(loaded.data_dir / FILE_NAME), 1000):
@@ -122,20 +87,19 @@ def _installations(path: Path) -> list[tuple[str, str]]:
     return [(id_, name) for id_, name in found]
 
 
-def _writes(both: Both, records: Records) -> dict[str, float]:
+def _writes(filled: Filled, records: Records) -> dict[str, float]:
     name = customer_name(0)
     minted: list[str] = []
 
     def grant(number: int) -> Callable[[], object]:
         records.grant(Licence(name, "p49", ("stable",), date(2020, 1, 1), None, number + 1))
-        return partial(_see, both, name, number + 1)
+        return partial(_see, filled, name, number + 1)
 
     def mint(_number: int) -> Callable[[], object]:
         def call() -> None:
             id_ = records.mint(name, secrets.token_bytes(32), _drawn, datetime.now(UTC)).id
-            both.filler.follow(datetime.now(UTC))
-            both.remembered.renew()
-            assert both.remembered.state.world.installations.get(id_) == name  # noqa: S101  it is known at once
+            filled.minted(datetime.now(UTC))
+            assert filled.state.world.installations.get(id_) == name  # noqa: S101  it is known at once
             minted.append(id_)
 
         return call
@@ -150,10 +114,9 @@ def _writes(both: Both, records: Records) -> dict[str, float]:
     }
 
 
-def _see(both: Both, name: str, number: int) -> None:
-    both.filler.refresh(datetime.now(UTC))
-    both.remembered.renew()
-    held = both.remembered.state.world.licences.get(name) or ()
+def _see(filled: Filled, name: str, number: int) -> None:
+    filled.refresh(datetime.now(UTC))
+    held = filled.state.world.licences.get(name) or ()
     assert number in {licence.installations for licence in held}  # noqa: S101  else nothing was measured
 
 

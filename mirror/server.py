@@ -12,12 +12,13 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import uvloop
 from structlog.typing import FilteringBoundLogger
 
@@ -41,6 +42,7 @@ from mirror.log import program_log
 from mirror.observed import Observed
 from mirror.owner import check_folder
 from mirror.post import Post
+from mirror.posts import Hearing, Posts
 from mirror.records.protocol import Records
 from mirror.records.sqlite import FILE_NAME, open_records
 from mirror.serving import Serving, content_of, read_serving, utc_now
@@ -69,11 +71,13 @@ def serve(config: Config, say: Callable[[str], None], reread: Callable[[], Confi
     check_folder(config.data_dir)
     with (
         closing(open_records(config.data_dir / FILE_NAME)) as records,
-        closing(Post(read_serving(config), records, utc_now(), log)) as post,
+        closing(Sockets(given_sockets(os.environ, os.getpid()))) as sockets,
+        closing(Posts(Post(read_serving(config), records, utc_now(), log), sockets)) as posts,
         _collecting(config.data_dir, log) as collector,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
-        runner.run(_Control(post, records, collector, reread or (lambda: config), log).run(say))
+        parts = _Parts(records, sockets, posts, collector, reread or (lambda: config), log)
+        runner.run(_Control(parts).run(say))
 
 
 @contextmanager
@@ -89,31 +93,33 @@ def _collecting(data: Path, log: FilteringBoundLogger) -> Iterator[Collector]:
             shared.rmdir()
 
 
-class _Control:
-    """The running control process. `_posts`: the last one serves, those before it drain."""
+class _Parts(msgspec.Struct, frozen=True):
+    records: Records
+    sockets: Sockets
+    posts: Posts
+    collector: Collector
+    reread: Callable[[], Config]
+    log: FilteringBoundLogger
 
-    def __init__(
-        self,
-        post: Post,
-        records: Records,
-        collector: Collector,
-        reread: Callable[[], Config],
-        log: FilteringBoundLogger,
-    ) -> None:
-        self._posts, self._records, self._collector, self._reread, self._log = [post], records, collector, reread, log
+
+class _Control:
+    """The running control process."""
+
+    def __init__(self, parts: _Parts) -> None:
+        self._records, self._sockets, self._posts = parts.records, parts.sockets, parts.posts
+        self._collector, self._reread, self._log = parts.collector, parts.reread, parts.log
+        serving = parts.posts.last.serving
         self._notify = Notify(os.environ, os.getpid())
-        self._sockets = Sockets(given_sockets(os.environ, os.getpid()))
-        self._writer = Writer(records, _draw, _pace(post.serving), utc_now, time.monotonic)
-        self._changes = Changes(self._members, log)
+        self._writer = Writer(parts.records, _draw, _pace(serving), utc_now, time.monotonic)
+        self._changes = Changes(parts.posts.members, parts.log)
         totals = Totals()
-        self._desk = Desk(self._writer, self._changes, totals, self._minted, log)
-        self._leaving: set[asyncio.Task[None]] = set()
-        self._looking = ThreadPoolExecutor(1, "looking")
+        self._desk = Desk(self._writer, self._changes, totals, parts.posts.minted, parts.log)
+        self._hearing = Hearing(self._desk.hear, self._gone, shared_folder(serving.config.data_dir) / "audit")
         self._collecting = ThreadPoolExecutor(1, "collecting")
         self._syncing = ThreadPoolExecutor(1, "syncing")
         self._told: set[str] = set()
         self._stop, self._hurry, self._again = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._observed = Observed(lambda: self._posts[-1], totals, self._stop.is_set)
+        self._observed = Observed(lambda: self._posts.last, totals, self._stop.is_set)
 
     async def run(self, say: Callable[[str], None]) -> None:
         """Serve until told to stop."""
@@ -122,11 +128,11 @@ class _Control:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop)
         loop.add_signal_handler(signal.SIGHUP, self._again.set)
-        post, health = self._posts[0], None
+        post, health = self._posts.last, None
         turns = [asyncio.create_task(turn) for turn in self._turns()]
         try:
             health = await self._health(post.serving.config)
-            if await unless(self._stop, self._begin(post)):
+            if await unless(self._stop, self._posts.begin(post, self._hearing)):
                 say(post.serving.ready(self._sockets.names, post.filled.state))
                 self._notify.ready(f"{post.serving.workers} workers")
                 await self._until_told()
@@ -135,13 +141,13 @@ class _Control:
             self._sockets.close()
             if health is not None:
                 await health.close()
-            await asyncio.gather(*self._leaving, return_exceptions=True)
+            await self._posts.ended()
             for turn in turns:
                 turn.cancel()
             await asyncio.gather(*turns, return_exceptions=True)
             await self._last_flush()
             self._writer.close()
-            for threads in (self._looking, self._collecting, self._syncing):
+            for threads in (self._collecting, self._syncing):
                 threads.shutdown()
 
     def _on_stop(self) -> None:
@@ -155,25 +161,10 @@ class _Control:
         self._log.info("health and metrics", address=listening.address)
         return listening
 
-    async def _begin(self, post: Post) -> None:
-        """Start the workers of a post. Raises ServeError: all is as it was."""
-        listen, workers = post.serving.content.listen, post.serving.workers
-        before = self._posts[-1].serving.content.listen, self._sockets.workers
-        self._sockets.listen(listen, workers)
-        try:
-            rings = shared_folder(post.serving.config.data_dir) / "audit"
-            await post.begin(self._sockets, rings, self._desk.hear, self._gone)
-        except BaseException:
-            self._sockets.keep(*before)
-            raise
-        if post is not self._posts[-1]:
-            self._posts.append(post)
-        self._sockets.keep(listen)
-
     async def _until_told(self) -> None:
         """Returns when the mirror is to stop. Raises ServeError: no worker can be started any more."""
         while True:
-            crew = self._posts[-1].crew
+            crew = self._posts.last.crew
             lost = crew.lost if crew is not None else asyncio.Event()
             await any_of(self._stop, self._again, lost)
             if self._stop.is_set():
@@ -187,11 +178,10 @@ class _Control:
         """Serve by what the configuration and the files that it names are now; what is bad changes nothing."""
         self._notify.reloading()
         self._collector.reopen()
-        old = [*self._posts]
         try:
             post = await asyncio.to_thread(self._new_post)
             try:
-                await self._begin(post)
+                await self._posts.begin(post, self._hearing)
             except BaseException:
                 post.close()
                 raise
@@ -201,46 +191,26 @@ class _Control:
         else:
             self._writer.pace = _pace(post.serving)
             self._log.info("serves by the new configuration", workers=post.serving.workers)
-            for one in old:
-                self._leave(one, post.serving.content.drain_seconds)
-        self._notify.ready(f"{self._posts[-1].serving.workers} workers")
+            self._posts.leave(post.serving.content.drain_seconds)
+        self._notify.ready(f"{self._posts.last.serving.workers} workers")
 
     def _new_post(self) -> Post:
-        config, before = self._reread(), self._posts[-1].serving.config
+        config, before = self._reread(), self._posts.last.serving.config
         if config.data != before.data or config.health != before.health:
             raise ServeError("needs-restart", "Another data folder or [health]: that takes a restart of the mirror.")
         return Post(read_serving(config), self._records, utc_now(), self._log)
 
-    def _leave(self, post: Post, seconds: float) -> None:
-        async def leave() -> None:
-            if post.crew is not None:
-                await post.crew.drain(seconds)
-            self._posts.remove(post)
-            await asyncio.get_running_loop().run_in_executor(self._looking, post.close)
-
-        task = asyncio.create_task(leave())
-        self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
-
     async def _end(self) -> None:
         self._notify.stopping()
-        seconds = self._posts[-1].serving.content.drain_seconds
+        seconds = self._posts.last.serving.content.drain_seconds
         self._log.info("stopping", drain_seconds=seconds)
         self._sockets.close()
-        crews = [post.crew for post in self._posts if post.crew is not None]
-        if not await unless(self._hurry, _all([crew.drain(seconds) for crew in crews])):
-            await _all([crew.kill() for crew in crews])
-
-    def _members(self) -> Iterator[Member]:
-        return (member for post in [*self._posts] for member in post.members)
+        if not await unless(self._hurry, self._posts.drain(seconds)):
+            await self._posts.kill()
 
     def _gone(self, member: Member) -> None:
         self._desk.gone(member)
         self._observed.restarts += not member.was_told_to_end
-
-    def _minted(self) -> None:
-        for post in [*self._posts]:
-            post.filled.minted(utc_now())
 
     def _turns(self) -> list[Coroutine[Any, Any, None]]:
         turns = [
@@ -261,10 +231,7 @@ class _Control:
 
     async def _look(self) -> None:
         """Have all workers take what changed outside."""
-        posts, now = [*self._posts], utc_now()
-        refresh = [post.filled.refresh for post in posts]
-        changed = await asyncio.get_running_loop().run_in_executor(self._looking, lambda: [one(now) for one in refresh])
-        if any(changed):
+        if await self._posts.look():
             await self._changes.tell()
 
     async def _ask_store(self) -> None:
@@ -277,7 +244,7 @@ class _Control:
 
     async def _warn(self) -> None:
         """Log once that something will lapse soon, and once more when it has."""
-        post = self._posts[-1]
+        post = self._posts.last
         for sentence in expiry.warnings(post.serving.lapses(post.filled.state), utc_now()):
             if sentence not in self._told:
                 self._told.add(sentence)
@@ -299,10 +266,6 @@ def _draw() -> str:
 
 def _pace(serving: Serving) -> Pace:
     return Pace(serving.content.limits.thin_snapshot_seconds)
-
-
-async def _all(works: Sequence[Coroutine[Any, Any, None]]) -> None:
-    await asyncio.gather(*works)
 
 
 def _summary(told: dict[str, object]) -> str:

@@ -7,7 +7,10 @@ import pytest
 
 from tests.house.source import PACKAGES, imports, origin, trees, within
 
-COMPOSING = ("mirror.cli", *(f"mirror.{one}" for one in ("filled", "observed", "post", "server", "serving", "worker")))
+COMPOSING = (
+    "mirror.cli",
+    *(f"mirror.{one}" for one in ("filled", "observed", "post", "posts", "server", "serving", "worker")),
+)
 ROOMS = ("publishing", "content", "support", "control", "health")
 
 ISSUING = (  # of `ca`: what makes certificates, keeps the keys of the CA, or reads its folder

@@ -6,11 +6,11 @@ from io import StringIO
 import msgspec
 
 from mirror import catalogue
+from mirror.log import program_log
 from mirror.memory import place
 from mirror.memory.fill import Filler, Sources
 from mirror.memory.read import Reader, View
 from mirror.records.protocol import Licence, Records
-from mirror.server import program_log
 from tests.mirror.content.rig import Mirror
 
 NAMES = ("acme", "globex", "retired", "initech", "nobody")
