@@ -57,6 +57,13 @@ class Chain(msgspec.Struct, frozen=True):
         top = {"root": self.root, "timestamp": self.timestamp, "snapshot": self.snapshot, "targets": self.targets}
         return {**top, **self.products}
 
+    @property
+    def listed(self) -> Iterator[tuple[str, str, Blob]]:
+        """Every target: its role, its path, and what is signed for it. Raises CatalogueFault: that is too little."""
+        for role, targets in self.products.items():
+            for path, target in targets.targets.items():
+                yield role, path, _blob(path, target)
+
 
 class Catalogue(msgspec.Struct, frozen=True):
     """What the mirror offers.
@@ -105,9 +112,7 @@ def load(folder: Path, previous: Catalogue | None = None) -> Catalogue:
     chain = read_chain(folder)
     known = previous.parts if previous else {}
     parts = {
-        path: read_part(folder / "targets", role, path, _blob(path, target), known.get(path))
-        for role, targets in chain.products.items()
-        for path, target in targets.targets.items()
+        path: read_part(folder / "targets", role, path, blob, known.get(path)) for role, path, blob in chain.listed
     }
     contents = [part.content for part in parts.values()]
     return Catalogue(

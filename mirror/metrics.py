@@ -43,6 +43,14 @@ def of_check(findings: Mapping[str, int], now: datetime) -> list[Metric]:
     return [counts, GaugeMetricFamily("spot_mirror_check_timestamp_seconds", "When it was looked.", now.timestamp())]
 
 
+def of_scrub(ended: datetime, findings: int) -> list[Metric]:
+    """When all that is on offer was read last, and how much of it was damaged or missing."""
+    return [
+        GaugeMetricFamily("spot_mirror_scrub_findings", "What the last scrub found.", findings),
+        GaugeMetricFamily("spot_mirror_scrub_timestamp_seconds", "When the last scrub ended.", ended.timestamp()),
+    ]
+
+
 def exposition(metrics: Iterable[Metric]) -> bytes:
     """The text that Prometheus reads (text format 0.0.4)."""
     return generate_latest(_Fixed([*metrics]))

@@ -5,7 +5,9 @@ findings    what is found, and how it is judged: values and the clock in, findin
 holders     who signs for what, judged
 host        the configuration's file, modes, disk, addresses, what a publish left
 trust       the server's certificate, the issuing CAs, their revocation lists
-offer       the catalogue, and the releases that it offers
+offer       the catalogue, and who signs it
+releases    the releases that it offers
+scrub       all of those, read from the disk at a pace, and when that was done last
 signing     whose keys lie where, what waits for signatures
 store       the records
 

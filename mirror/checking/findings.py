@@ -17,6 +17,7 @@ SKEW: Final = timedelta(minutes=5)
 """How far a moment may lie in the future before a clock is said to be wrong."""
 
 _PATIENCE: Final = timedelta(days=1)
+_SCRUB: Final = timedelta(days=30)
 _GIB: Final = 2**30
 _FULL: Final = 64 * 2**20
 """Bytes below which a disk is as good as full: the records' log alone can grow to some MiB between two looks."""
@@ -103,3 +104,21 @@ def judge_timer(signed: datetime, every: timedelta, now: datetime) -> Finding:
     hours = int(every.total_seconds() // 3600)
     what = f"The timestamp was last signed on {signed:%Y-%m-%d %H:%M} UTC, and should be every {hours} hours."
     return Finding("warning", "no-timer", what, "Start 'spot-mirror catalogue-timer', and look into its log.")
+
+
+def judge_scrub(since: datetime, findings: int, damaged: Sequence[str], now: datetime) -> Finding:
+    """Whether all that is on offer was read not long ago, and was whole.
+
+    Args:
+        since: when the last scrub ended, or when it was first due.
+        findings: what it found. damaged: some of that, by name.
+    """
+    if findings:
+        named = ", ".join(damaged[:3]) + (", ..." if findings > min(len(damaged), 3) else "")
+        what = f"The last scrub, of {since:%Y-%m-%d}, found {findings} damaged or missing: {named}."
+        step = "Restore them from a backup, or publish again what is not there; then run 'spot-mirror scrub' again."
+        return Finding("problem", "scrub-found", what, step)
+    if now - since > _SCRUB:
+        what = f"Not all that is on offer was read since {since:%Y-%m-%d}: a disk forgets in silence."
+        return Finding("warning", "scrub-old", what, "Enable spot-mirror-scrub.timer, or run 'spot-mirror scrub'.")
+    return good(f"Nothing on offer has waited since before {since:%Y-%m-%d} to be read as a whole.")

@@ -8,10 +8,10 @@ from pathlib import Path
 from ca.finding import Finding
 from mirror import config
 from mirror.blobs import LocalBlobs
-from mirror.checking import host, offer, signing, store, trust
-from mirror.checking.findings import judge_clock
+from mirror.checking import host, offer, scrub, signing, store, trust
+from mirror.checking.findings import judge_clock, judge_scrub
 from mirror.checking.noted import Noted
-from mirror.checking.offer import Progress
+from mirror.checking.releases import Progress
 from mirror.config import Config
 from mirror.errors import ConfigError
 from mirror.records.sqlite import FILE_NAME
@@ -59,8 +59,22 @@ def _data(loaded: Config, noted: Noted, now: datetime, *, deep: bool, progress: 
     if not signing.is_founding(data):
         looking = partial(offer.look, data / "catalogue", LocalBlobs(data), loaded.lifetimes, now, noted)
         yield from _guarded(lambda: looking(deep=deep, progress=progress))
+        yield from _guarded(lambda: _scrubbed(data / scrub.FILE_NAME, noted, now))
     yield from _guarded(lambda: host.leftovers(data))
     noted.moments.extend(host.written(data / name for name in _DATED))
+
+
+def _scrubbed(path: Path, noted: Noted, now: datetime) -> Iterator[Finding]:
+    """When all that is on offer was read last. What was published first waits for that since then."""
+    try:
+        last = scrub.last(path)
+    except ValueError:
+        last = None
+    if last is not None:
+        noted.scrubs.append(last)
+        noted.moments.append(("The last scrub", last.ended))
+    since = last.ended if last else min(noted.published, default=now)
+    yield judge_scrub(since, last.findings if last else 0, last.damaged if last else (), now)
 
 
 def _guarded(part: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:

@@ -4,11 +4,18 @@ from datetime import datetime
 
 import msgspec
 
+from mirror.checking.scrub import Scrubbed
 from mirror.expiry import Lapse
 
 
 class Noted(msgspec.Struct, frozen=True):
-    """`moments`: what is dated here, and of when, UTC. `lapses`: what ends. The parts add to both."""
+    """What the parts add to.
+
+    `moments`: what is dated here, and of when, UTC. `lapses`: what ends. `published`: when each release on offer was,
+    UTC. `scrubs`: what the last scrub came to, if there was one.
+    """
 
     moments: list[tuple[str, datetime]] = msgspec.field(default_factory=list)
     lapses: list[Lapse] = msgspec.field(default_factory=list)
+    published: list[datetime] = msgspec.field(default_factory=list)
+    scrubs: list[Scrubbed] = msgspec.field(default_factory=list)

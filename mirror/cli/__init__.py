@@ -20,6 +20,7 @@ from mirror.cli import (
     offline,
     papers,
     publishing,
+    scrubbing,
     serving,
     thin_snapshots,
     timer,
@@ -88,6 +89,7 @@ for room in (
     licences,
     serving,
     checking,
+    scrubbing,
     thin_snapshots,
 ):
     for command in room.COMMANDS:

@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 import msgspec
@@ -16,7 +17,9 @@ from mirror.cli.options import config_option
 from mirror.cli.output import json_document
 from mirror.cli.progress import progress_bar
 from mirror.cli.store import json_option
-from mirror.expiry import Lapse
+
+if TYPE_CHECKING:
+    from mirror.checking.noted import Noted
 
 FOUND_SOMETHING: Final = 9
 
@@ -62,17 +65,18 @@ def check(config_path: Path, *, deep: bool, quiet: bool, metrics_file: Path | No
     elif told:
         click.echo("\n".join(finding.text for finding in told))
     if metrics_file is not None:
-        _write_metrics(metrics_file, found, noted.lapses, now)
+        _write_metrics(metrics_file, found, noted, now)
     if any(finding.matters for finding in found):
         raise click.exceptions.Exit(FOUND_SOMETHING)
 
 
-def _write_metrics(path: Path, found: list[Finding], lapses: list[Lapse], now: datetime) -> None:
+def _write_metrics(path: Path, found: list[Finding], noted: "Noted", now: datetime) -> None:
     from mirror import metrics
 
     counts = Counter(one.severity for one in found)
     told = metrics.of_check({name: counts[name] for name in SEVERITIES}, now)
-    files.replace(path, metrics.exposition([*metrics.of_lapses(lapses), *told]))
+    scrubs = (metrics.of_scrub(one.ended, one.findings) for one in noted.scrubs)
+    files.replace(path, metrics.exposition([*metrics.of_lapses(noted.lapses), *told, *chain(*scrubs)]))
 
 
 @contextmanager

@@ -19,5 +19,6 @@ def mirror(tmp_path: Path, house: House) -> Mirror:
     """A mirror that is not running."""
     mirror = Mirror(tmp_path, house)
     mirror.publish()
+    mirror.scrubbed()
     mirror.config()
     return mirror

@@ -29,6 +29,7 @@ from tests.mirror.content.rig import Mirror
 RELEASE = "releases/sdk/botocore/1.40.0/any"
 ONE_KEY = ("advice", "one-key")
 NO_TIMER = ("warning", "no-timer")
+SCRUB_OLD = ("warning", "scrub-old")
 
 
 def checked(mirror: Mirror, now: datetime | None = None, *, deep: bool = False) -> list[Finding]:
@@ -320,8 +321,8 @@ def test_every_release_that_is_not_whole_is_named(mirror: Mirror) -> None:
     [
         (timedelta(days=2, hours=1), {("warning", "expires-soon")}),
         (timedelta(days=6), {("problem", "expired"), ("warning", "expires-soon")}),
-        (timedelta(days=31), {("problem", "expired")}),
-        (timedelta(days=500), {("problem", "expired"), ("warning", "expires-soon")}),
+        (timedelta(days=31), {("problem", "expired"), SCRUB_OLD}),
+        (timedelta(days=500), {("problem", "expired"), ("warning", "expires-soon"), SCRUB_OLD}),
     ],
 )
 def test_what_lapses_is_told_of_with_time_to_act(

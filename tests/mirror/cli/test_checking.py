@@ -20,6 +20,7 @@ SPOT_MIRROR = str(Path(sysconfig.get_path("scripts")) / "spot-mirror")
 def mirror(tmp_path: Path) -> Mirror:
     mirror = Mirror(tmp_path, make_house(lambda: ec.generate_private_key(ec.SECP256R1())))
     mirror.publish()
+    mirror.scrubbed()
     mirror.config()
     return mirror
 

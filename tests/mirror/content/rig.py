@@ -36,6 +36,8 @@ from ca.identity import Identity, Role
 from ca.issue import Issuer, Revoked, build_crl
 from ca.profiles import CLIENT
 from ca.tls import client_context
+from mirror.checking import scrub
+from mirror.checking.scrub import Scrubbed
 from mirror.records.protocol import Licence, Records
 from mirror.records.sqlite import open_records
 from spot_client.wire import baselines, halts, index, manifest, pack, trust
@@ -200,6 +202,11 @@ class Mirror:
         self.indexes = [make_index("sdk/botocore", [sdk], ["1.39.0"]), make_index("science/numpy", [science])]
         sign_catalogue(self.data / "catalogue", self.indexes, 1, self.signer, LISTS)
         return sdk
+
+    def scrubbed(self) -> None:
+        """Write down that all which is on offer was read just now; these releases were published long ago."""
+        done = Scrubbed(datetime.now(UTC).replace(microsecond=0), 2, 7, 2**20, 0, ())
+        scrub.write(self.data / scrub.FILE_NAME, done)
 
     @contextmanager
     def records(self) -> Iterator[Records]:
