@@ -103,14 +103,16 @@ def test_a_file_that_is_gone_is_refused_by_name_until_it_is_back(mirror: Mirror,
     with mirror.running() as process:
         caller = mirror.caller(mirror.party())
         path.unlink()
+        # A file of the catalogue has its digest in its name: one that is gone may also be one that never was.
+        refusals = {(503, "unavailable")} | ({(404, "not-found")} if name == "index" else set())
         for _ in range(3):
-            assert caller.reason(asked) == (503, "unavailable")
+            assert caller.reason(asked) in refusals
         assert caller("/licences")[0] == 200
         swap(path, raw)
         assert caller(asked)[::2] == (200, raw)
         path.unlink()  # once more, now that it may be held in memory
         status, _, body = caller(asked)
-        assert (status, body) == (200, raw) or (status, msgspec.json.decode(body)["reason"]) == (503, "unavailable")
+        assert (status, body) == (200, raw) or (status, msgspec.json.decode(body)["reason"]) in refusals
         assert process.poll() is None
 
 
@@ -244,8 +246,8 @@ def test_without_file_descriptors_those_who_are_in_are_answered_and_all_is_well_
                 assert (status, body) == (200, release.pack) or status == 503
                 assert caller("/licences")[0] == 200
                 status = caller(f"/installations/{installation}/thin-snapshot", "PUT", ONE)[0]
-                assert status in {204, 503}
-                assert status == 503 or stored(mirror, installation) == {"sdk/botocore": "1.40.0"}
+                assert status in {204, 429, 503}
+                assert status != 204 or stored(mirror, installation) == {"sdk/botocore": "1.40.0"}
 
         def answers() -> bool:
             fresh = Caller(mirror.port, mirror.context(party))
@@ -254,7 +256,7 @@ def test_without_file_descriptors_those_who_are_in_are_answered_and_all_is_well_
             return False
 
         mirror.until(answers, seconds=15)
-        assert caller(f"/installations/{installation}/thin-snapshot", "PUT", ONE)[0] == 204
+        assert caller(f"/installations/{enrolled(caller)}/thin-snapshot", "PUT", ONE)[0] == 204
         assert process.poll() is None
         assert len(mirror.stderr()) < 200_000  # no line for each try
 
