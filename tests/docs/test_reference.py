@@ -34,6 +34,7 @@ spot-ca bundle acme --mirror https://127.0.0.1:8443=certs/ca/issued/mirror.crt \
     --catalogue-root data/catalogue/1.root.json --out acme.bundle
 """
 SERVED: Final = """\
+printf '[content.limits]\\nthin_snapshot_seconds = 0\\n' >> mirror.toml
 spot-mirror serve > serve.log 2>&1 &
 until grep -q "ready on" serve.log; do kill -0 $! || { cat serve.log; exit 1; }; sleep 0.1; done
 """
