@@ -197,8 +197,6 @@ class App:
     def _check_rate(self, allowed: Allow) -> None:
         rates, now = self._parts.rates, time.monotonic()
         wait = rates.take(allowed.identity.name, allowed.installation, now)
-        if not wait and allowed.route.kind is Kind.THIN_SNAPSHOT and allowed.installation is not None:
-            wait = rates.take_thin_snapshot(allowed.installation, now)
         if wait:
             seconds = retry_after(wait, self._parts.chance())
             raise Refused(Reason.TOO_MANY_REQUESTS, "", {"Retry-After": str(seconds)})

@@ -28,13 +28,8 @@ MAX_WAIT: Final = 60.0
 SAVED_SECONDS: Final = 2.0
 """How many seconds' worth of requests may be saved up."""
 
-SAVED_THIN_SNAPSHOTS: Final = 4
-
 MAX_NAMES: Final = 50_000
 """Installations, and customers, in each of the two parts of their buckets: these fill within seconds."""
-
-MAX_THIN_SNAPSHOTS: Final = 250_000
-"""Installations in each of the two parts of the buckets for thin snapshots: these fill within minutes."""
 
 _LEAST = 100.0  # requests a second that nobody is held below: they cost a worker 3 ms
 _MARGIN = 1.25  # of an equal share: equal customers are not held to each other by chance
@@ -155,8 +150,6 @@ class Rates:
     def __init__(self, limits: Limits) -> None:
         self._installations = _per_second(limits.requests_per_installation)
         self._customers = _per_second(limits.requests_per_customer)
-        self._thin_snapshots = Buckets(limits.thin_snapshot_seconds, SAVED_THIN_SNAPSHOTS, MAX_THIN_SNAPSHOTS)
-        self._has_thin_snapshots = limits.thin_snapshot_seconds > 0
         self._per_customer = float(limits.requests_per_customer)
         self._share = math.inf
         self._since = -math.inf
@@ -187,15 +180,6 @@ class Rates:
         self._customers.take(customer, now)
         self._given[customer] = given + 1
         return 0.0
-
-    def take_thin_snapshot(self, installation: str, now: float) -> float:
-        """As `take`, for storing a thin snapshot of an installation; to be asked beside it."""
-        if not self._has_thin_snapshots:
-            return 0.0
-        wait = self._thin_snapshots.wait(installation, now)
-        if not wait:
-            self._thin_snapshots.take(installation, now)
-        return wait
 
     def measured(self, busy: float, now: float) -> None:
         """Once a second: which part of the time since the last call the worker was at work, 0 to 1.

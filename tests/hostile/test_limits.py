@@ -318,13 +318,13 @@ def test_a_customer_asks_so_often_and_no_more_and_no_other_one_notices(begin: Be
     mirror.audited(status=429, reason="too-many-requests", customer="acme")
 
 
-def test_four_thin_snapshots_may_come_at_once_and_then_one_a_minute(begin: Begin) -> None:
+def test_eight_thin_snapshots_may_come_at_once_and_then_one_a_minute(begin: Begin) -> None:
     mirror = begin()
     caller = mirror.caller(mirror.party())
     first, second = minted(caller), minted(caller)
     body = b'{"components":{},"format":1,"min_spot":"0.1"}'
     path = f"/installations/{first}/thin-snapshot"
-    assert [caller(path, "PUT", body)[0] for _ in range(6)] == [204] * 4 + [429] * 2
+    assert [caller(path, "PUT", body)[0] for _ in range(10)] == [204] * 8 + [429] * 2
     _, headers, _ = caller(path, "PUT", body)
     assert 50 <= int(headers["Retry-After"]) <= 121
     assert caller(f"/installations/{second}/thin-snapshot", "PUT", body)[0] == 204

@@ -222,20 +222,6 @@ def test_those_who_are_refused_together_are_told_one_after_another() -> None:
     assert sorted(waits) == waits
 
 
-def test_a_thin_snapshot_comes_once_a_minute_and_four_may_be_saved() -> None:
-    rates, now = Rates(Limits()), 1234.567
-    assert [rates.take_thin_snapshot("i1", now) for _ in range(4)] == [0.0] * 4
-    assert rates.take_thin_snapshot("i1", now) == pytest.approx(60)
-    assert rates.take_thin_snapshot("i2", now) == 0.0
-    assert rates.take_thin_snapshot("i1", now + 60) == 0.0
-    assert rates.take_thin_snapshot("i1", now + 61) == pytest.approx(59)
-
-
-def test_thin_snapshots_may_be_unlimited() -> None:
-    rates = Rates(Limits(thin_snapshot_seconds=0))
-    assert {rates.take_thin_snapshot("i1", 0.0) for _ in range(1000)} == {0.0}
-
-
 @given(st.floats(0, 60), st.floats(0, 1))
 def test_nobody_is_told_to_come_back_too_early_nor_at_once_nor_never(wait: float, spread: float) -> None:
     assert max(1, wait) <= retry_after(wait, spread) <= 2 * wait + 1

@@ -43,7 +43,7 @@ def _numbers(folder: Path) -> list[str]:
 def owner(port: int, among: set[int]) -> int:
     """The process that has the connection whose other end is at this port."""
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    (inode,) = (line[9] for line in lines if line[2].endswith(f":{port:04X}"))
+    (inode,) = (line[9] for line in lines if line[3] == "01" and line[2].endswith(f":{port:04X}"))
     for pid in among:
         for number in _numbers(Path(f"/proc/{pid}/fd")):
             with suppress(OSError):
