@@ -5,6 +5,7 @@ gives what runs a few seconds, and ends as well. Signals are for control, which 
 """
 
 import asyncio
+import gc
 import os
 import random
 import secrets
@@ -47,6 +48,7 @@ from mirror.ring import SUFFIX
 from mirror.serving import Serving, read_serving, utc_now
 
 _BEAT_SECONDS: Final = 1.0
+_COLLECT_EVERY: Final = 20_000  # objects that may be garbage
 _ORPHAN_SECONDS: Final = 5.0
 """How long running requests get once control is gone: nobody tells of revocations any more."""
 
@@ -55,6 +57,9 @@ def main(descriptor: int) -> None:
     """Entry point of the process. `descriptor`: the open channel to control."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    # What is here now stays: the collector need not go through it again and again, nor at every 700th object.
+    gc.freeze()
+    gc.set_threshold(_COLLECT_EVERY)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         sys.exit(runner.run(_work(socket.socket(fileno=descriptor))))
 

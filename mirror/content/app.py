@@ -135,7 +135,7 @@ class App:
     def _exchange(self, request: Request | None, caller: Caller, address: str) -> Exchange:
         now = self._parts.clock()
         line = Line(
-            time=f"{now.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z",
+            time=f"{_to_the_second(now.replace(microsecond=0))}.{now.microsecond // 1000:03}Z",
             request=self._parts.ids(),
             method=request.method[:_MAX_METHOD] if request is not None else "",
             address=address if self._parts.log_addresses else None,
@@ -214,6 +214,11 @@ class App:
                 return customers.put_thin_snapshot(allowed, request, state, now)
             case _:
                 return self._parts.files.answer(allowed.route, state, _conditions(request), allowed.channels)
+
+
+@lru_cache(maxsize=8)
+def _to_the_second(now: datetime) -> str:
+    return f"{now:%Y-%m-%dT%H:%M:%S}"
 
 
 @lru_cache(maxsize=4096)

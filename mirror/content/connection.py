@@ -13,7 +13,20 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from ca.errors import TlsError
-from mirror.content.conversation import NEVER, Conversation, State, Terms
+from mirror.content.conversation import (
+    BODY,
+    CLOSED,
+    CLOSING,
+    DECIDING,
+    HEAD,
+    IDLE,
+    NEVER,
+    SENDING,
+    SHAKING,
+    Conversation,
+    State,
+    Terms,
+)
 from mirror.content.gate import Gate, Place
 from mirror.content.proxied import BadHeader
 from mirror.content.tunnel import Tunnel
@@ -46,7 +59,7 @@ class Connection:
         self._conversation: Conversation | None = None
         self._listening = False
         self._ignored = 0
-        self.state, self.deadline = State.SHAKING, site.loop.time() + site.terms.limits.handshake_seconds
+        self.state, self.deadline = SHAKING, site.loop.time() + site.terms.limits.handshake_seconds
         self.listen(to_it=True)
 
     @property
@@ -57,22 +70,21 @@ class Connection:
     @property
     def is_busy(self) -> bool:
         """Whether a request is under way."""
-        return self.state in (State.DECIDING, State.BODY, State.SENDING)
+        return self.state in (DECIDING, BODY, SENDING)
 
     def overdue(self, now: float) -> None:
         """The deadline has passed. `now`: the loop's time."""
-        match self.state:
-            case State.SHAKING:
-                self._site.terms.counted.handshake("timeout")
-                self.state = State.CLOSING
-                self.end()
-            case State.IDLE | State.HEAD:
-                self._site.terms.counted.close("idle" if self.state is State.IDLE else "slow-header")
-                self.safely(self.farewell)
-            case State.BODY | State.SENDING if self._conversation is not None:
-                self._conversation.overdue(now)
-            case _:
-                self.end()
+        if self.state is SHAKING:
+            self._site.terms.counted.handshake("timeout")
+            self.state = CLOSING
+            self.end()
+        elif self.state is IDLE or self.state is HEAD:
+            self._site.terms.counted.close("idle" if self.state is IDLE else "slow-header")
+            self.safely(self.farewell)
+        elif self._conversation is not None and (self.state is BODY or self.state is SENDING):
+            self._conversation.overdue(now)
+        else:
+            self.end()
 
     def drain(self) -> None:
         """No more requests."""
@@ -114,19 +126,19 @@ class Connection:
 
     def farewell(self) -> None:
         """Close it so that the last bytes arrive: what the caller still sends is read and thrown away."""
-        if self.state is State.SHAKING:
+        if self.state is SHAKING:
             self._site.terms.counted.handshake("broken-off")
-        self.enter(State.CLOSING, CLOSE_SECONDS)
+        self.enter(CLOSING, CLOSE_SECONDS)
         self._tunnel.farewell()
         self.listen(to_it=True)
 
     def end(self) -> None:
         """Close it now."""
-        if self.state is State.CLOSED:
+        if self.state is CLOSED:
             return
-        if self.state is State.SHAKING:
+        if self.state is SHAKING:
             self._site.terms.counted.handshake("broken-off")
-        self.state, self.deadline = State.CLOSED, NEVER
+        self.state, self.deadline = CLOSED, NEVER
         self.listen(to_it=False)
         self.when_writable(None)
         if self._conversation is not None:
@@ -136,13 +148,13 @@ class Connection:
         self._site.ended(self)
 
     def _readable(self) -> None:
-        if self.state in (State.DECIDING, State.SENDING):
+        if self.state is DECIDING or self.state is SENDING:
             self.listen(to_it=False)
             return
         raw = self._tunnel.receive()
         if raw is None:
             return
-        if self.state is State.CLOSING:
+        if self.state is CLOSING:
             self._ignored += len(raw)
             if not raw or self._ignored > _MAX_IGNORED:
                 self.end()
@@ -168,7 +180,7 @@ class Connection:
                 return
         except (BadHeader, TlsError, ssl.SSLError) as error:
             site.gate.failed(error, self.address)
-            self.state = State.CLOSING
+            self.state = CLOSING
             self.farewell()
             return
         site.terms.counted.handshake("ok")

@@ -39,6 +39,10 @@ class State(Enum):
     CLOSED = auto()
 
 
+# To ask an enumeration for a member costs as much as a call, and a request asks a dozen times.
+SHAKING, IDLE, HEAD, DECIDING, BODY, SENDING, CLOSING, CLOSED = State
+
+
 class Link(Protocol):
     """The connection, as a conversation needs it. `enter` sets a deadline, in seconds from now."""
 
@@ -87,7 +91,7 @@ class Conversation:
     def came(self) -> None:
         """Bytes came: decrypt them and take up requests, until there are none or one is under way."""
         link, reader = self._link, self._reader
-        while link.state in (State.IDLE, State.HEAD, State.BODY):
+        while link.state is IDLE or link.state is HEAD or link.state is BODY:
             data = self._tunnel.read()
             if data is None:
                 break
@@ -97,14 +101,16 @@ class Conversation:
             if reader.fault is None:
                 reader.feed(data)
             if self._exchange is not None and self._exchange.asked.body.whole:
-                link.enter(State.DECIDING, NEVER)
+                link.enter(DECIDING, NEVER)
             self._next()
-        if reader.begun and link.state is State.IDLE:
-            link.enter(State.HEAD, self._terms.limits.header_seconds)
+            if not self._tunnel.waiting:  # to ask in vain costs an exception
+                break
+        if reader.begun and link.state is IDLE:
+            link.enter(HEAD, self._terms.limits.header_seconds)
 
     def at_its_end(self) -> None:
         """The caller says no more."""
-        if self._link.state is State.BODY and self._exchange is not None:
+        if self._link.state is BODY and self._exchange is not None:
             self._link.listen(to_it=False)
             self._exchange.asked.body.cut(Refused(Reason.BAD_REQUEST, "the body was cut off"))
         else:
@@ -112,7 +118,7 @@ class Conversation:
 
     def overdue(self, now: float) -> None:
         """The deadline of a request, its body or its answer has passed. `now`: the loop's time."""
-        if self._link.state is State.BODY:
+        if self._link.state is BODY:
             self._slow_body(now)
         elif self._sending is None or not self._sending.is_slow(now):
             self._link.deadline = NEVER if self._sending is None else self._sending.look_again
@@ -128,12 +134,12 @@ class Conversation:
     def _next(self) -> None:
         """Take up the next request, if none is under way."""
         link, reader = self._link, self._reader
-        while link.state in (State.IDLE, State.HEAD):
+        while link.state is IDLE or link.state is HEAD:
             if reader.requests:
-                link.enter(State.DECIDING, NEVER)
+                link.enter(DECIDING, NEVER)
                 self._take_up(self._terms.app.begin(reader.requests.popleft(), self._caller, link.address))
             elif reader.fault is not None:
-                link.enter(State.DECIDING, NEVER)
+                link.enter(DECIDING, NEVER)
                 self._take_up(self._terms.app.refuse(reader.fault, self._caller, link.address))
             else:
                 return
@@ -147,17 +153,17 @@ class Conversation:
             exchange.task.add_done_callback(self._worked)
 
     def _worked(self, task: "asyncio.Task[None]") -> None:
-        if not task.cancelled() and self._link.state is not State.CLOSED:
+        if not task.cancelled() and self._link.state is not CLOSED:
             self._link.safely(self._answer)
 
     def _wants_body(self) -> None:
         """Somebody waits for the body of the request under way."""
         self._began = asyncio.get_running_loop().time()
-        self._link.enter(State.BODY, min(BODY_GRACE, self._terms.limits.body_seconds))
+        self._link.enter(BODY, min(BODY_GRACE, self._terms.limits.body_seconds))
         self._link.soon(self._ask_for_body)
 
     def _ask_for_body(self) -> None:
-        if self._link.state is not State.BODY or self._exchange is None:
+        if self._link.state is not BODY or self._exchange is None:
             return
         if self._exchange.asked.headers.get("expect", "").lower() == "100-continue":  # RFC 9110 §10.1.1
             self._tunnel.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -176,7 +182,7 @@ class Conversation:
             self._link.deadline = min(now + 1.0, self._began + self._terms.limits.body_seconds)
             return
         self._terms.counted.close("slow-body")
-        self._link.enter(State.DECIDING, NEVER)
+        self._link.enter(DECIDING, NEVER)
         body.cut(Refused(Reason.BAD_REQUEST, f"the body took longer than {passed:.0f} s", status=408))
 
     def _answer(self) -> None:
@@ -186,7 +192,7 @@ class Conversation:
         if self._sending.begin(asyncio.get_running_loop().time()):
             self._answered()
         else:
-            self._link.state, self._link.deadline = State.SENDING, self._sending.look_again
+            self._link.state, self._link.deadline = SENDING, self._sending.look_again
             self._link.when_writable(self._go_on_sending)
 
     def _go_on_sending(self) -> None:
@@ -204,11 +210,11 @@ class Conversation:
             self._link.soon(self._go_on)
 
     def _go_on(self) -> None:
-        if self._link.state in (State.IDLE, State.HEAD):
+        if self._link.state in (IDLE, HEAD):
             self._next()
             self.came()
 
     def _rest(self) -> None:
         """Between two requests."""
-        self._link.enter(State.IDLE, self._terms.limits.idle_seconds)
+        self._link.enter(IDLE, self._terms.limits.idle_seconds)
         self._link.listen(to_it=True)

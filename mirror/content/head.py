@@ -7,6 +7,7 @@ be read ends in `fault`, and nothing after it is looked at. Names of headers are
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 import httptools
@@ -75,6 +76,11 @@ class Body:
             self._waiter.set_result(None)
 
 
+@lru_cache(maxsize=256)
+def _lower(name: bytes) -> str:
+    return name.decode("latin-1").lower()
+
+
 class Request:
     """One request. `headers`: by lower-case name, those of one name joined by commas; `repeated`: names seen twice."""
 
@@ -87,7 +93,7 @@ class Request:
         headers: dict[str, str] = {}
         repeated: set[str] = set()
         for raw, value in fields:
-            name, text = raw.decode("latin-1").lower(), value.decode("latin-1")
+            name, text = _lower(raw), value.decode("latin-1")
             if name in headers:
                 repeated.add(name)
                 text = f"{headers[name]}, {text}"  # RFC 9110 §5.3
@@ -174,12 +180,8 @@ class Reader:
         """A header, or a trailer behind the body."""
         self._fields.append((name, value))
         self._size += len(name) + len(value) + 4
-        if len(self._fields) > MAX_HEADERS:
-            self._refuse(Refused(Reason.BAD_REQUEST, f"more than {MAX_HEADERS} headers", status=431))
-        elif max(len(name), len(value)) > MAX_HEADER:
-            self._refuse(Refused(Reason.BAD_REQUEST, f"a header over {MAX_HEADER} bytes", status=431))
-        elif self._size > self._max_bytes:
-            self._too_large()
+        if self._size > MAX_HEADER or len(self._fields) > MAX_HEADERS:
+            self._check(name, value)
 
     def on_headers_complete(self) -> None:
         """A request stands."""
@@ -207,6 +209,14 @@ class Reader:
             self._now = None
         self._alone = False
         self._reset()
+
+    def _check(self, name: bytes, value: bytes) -> None:
+        if len(self._fields) > MAX_HEADERS:
+            self._refuse(Refused(Reason.BAD_REQUEST, f"more than {MAX_HEADERS} headers", status=431))
+        elif max(len(name), len(value)) > MAX_HEADER:
+            self._refuse(Refused(Reason.BAD_REQUEST, f"a header over {MAX_HEADER} bytes", status=431))
+        elif self._size > self._max_bytes:
+            self._too_large()
 
     def _too_large(self) -> None:
         self._refuse(Refused(Reason.BAD_REQUEST, f"headers over {self._max_bytes} bytes", status=431))
