@@ -38,6 +38,7 @@ from mirror.control.writer import Writer
 from mirror.errors import MirrorError, ServeError, StoreFault
 from mirror.health.listener import Listening, start
 from mirror.health.token import read_token
+from mirror.locks import alone
 from mirror.log import program_log
 from mirror.observed import Observed
 from mirror.owner import check_folder
@@ -64,12 +65,14 @@ def serve(config: Config, say: Callable[[str], None], reread: Callable[[], Confi
     Raises:
         ServeError: no [content] section, no data folder, an issuing CA without CRL, an address that cannot be
             listened on, no worker that can be started.
+        Busy: another process serves this data folder.
         CaError, MirrorError: a file, the store or the catalogue cannot be used.
     """
     content_of(config)
     log = program_log(sys.stderr)
     check_folder(config.data_dir)
     with (
+        alone(config.data_dir, "serving"),
         closing(open_records(config.data_dir / FILE_NAME)) as records,
         closing(Sockets(given_sockets(os.environ, os.getpid()))) as sockets,
         closing(Posts(Post(read_serving(config), records, utc_now(), log), sockets)) as posts,

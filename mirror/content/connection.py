@@ -70,7 +70,12 @@ class Connection:
     @property
     def is_busy(self) -> bool:
         """Whether a request is under way."""
-        return self.state in (DECIDING, BODY, SENDING)
+        return self.state in {HEAD, DECIDING, BODY, SENDING}
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it has not asked for anything: its handshake or its first request is on the way."""
+        return self.state is SHAKING or (self._conversation is not None and self._conversation.is_new)
 
     def overdue(self, now: float) -> None:
         """The deadline has passed. `now`: the loop's time."""

@@ -72,7 +72,7 @@ class Terms(msgspec.Struct, frozen=True):
 class Conversation:
     """What is said over one connection whose handshake is done. Calls raise `OSError` when it is broken."""
 
-    __slots__ = ("_began", "_caller", "_exchange", "_link", "_reader", "_sending", "_terms", "_tunnel")
+    __slots__ = ("_began", "_caller", "_exchange", "_link", "_reader", "_sending", "_terms", "_tunnel", "is_new")
 
     def __init__(self, link: Link, tunnel: Tunnel, caller: Caller, terms: Terms) -> None:
         self._link, self._tunnel, self._caller, self._terms = link, tunnel, caller, terms
@@ -80,6 +80,8 @@ class Conversation:
         self._exchange: Exchange | None = None
         self._sending: Sending | None = None
         self._began = 0.0  # the body
+        self.is_new = True
+        """Whether nothing was asked for yet."""
 
     def begin(self, refused: Refused | None) -> None:
         """Wait for the first request. `refused`: what it is answered, whatever it is."""
@@ -145,7 +147,7 @@ class Conversation:
                 return
 
     def _take_up(self, exchange: Exchange) -> None:
-        self._exchange = exchange
+        self._exchange, self.is_new = exchange, False
         if exchange.work is None:
             self._answer()
         else:

@@ -19,6 +19,7 @@ _BACKLOG: Final = 1024
 _AT_ONCE: Final = 16  # connections taken up in one turn, so that those there are get theirs
 _LOOK_SECONDS: Final = 0.25
 _POLL_SECONDS: Final = 0.02
+_ARRIVING_SECONDS: Final = 1.0  # that a connection which is just being made gets for its request
 _WAIT_SECONDS: Final = 0.5  # before it is tried again to accept, when there are no descriptors left
 _FULL: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -64,7 +65,8 @@ class Listener:
         try:
             async with asyncio.timeout(seconds):
                 # Until the last of them ends, an idle connection is answered once more: it need not notice.
-                while any(connection.is_busy for connection in self._connections):  # noqa: ASYNC110
+                began = self._loop.time()
+                while self._is_busy(self._loop.time() - began < _ARRIVING_SECONDS):  # noqa: ASYNC110
                     await asyncio.sleep(_POLL_SECONDS)
                 for connection in [*self._connections]:
                     connection.drain()
@@ -74,6 +76,9 @@ class Listener:
             self._log.warning("cut what did not end in time", seconds=seconds)
         finally:
             await self.close()
+
+    def _is_busy(self, waits_for_new: bool) -> bool:
+        return any(one.is_busy or (waits_for_new and one.is_new) for one in self._connections)
 
     async def close(self) -> None:
         """Let go of everything at once."""

@@ -6,7 +6,7 @@ has to be written: all that waits then is refused together, so that nobody waits
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
@@ -19,6 +19,7 @@ from structlog.typing import FilteringBoundLogger
 from mirror.control.pace import Pace
 from mirror.errors import RecordsError, StoreFault, TooOften
 from mirror.records.protocol import Installation, Records
+from mirror.records.told import Received
 
 MAX_WAITING: Final = 4096
 """Most requests that wait to be written."""
@@ -33,9 +34,9 @@ T = TypeVar("T")
 
 
 class _Job(msgspec.Struct):
-    """Something to write, and who waits for it. weight: lines of a thin snapshot."""
+    """Something to write, by a call or a thin snapshot, and who waits for it. weight: lines of a thin snapshot."""
 
-    call: Callable[[], Any]
+    what: Callable[[], Any] | Received
     done: "asyncio.Future[Any]"
     weight: int
 
@@ -80,9 +81,8 @@ class Writer:
         wait = self.pace.take(installation, self._clock())
         if wait:
             raise TooOften("too-often", f"That was too often: wait {ceil(wait)} s.", ceil(wait))
-        put = partial(self._records.put_thin_snapshot, installation, components, self._now())
         try:
-            await self._write(put, len(components))
+            await self._write(Received(installation, dict(components), self._now()), len(components))
         except BaseException:
             self.pace.give_back(installation)
             raise
@@ -123,10 +123,10 @@ class Writer:
         self._refuse(StoreFault("overloaded", "The mirror is stopping: nothing was written."))
         self._thread.shutdown()
 
-    async def _write(self, call: Callable[[], T], weight: int) -> T:
+    async def _write(self, what: Callable[[], T] | Received, weight: int) -> T:
         if len(self._jobs) >= MAX_WAITING or self._weight + weight > MAX_COMPONENTS:
             raise StoreFault("overloaded", "More waits to be written than can be held: try again later.")
-        job = _Job(call, asyncio.get_running_loop().create_future(), weight)
+        job = _Job(what, asyncio.get_running_loop().create_future(), weight)
         self._jobs.append(job)
         self._weight += weight
         self._wake.set()
@@ -135,8 +135,8 @@ class Writer:
 
     async def _write_some(self, log: FilteringBoundLogger) -> None:
         batch = [self._taken() for _ in range(min(len(self._jobs), _MAX_BATCH))]
-        calls = [job.call for job in batch]
-        results = await asyncio.get_running_loop().run_in_executor(self._thread, _written, calls)
+        waiting = [job.what for job in batch]
+        results = await asyncio.get_running_loop().run_in_executor(self._thread, _written, self._records, waiting)
         for job, result in zip(batch, results, strict=True):
             _settle(job, result)
         faults = [one for one in results if isinstance(one, StoreFault)]
@@ -155,22 +155,32 @@ class Writer:
             _settle(self._taken(), fault)
 
 
-def _written(calls: list[Callable[[], Any]]) -> list[Any]:
-    """Write one after the other; what came of each, or the error. After a fault of the store, no more is tried.
+def _written(records: Records, waiting: Sequence[Callable[[], Any] | Received]) -> list[Any]:
+    """Write, thin snapshots in one transaction; what came of each, or the error.
 
-    Each is a transaction of its own, as long as `Records` has none for several.
+    After a fault of the store, no more is tried. An id is known before a thin snapshot is sent for it, so their order
+    does not matter.
     """
-    results: list[Any] = []
-    for call in calls:
-        last = results[-1] if results else None
-        if isinstance(last, StoreFault):
-            results.append(last)
+    results: dict[int, Any] = {}
+    fault: StoreFault | None = None
+    for place, call in enumerate(waiting):
+        if isinstance(call, Received):
             continue
         try:
-            results.append(call())
+            results[place] = fault or call()
         except (RecordsError, OSError) as error:
-            results.append(error)
-    return results
+            results[place] = error
+            fault = error if isinstance(error, StoreFault) else None
+    received = {place: one for place, one in enumerate(waiting) if isinstance(one, Received)}
+    if received:
+        try:
+            outcomes: Sequence[Any] = (
+                [fault] * len(received) if fault else records.put_thin_snapshots([*received.values()])
+            )
+        except (RecordsError, OSError) as error:
+            outcomes = [error] * len(received)
+        results |= dict(zip(received, outcomes, strict=True))
+    return [results[place] for place in range(len(waiting))]
 
 
 def _settle(job: _Job, result: Any) -> None:

@@ -21,6 +21,8 @@ from spot_client.errors import NotReachable, NotTrusted, OutOfDate, SpotError
 from spot_client.fetch.pace import BrokenOff, Patience, Slower, TooLate, TooMuch, TooSlow
 from spot_client.fetch.paced import PacedConnection
 
+_ABOUT_OURS = ("ALERT_UNKNOWN_CA", "ALERT_CERTIFICATE_REQUIRED", "ALERT_BAD_CERTIFICATE", "CERTIFICATE_UNKNOWN")
+"""What a server's TLS says of a client's certificate that it does not accept, as OpenSSL names it."""
 _NOT_YET_VALID, _HAS_EXPIRED = 9, 10  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
 
 
@@ -92,6 +94,12 @@ def explain(error: HTTPError, where: str, *, begun: bool = False) -> SpotError:
             return _explain_certificate(cause, where)
         if isinstance(cause, (TooMuch, BrokenOff, TooSlow, Slower, TooLate)):
             return _explain_pace(cause, where)
+        if isinstance(cause, ssl.SSLError) and (cause.reason or "").endswith(_ABOUT_OURS):
+            return NotReachable(
+                "certificate-refused",
+                f"{where} does not accept this machine's certificate: it is not of its certificate authority. Ask your "
+                "vendor for a new bundle.",
+            )
         if isinstance(cause, ssl.SSLError) and not isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
             return NotReachable("tls", f"No secure connection to {where}: {cause.reason or cause}. Trying again later.")
         cause = cause.__cause__ or cause.__context__ or _reason_of(cause)

@@ -4,6 +4,7 @@ import socket
 import ssl
 import subprocess
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,22 @@ def of_the_root(mirror: Mirror, _other: House, context: ssl.SSLContext) -> None:
 def load(mirror: Mirror, party: Party, context: ssl.SSLContext) -> None:
     files = party.files(mirror.folder, f"odd-{party.certificate.serial_number}")
     context.load_cert_chain(files["certificate"], files["key"])
+
+
+@pytest.mark.parametrize(
+    ("certificate", "told"), [(None, "ALERT_CERTIFICATE_REQUIRED"), (namesake, "ALERT_"), (of_the_root, "ALERT_")]
+)
+def test_a_refused_client_is_told_by_tls(
+    mirror: Mirror, other_house: House, certificate: Callable[..., None] | None, told: str
+) -> None:
+    context = bare_context()
+    if certificate is not None:
+        certificate(mirror, other_house, context)
+    with mirror.raw(context) as connection:
+        connection.sendall(GET)
+        with pytest.raises(ssl.SSLError) as caught:
+            connection.recv(2**16)
+    assert told in (caught.value.reason or "")
 
 
 @pytest.mark.parametrize("certificate", [foreign, namesake, of_the_root])
