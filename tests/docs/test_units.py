@@ -153,7 +153,6 @@ def test_check_and_timer_run_without_what_their_units_take_away(small: World, co
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="serve does not tell systemd yet that it is ready")
 def test_the_mirror_tells_systemd_that_it_is_ready_and_alive(small: World) -> None:
     """As `Type=notify` and `WatchdogSec=` of its unit ask for; else systemd would kill it."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:

@@ -241,7 +241,7 @@ BLOCK_DIGEST: Final = Guard(
     ('if hashlib.file_digest(file, "sha256").hexdigest() == block.sha256:\n', "if True:\n"),
 )
 SEAL_DIGEST: Final = Guard(
-    "spot_client/wire/sealed.py", "unseal", ("    verify(raw[:end], Blob(end, seal.head), what)\n", "")
+    "spot_client/wire/sealed.py", "_opened", ("    verify(raw[:end], Blob(end, seal.head), what)\n", "")
 )
 SEAL_LENGTH: Final = Guard(
     "spot_client/wire/sealed.py", "unseal", ("    if head.content.length > max_size:\n", "    if False:\n")
