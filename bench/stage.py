@@ -23,6 +23,7 @@ LARGE: Final = "/releases/sdk/large/1.0/any/pack"
 LIMITS: Final[Mapping[str, int]] = {
     "connections_per_customer": 15_000,
     "connections_per_address": 15_000,
+    "handshake_rate": 1_000_000,
     "requests_per_installation": 1_000_000,
     "requests_per_customer": 1_000_000,
     "idle_seconds": 600,

@@ -22,7 +22,6 @@ OUTCOMES: Final = (
     "weak-cipher",
     "not-tls",
     "bad-proxy-header",
-    "shed",
     "broken-off",
     "other",
 )
@@ -37,6 +36,7 @@ CLOSED: Final = (
     "too-many-of-address",
     "too-many-of-customer",
     "handshake-limit",
+    "handshake-rate",
     "overload",
 )
 """Why a connection was ended early."""

@@ -17,8 +17,9 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     handshake_seconds, header_seconds, body_seconds: how long each may take as a whole. idle_seconds: between requests.
     header_bytes: of all headers of a request with its first line. body_rate, answer_rate: the slowest pace of a body
     that a caller sends or of an answer that it reads. connections...: at the same time. handshakes: those of them that
-    have not proved a certificate yet. requests_per...: on average; twice as many seconds' worth may be saved up.
-    thin_snapshot_seconds: an installation may store one so often; eight may be saved up.
+    have not proved a certificate yet. handshake_rate: how many an address may begin, on average. requests_per...: on
+    average; twice as many seconds' worth may be saved up, of handshakes, too. thin_snapshot_seconds: an installation
+    may store one so often; eight may be saved up.
     """
 
     handshake_seconds: Seconds = 10
@@ -32,6 +33,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     connections_per_customer: Many = 5_000
     connections_per_address: Many = 1_000
     handshakes: Many = 512
+    handshake_rate: Many = 200
     requests_per_installation: Many = 100
     requests_per_customer: Many = 5_000
     thin_snapshot_seconds: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 60
@@ -48,5 +50,6 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             connections_per_customer=share(self.connections_per_customer),
             connections_per_address=share(self.connections_per_address),
             handshakes=share(self.handshakes),
+            handshake_rate=share(self.handshake_rate),
             requests_per_customer=share(self.requests_per_customer),
         )

@@ -22,7 +22,6 @@ import msgspec
 import uvloop
 from structlog.typing import FilteringBoundLogger
 
-from ca.errors import CaError
 from mirror import expiry
 from mirror.config import Config
 from mirror.control.changes import Changes
@@ -35,7 +34,7 @@ from mirror.control.sockets import Sockets, given_sockets
 from mirror.control.totals import Totals
 from mirror.control.turns import any_of, every, unless
 from mirror.control.writer import Writer
-from mirror.errors import MirrorError, ServeError, StoreFault
+from mirror.errors import ServeError, StoreFault
 from mirror.health.listener import Listening, start
 from mirror.health.token import read_token
 from mirror.locks import alone
@@ -121,6 +120,7 @@ class _Control:
         self._collecting = ThreadPoolExecutor(1, "collecting")
         self._syncing = ThreadPoolExecutor(1, "syncing")
         self._told: set[str] = set()
+        self._telling: set[asyncio.Task[float]] = set()
         self._stop, self._hurry, self._again = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._observed = Observed(lambda: self._posts.last, totals, self._stop.is_set)
 
@@ -188,7 +188,7 @@ class _Control:
             except BaseException:
                 post.close()
                 raise
-        except (CaError, MirrorError, OSError) as error:
+        except Exception as error:  # noqa: BLE001  whatever it is, what serves goes on
             reason = getattr(error, "reason", type(error).__name__)
             self._log.error("refused, the old workers stay", what="reload", reason=reason, problem=str(error))
         else:
@@ -235,7 +235,8 @@ class _Control:
     async def _look(self) -> None:
         """Have all workers take what changed outside."""
         if await self._posts.look():
-            await self._changes.tell()
+            self._telling = {one for one in self._telling if not one.done()}
+            self._telling.add(asyncio.create_task(self._changes.tell()))  # who hangs keeps nobody else waiting
 
     async def _ask_store(self) -> None:
         try:

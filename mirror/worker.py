@@ -23,7 +23,7 @@ import uvloop
 from structlog.typing import FilteringBoundLogger
 
 from ca.errors import CaError
-from mirror.blobs import LocalBlobs
+from mirror.blobs import LocalBlobs, make_folder
 from mirror.config import Config, Content
 from mirror.content.app import App, Parts
 from mirror.content.audit import Audit
@@ -79,6 +79,7 @@ async def _work(end: socket.socket) -> Literal[0, 1]:
     try:
         serving = read_serving(msgspec.convert(setup.config, Config))
         memory = Memory(open_to_read(Path(setup.memory)), serving.fixed)
+        make_folder(Path(setup.rings))  # somebody may have cleaned up
         audit = Audit(Path(setup.rings) / f"{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}", log)
     except (CaError, MirrorError, OSError) as error:
         channel.send(reports.Failed(getattr(error, "reason", "io"), str(error)))
@@ -126,6 +127,7 @@ class Worker:
             await self._listener.drain(_ORPHAN_SECONDS)
         beats.cancel()
         await asyncio.gather(beats, return_exceptions=True)
+        await self._listener.ended()
         self._tell_seen()
         self._send(reports.Count(self._counted))
 

@@ -41,7 +41,13 @@ _MAX_METHOD: Final = 16  # characters of a method that an audit line repeats
 _WITH_BODY: Final = frozenset({"POST", "PUT"})
 _BROKEN: Final = "the connection ended before the answer was whole"
 
-_parse = lru_cache(maxsize=8192)(routes.parse)
+_MAX_KEPT: Final = 512  # characters of a path whose route is remembered
+
+_remembered = lru_cache(maxsize=8192)(routes.parse)
+
+
+def _parse(path: str) -> Route | None:
+    return _remembered(path) if len(path) <= _MAX_KEPT else routes.parse(path)
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -78,6 +84,8 @@ class App:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.draining = False
+        self.working = 0
+        """Requests that wait for a body, a store or a disk."""
 
     def caller(self, der: bytes | None) -> Caller:
         """Whom a connection's certificate names; nobody, if there is none or it cannot be read."""
@@ -149,10 +157,13 @@ class App:
         return Exchange(request, line, now, time.perf_counter())
 
     async def _work(self, exchange: Exchange, coming: Coroutine[Any, Any, Answer]) -> None:
+        self.working += 1
         try:
             exchange.answer = await coming
         except Exception as error:  # noqa: BLE001
             exchange.answer = self._failed(exchange, error)
+        finally:
+            self.working -= 1
 
     def _failed(self, exchange: Exchange, error: Exception) -> Answer:
         line, log = exchange.line, self._parts.log
@@ -172,6 +183,7 @@ class App:
         route = _parse(request.target)
         _note_route(line, route)
         check_form(request)
+        self._check_rate(peer, state.world.realm)
         decision = policy.decide(
             peer=peer,
             route=route,
@@ -187,16 +199,20 @@ class App:
                 pass
         if request.has_body and request.method not in _WITH_BODY:
             raise Refused(Reason.BAD_REQUEST, "a body where none belongs")
-        if allowed.identity.role is Role.CLIENT:
-            self._check_rate(allowed)
         if allowed.installation is not None:
+            rates, name = self._parts.rates, allowed.identity.name
+            self._check_wait(rates.take_of(allowed.installation, name, time.monotonic()))
             line.installation = allowed.installation
             self._parts.seen.note(allowed.installation, now)
         return self._dispatch(allowed, request, state, now)
 
-    def _check_rate(self, allowed: Allow) -> None:
-        rates, now = self._parts.rates, time.monotonic()
-        wait = rates.take(allowed.identity.name, allowed.installation, now)
+    def _check_rate(self, peer: Peer, realm: str) -> None:
+        """Also what will be denied counts: whoever holds a certificate of ours could ask for that without an end."""
+        identity = peer.identity
+        if identity is not None and identity.role is Role.CLIENT and identity.realm == realm and not peer.problems:
+            self._check_wait(self._parts.rates.take(identity.name, time.monotonic()))
+
+    def _check_wait(self, wait: float) -> None:
         if wait:
             seconds = retry_after(wait, self._parts.chance())
             raise Refused(Reason.TOO_MANY_REQUESTS, "", {"Retry-After": str(seconds)})

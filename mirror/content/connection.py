@@ -80,7 +80,7 @@ class Connection:
     def overdue(self, now: float) -> None:
         """The deadline has passed. `now`: the loop's time."""
         if self.state is SHAKING:
-            self._site.terms.counted.handshake("timeout")
+            self._site.gate.failed(TimeoutError("timeout"), self.address)
             self.state = CLOSING
             self.end()
         elif self.state is IDLE or self.state is HEAD:
@@ -89,6 +89,14 @@ class Connection:
         elif self._conversation is not None and (self.state is BODY or self.state is SENDING):
             self._conversation.overdue(now)
         else:
+            self.end()
+
+    def probe(self) -> None:
+        """End it if the peer has reset it: see `_readable`."""
+        self.safely(self._probe)
+
+    def _probe(self) -> None:
+        if self._tunnel.is_dead():
             self.end()
 
     def drain(self) -> None:
@@ -132,7 +140,7 @@ class Connection:
     def farewell(self) -> None:
         """Close it so that the last bytes arrive: what the caller still sends is read and thrown away."""
         if self.state is SHAKING:
-            self._site.terms.counted.handshake("broken-off")
+            self._site.gate.failed(ConnectionAbortedError("broken-off"), self.address)
         self.enter(CLOSING, CLOSE_SECONDS)
         self._tunnel.farewell()
         self.listen(to_it=True)
@@ -142,23 +150,31 @@ class Connection:
         if self.state is CLOSED:
             return
         if self.state is SHAKING:
-            self._site.terms.counted.handshake("broken-off")
+            self._site.gate.failed(ConnectionAbortedError("broken-off"), self.address)
         self.state, self.deadline = CLOSED, NEVER
         self.listen(to_it=False)
         self.when_writable(None)
-        if self._conversation is not None:
-            self._conversation.broken()
         self._tunnel.close()
         self._place.left()
         self._site.ended(self)
+        if self._conversation is not None:
+            self._conversation.broken()
 
     def _readable(self) -> None:
         if self.state is DECIDING or self.state is SENDING:
             self.listen(to_it=False)
             return
         raw = self._tunnel.receive()
-        if raw is None:
-            return
+        if raw is not None:
+            self._came(raw)
+        if raw and self.state is SHAKING:
+            # The loop tells once of a reset behind bytes, and never again: without a second look, a connection that is
+            # dead would hold its place until its deadline, at no cost to whoever made it.
+            raw = self._tunnel.receive()
+            if raw is not None:
+                self._came(raw)
+
+    def _came(self, raw: bytes) -> None:
         if self.state is CLOSING:
             self._ignored += len(raw)
             if not raw or self._ignored > _MAX_IGNORED:

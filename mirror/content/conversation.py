@@ -24,6 +24,7 @@ from spot_client.wire.problem import Reason
 BODY_GRACE: Final = 5.0
 """Seconds of a body that may be slower than `body_rate`."""
 NEVER: Final = float("inf")
+_AT_ONCE: Final = 8  # requests of one caller that are taken up before others get their turn
 
 
 class State(Enum):
@@ -72,7 +73,18 @@ class Terms(msgspec.Struct, frozen=True):
 class Conversation:
     """What is said over one connection whose handshake is done. Calls raise `OSError` when it is broken."""
 
-    __slots__ = ("_began", "_caller", "_exchange", "_link", "_reader", "_sending", "_terms", "_tunnel", "is_new")
+    __slots__ = (
+        "_began",
+        "_caller",
+        "_exchange",
+        "_goes_on",
+        "_link",
+        "_reader",
+        "_sending",
+        "_terms",
+        "_tunnel",
+        "is_new",
+    )
 
     def __init__(self, link: Link, tunnel: Tunnel, caller: Caller, terms: Terms) -> None:
         self._link, self._tunnel, self._caller, self._terms = link, tunnel, caller, terms
@@ -80,6 +92,7 @@ class Conversation:
         self._exchange: Exchange | None = None
         self._sending: Sending | None = None
         self._began = 0.0  # the body
+        self._goes_on = False
         self.is_new = True
         """Whether nothing was asked for yet."""
 
@@ -105,7 +118,7 @@ class Conversation:
             if self._exchange is not None and self._exchange.asked.body.whole:
                 link.enter(DECIDING, NEVER)
             self._next()
-            if not self._tunnel.waiting:  # to ask in vain costs an exception
+            if reader.requests or not self._tunnel.waiting:  # to ask in vain costs an exception
                 break
         if reader.begun and link.state is IDLE:
             link.enter(HEAD, self._terms.limits.header_seconds)
@@ -131,12 +144,16 @@ class Conversation:
     def broken(self) -> None:
         """The connection is over."""
         if self._exchange is not None:
+            if self._exchange.request is not None:  # who waits for its body waits no more
+                self._exchange.request.body.cut(Refused(Reason.BAD_REQUEST, "the connection ended"))
             self._terms.app.broken(self._exchange)
 
     def _next(self) -> None:
         """Take up the next request, if none is under way."""
         link, reader = self._link, self._reader
-        while link.state is IDLE or link.state is HEAD:
+        for _ in range(_AT_ONCE):
+            if link.state is not IDLE and link.state is not HEAD:
+                return
             if reader.requests:
                 link.enter(DECIDING, NEVER)
                 self._take_up(self._terms.app.begin(reader.requests.popleft(), self._caller, link.address))
@@ -205,13 +222,18 @@ class Conversation:
     def _answered(self) -> None:
         sending, self._sending, self._exchange = self._sending, None, None
         if sending is not None and sending.closes:
-            self._link.farewell()
+            if sending.lingers:
+                self._link.farewell()
+            else:  # who asked for the end sends nothing more, and has read all before its own farewell
+                self._link.end()
             return
         self._rest()
-        if self._reader.requests or self._reader.fault or self._tunnel.waiting:
+        if not self._goes_on and (self._reader.requests or self._reader.fault or self._tunnel.waiting):
+            self._goes_on = True
             self._link.soon(self._go_on)
 
     def _go_on(self) -> None:
+        self._goes_on = False
         if self._link.state in (IDLE, HEAD):
             self._next()
             self.came()

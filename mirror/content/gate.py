@@ -15,9 +15,10 @@ from ca.errors import TlsError
 from ca.identity import Role
 from ca.peer import Peer
 from mirror.content import proxied
-from mirror.content.limits import Connections
+from mirror.content.limits import Connections, counted_as, per_second
 from mirror.content.problems import Refused
 from mirror.counters import Counted
+from mirror.limits import Limits
 from spot_client.wire.problem import Reason
 
 _LINES_A_SECOND: Final = 10
@@ -33,23 +34,26 @@ _OUTCOMES: Final = {
 
 
 class Gate:
-    """Of one listener. `connections`: the limits that it holds."""
+    """Of one listener. `connections`: those it has let in."""
 
     def __init__(
         self,
-        connections: Connections,
+        limits: Limits,
         balancers: Sequence[str],
         counted: Counted,
         clock: Callable[[], float],
         log: FilteringBoundLogger,
     ) -> None:
         """`balancers`: networks that speak for others; `clock`: seconds of a clock that never jumps."""
-        self.connections, self.counted, self._clock, self._log = connections, counted, clock, log
+        self.connections, self.counted, self._clock, self._log = Connections(limits), counted, clock, log
         networks = [ip_network(network, strict=False) for network in balancers]
         self._is_balancer = lru_cache(maxsize=1024)(
             lambda address: bool(networks) and any(ip_address(address) in network for network in networks)
         )
         self._second, self._lines = -1, 0
+        self._handshakes = per_second(limits.handshake_rate)
+        self.is_late = False
+        """Whether the loop does not keep up: then only who is in is served."""
 
     def let_in(self, address: str) -> "Place | None":
         """A connection came from a textual address: its place, or None if it is to be closed at once."""
@@ -59,6 +63,18 @@ class Gate:
         place = Place(self, address, announced=True)
         return place if place.admit() else None
 
+    def admit(self, address: str) -> str | None:
+        """None if there is room for one more of this address, which is then counted; else why there is none."""
+        if self.is_late and self.connections.handshaking:
+            return "overload"
+        name, now = counted_as(address), self._clock()
+        if self._handshakes.wait(name, now):
+            return "handshake-rate"
+        why = self.connections.admit(address)
+        if why is None:
+            self._handshakes.take(name, now)
+        return why
+
     def failed(self, error: Exception, address: str) -> None:
         """A handshake failed: count and log it."""
         reason = getattr(error, "reason", None) or type(error).__name__
@@ -67,6 +83,8 @@ class Gate:
             outcome = "bad-proxy-header"
         elif isinstance(error, TlsError):
             outcome = error.reason
+        elif isinstance(error, (TimeoutError, ConnectionAbortedError)):
+            outcome = reason = str(error)
         self.counted.handshake(outcome)
         second = int(self._clock())
         if second != self._second:
@@ -92,7 +110,7 @@ class Place:
 
     def admit(self) -> bool:
         """Whether there is room for one more of this address."""
-        why = self._gate.connections.admit(self.address)
+        why = self._gate.admit(self.address)
         if why is not None:
             self._gate.counted.close(why)
             return False

@@ -122,6 +122,8 @@ class Reader:
     __slots__ = (
         "_alone",
         "_ask",
+        "_behind",
+        "_cheap",
         "_fields",
         "_max_bytes",
         "_now",
@@ -138,10 +140,12 @@ class Reader:
         """`max_bytes`: of a request's headers with its first line; `ask`: as `Body` has it."""
         self._parser = httptools.HttpRequestParser(self)
         self._max_bytes, self._ask = max_bytes, ask
+        self._cheap = min(max_bytes, MAX_HEADER)  # as long as there is no more, no limit can be passed
         self.requests: deque[Request] = deque()
         self.fault: Refused | None = None
         self.begun = False
         self._now: Request | None = None  # whose body is being read
+        self._behind = 0  # bytes since the body's last piece
         self._alone = True
         self._url, self._size, self._seen = b"", 0, 0
         self._fields: list[tuple[bytes, bytes]] = []
@@ -149,6 +153,7 @@ class Reader:
     def feed(self, data: bytes) -> None:
         """Take what came, at most some 16 KiB; see `requests` and `fault`."""
         self._seen += len(data)
+        self._behind += len(data)
         self._alone = True
         try:
             self._parser.feed_data(data)
@@ -156,7 +161,7 @@ class Reader:
             self._refuse(Refused(Reason.BAD_REQUEST, "another protocol"))
         except httptools.HttpParserError as error:
             self._refuse(Refused(Reason.BAD_REQUEST, f"not HTTP as we speak it: {ascii(str(error)[:120])[1:-1]}"))
-        if self.begun and self._seen > self._max_bytes:
+        if (self.begun and self._seen > self._max_bytes) or (self._now is not None and self._behind > self._max_bytes):
             self._too_large()
         elif self._seen and self._now is None and not self.begun and not self.requests and self.fault is None:
             self.begun = True  # bytes that begin no request yet: a deadline holds for them too
@@ -180,12 +185,12 @@ class Reader:
         """A header, or a trailer behind the body."""
         self._fields.append((name, value))
         self._size += len(name) + len(value) + 4
-        if self._size > MAX_HEADER or len(self._fields) > MAX_HEADERS:
+        if self._size > self._cheap or len(self._fields) > MAX_HEADERS:
             self._check(name, value)
 
     def on_headers_complete(self) -> None:
         """A request stands."""
-        self.begun = False
+        self.begun, self._behind = False, 0
         self._now = Request(
             self._parser.get_method().decode("latin-1"),
             self._url.decode("latin-1"),
@@ -199,6 +204,7 @@ class Reader:
 
     def on_body(self, piece: bytes) -> None:
         """A piece of the body."""
+        self._behind = 0
         if self._now is not None:
             self._now.body.feed(piece)
 

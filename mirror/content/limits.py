@@ -59,7 +59,7 @@ class Connections:
 
         That is `too-many`, `too-many-of-address` or `handshake-limit`; it is then not counted.
         """
-        limits, key = self._limits, _counted(address)
+        limits, key = self._limits, counted_as(address)
         if self.count >= limits.connections:
             return "too-many"
         if self._addresses.get(key, 0) >= limits.connections_per_address:
@@ -81,12 +81,12 @@ class Connections:
             return "too-many-of-customer"
         self._customers[customer] = self._customers.get(customer, 0) + 1
         self.handshaking -= 1
-        _less(self._unproved, _counted(address))
+        _less(self._unproved, counted_as(address))
         return None
 
     def left(self, address: str, customer: str | None = None) -> None:
         """It is closed. `customer`: if `proved` let it stay."""
-        key = _counted(address)
+        key = counted_as(address)
         self.count -= 1
         _less(self._addresses, key)
         if customer is None:
@@ -138,6 +138,11 @@ class Buckets:
             full = self._old.get(name, now)
         self._young[name] = max(full, now) + self._every
 
+    def give_back(self, name: str) -> None:
+        """Take back what was taken just now."""
+        if name in self._young:
+            self._young[name] -= self._every
+
     def _turn(self, now: float) -> None:
         self._old = self._young if now - self._turned < 2 * self._period else {}
         self._young = {}
@@ -148,8 +153,8 @@ class Rates:
     """The requests of one worker. `limits`: those of a worker; `now`: seconds of a clock that never jumps."""
 
     def __init__(self, limits: Limits) -> None:
-        self._installations = _per_second(limits.requests_per_installation)
-        self._customers = _per_second(limits.requests_per_customer)
+        self._installations = per_second(limits.requests_per_installation)
+        self._customers = per_second(limits.requests_per_customer)
         self._per_customer = float(limits.requests_per_customer)
         self._share = math.inf
         self._since = -math.inf
@@ -158,11 +163,10 @@ class Rates:
         self._held = False
         self._shown = 0.0
 
-    def take(self, customer: str, installation: str | None, now: float) -> float:
+    def take(self, customer: str, now: float) -> float:
         """0.0 if a request may go on, else for how many seconds it is to wait: see `retry_after`.
 
-        Of many that are refused, each is told to wait until those before it could be served. `installation`: None for a
-        certificate that names only the customer.
+        Of many that are refused, each is told to wait until those before it could be served.
         """
         asked = self._asked[customer] = self._asked.get(customer, 0) + 1
         given = self._given.get(customer, 0)
@@ -172,14 +176,22 @@ class Rates:
         wait = self._customers.wait(customer, now)
         if wait:
             return self._queued(wait, asked / self._per_customer, now)
-        if installation is not None:
-            wait = self._installations.wait(installation, now)
-            if wait:
-                return wait
-            self._installations.take(installation, now)
         self._customers.take(customer, now)
         self._given[customer] = given + 1
         return 0.0
+
+    def take_of(self, installation: str, customer: str, now: float) -> float:
+        """As `take`, for one installation; to be asked behind it, once it is known to be the customer's.
+
+        One that is refused costs its customer nothing: others of it need not suffer for it.
+        """
+        wait = self._installations.wait(installation, now)
+        if wait:
+            self._customers.give_back(customer)
+            self._given[customer] = max(0, self._given.get(customer, 0) - 1)
+        else:
+            self._installations.take(installation, now)
+        return wait
 
     def measured(self, busy: float, now: float) -> None:
         """Once a second: which part of the time since the last call the worker was at work, 0 to 1.
@@ -225,7 +237,7 @@ def retry_after(wait: float, spread: float) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _counted(address: str) -> str:
+def counted_as(address: str) -> str:
     """What an address is counted by: IPv4 whole, IPv6 by its /64, which is what one subscriber has of it."""
     if ":" not in address:
         return address
@@ -244,5 +256,6 @@ def _less(counts: dict[str, int], key: str) -> None:
         del counts[key]
 
 
-def _per_second(rate: int) -> Buckets:
+def per_second(rate: int) -> Buckets:
+    """Buckets that fill at so many tokens a second."""
     return Buckets(1 / rate, SAVED_SECONDS * rate, MAX_NAMES)

@@ -13,11 +13,13 @@ from structlog.typing import FilteringBoundLogger
 from mirror.content.connection import Connection, Site
 from mirror.content.conversation import Terms
 from mirror.content.gate import Gate
-from mirror.content.limits import Connections
+from mirror.content.tunnel import prepare
 
 _BACKLOG: Final = 1024
 _AT_ONCE: Final = 16  # connections taken up in one turn, so that those there are get theirs
 _LOOK_SECONDS: Final = 0.25
+_LATE_SECONDS: Final = 0.5  # by which the loop may be late before it lets nobody more in
+_PROBES: Final = 50
 _POLL_SECONDS: Final = 0.02
 _ARRIVING_SECONDS: Final = 1.0  # that a connection which is just being made gets for its request
 _WAIT_SECONDS: Final = 0.5  # before it is tried again to accept, when there are no descriptors left
@@ -39,18 +41,20 @@ class Listener:
         """
         self._loop = asyncio.get_running_loop()
         self._app, self._log, self._counted = terms.app, log, terms.counted
-        self._gate = Gate(Connections(terms.limits), balancers, terms.counted, self._loop.time, log)
+        self._gate = Gate(terms.limits, balancers, terms.counted, self._loop.time, log)
         self._connections: set[Connection] = set()
         self._site = Site(self._loop, context, terms, self._gate, log, self._connections.discard)
         self._sockets: list[socket.socket] = []
         self._looking: asyncio.TimerHandle | None = None
         self._look_at = 0.0
+        self._to_probe: list[Connection] = []
         self._measured = self._loop.time(), time.process_time()
 
     def listen(self, sockets: Sequence[socket.socket]) -> None:
         """Accept from sockets that are bound. Raises OSError."""
         for bound in sockets:
             bound.setblocking(False)
+            prepare(bound)
             bound.listen(_BACKLOG)
             self._sockets.append(bound)
             self._loop.add_reader(bound.fileno(), self._accept, bound)
@@ -79,6 +83,12 @@ class Listener:
 
     def _is_busy(self, waits_for_new: bool) -> bool:
         return any(one.is_busy or (waits_for_new and one.is_new) for one in self._connections)
+
+    async def ended(self) -> None:
+        """Returns once every request has its audit line, those of connections that were cut, too."""
+        while self._app.working:  # noqa: ASYNC110
+            await asyncio.sleep(_POLL_SECONDS)
+        await asyncio.sleep(_POLL_SECONDS)  # what waited for the last of them
 
     async def close(self) -> None:
         """Let go of everything at once."""
@@ -130,16 +140,29 @@ class Listener:
             self._loop.add_reader(bound.fileno(), self._accept, bound)
 
     def _look(self) -> None:
-        """See who is overdue, and how late the loop itself is."""
+        """Again and again: see who is overdue, who is gone, and how late the loop itself is."""
         now = self._loop.time()
-        counted, connections = self._counted, self._gate.connections
-        counted.lag = max(0.0, now - self._look_at)
-        counted.connections, counted.handshaking = connections.count, connections.handshaking
+        self._counted.lag = max(0.0, now - self._look_at)
+        self._gate.is_late = self._counted.lag > _LATE_SECONDS
+        self._look_at = now + _LOOK_SECONDS
+        self._looking = self._loop.call_at(self._look_at, self._look)
+        self._counted.connections = self._gate.connections.count
+        self._counted.handshaking = self._gate.connections.handshaking
         for connection in [one for one in self._connections if one.deadline <= now]:
             connection.overdue(now)
+        self._probe()
         if now - self._measured[0] >= 1:
             at, worked = self._measured
             self._measured = now, time.process_time()
             self._app.measured(min(1.0, (self._measured[1] - worked) / (now - at)))
-        self._look_at = self._loop.time() + _LOOK_SECONDS
-        self._looking = self._loop.call_at(self._look_at, self._look)
+
+    def _probe(self) -> None:
+        """A part of the connections at each look: all of them within some seconds."""
+        if not self._to_probe:
+            self._to_probe = [*self._connections]
+        for _ in range(max(_PROBES, len(self._connections) // _PROBES)):
+            if not self._to_probe:
+                return
+            connection = self._to_probe.pop()
+            if connection in self._connections:
+                connection.probe()

@@ -22,7 +22,18 @@ _TURN = 4  # slices of one answer before others get their turn
 class Sending:
     """One answer of one connection. Calls raise `OSError` when the connection is broken."""
 
-    __slots__ = ("_app", "_exchange", "_last", "_rate", "_slices", "_tunnel", "_waited", "closes", "look_again")
+    __slots__ = (
+        "_app",
+        "_exchange",
+        "_last",
+        "_rate",
+        "_slices",
+        "_tunnel",
+        "_waited",
+        "closes",
+        "lingers",
+        "look_again",
+    )
 
     def __init__(self, exchange: Exchange, tunnel: Tunnel, app: App, rate: int) -> None:
         """`rate`: the slowest pace of a reader, in bytes a second."""
@@ -33,24 +44,27 @@ class Sending:
         self.closes = answer.closes or app.draining or request is None
         self.closes |= request is not None and not (request.keep_alive and request.body.whole)
         """Whether the connection ends with this answer."""
+        self.lingers = self.closes and (request is None or request.keep_alive or not request.body.whole)
+        """Whether the caller may not expect that, and still be sending."""
         self.look_again = 0.0
         """When `is_slow` can be asked again, by the loop's time."""
         self._slices = _slices(exchange)
 
     def begin(self, now: float) -> bool:
         """Send the head and what fits; whether that was all. `now`: the loop's time."""
-        self.look_again = now + WINDOW_SECONDS
+        self.look_again, self._waited = now + WINDOW_SECONDS, self._tunnel.handed
         exchange, answer = self._exchange, self._exchange.answer
         opening = head(answer, exchange.request, exchange.now, closes=self.closes)
         if answer.length > SLICE and exchange.sends_body:
             self._tunnel.write(opening)
-            self._waited = self._got()
             return self.go_on()
         if exchange.sends_body:
             opening = b"".join((opening, *answer.body))
             exchange.sent = answer.length
         self._tunnel.write(opening)
         self._ends()
+        if self.closes:
+            self._tunnel.last()  # in one go with the answer
         return self._tunnel.flush()
 
     def go_on(self) -> bool:

@@ -21,6 +21,13 @@ _NOT_SENT: Final = (
     128 * 2**10
 )  # bytes that the kernel takes beyond what is under way: a slow reader holds no more of ours
 _TCP_NOTSENT_LOWAT: Final = 25
+_CLOSED: Final = b"\x07"  # TCP_CLOSE, the first byte of TCP_INFO
+
+
+def prepare(listening: socket.socket) -> None:
+    """Set what the connections that are accepted from it take over."""
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listening.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, _NOT_SENT)
 
 
 class Tunnel:
@@ -29,8 +36,7 @@ class Tunnel:
     __slots__ = ("_in", "_out", "_socket", "_tls", "_unsent", "handed")
 
     def __init__(self, plain: socket.socket, context: ssl.SSLContext) -> None:
-        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        plain.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, _NOT_SENT)
+        """`plain`: accepted from a socket that was `prepare`d."""
         self._socket = plain
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._in, self._out, server_side=True)
@@ -103,16 +109,24 @@ class Tunnel:
         self._unsent = data[count:]
         return not self._unsent
 
+    def is_dead(self) -> bool:
+        """Whether the peer has reset the connection."""
+        return self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) == _CLOSED
+
     def on_the_way(self) -> int:
         """Bytes that the kernel took and the peer did not acknowledge."""
         queued = fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, b"\x00" * 4)
         count: int = struct.unpack("i", queued)[0]
         return count
 
+    def last(self) -> None:
+        """Say in TLS that nothing more comes, to be flushed."""
+        with contextlib.suppress(ssl.SSLError):  # it waits for the peer's; or it was said before, or there was no TLS
+            self._tls.unwrap()
+
     def farewell(self) -> None:
         """Say that nothing more comes, in TLS and below it."""
-        with contextlib.suppress(ssl.SSLError):  # it said so, and waits for the peer's; or there was no TLS
-            self._tls.unwrap()
+        self.last()
         self.flush()
         self._socket.shutdown(socket.SHUT_WR)
 

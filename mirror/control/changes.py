@@ -25,13 +25,15 @@ class Changes:
         self._members, self._log = members, log
         self._turn = 0
         self._waiting: dict[int, _Waiting] = {}
+        self._late: set[Member] = set()
 
     async def tell(self) -> float:
         """Tell all workers; returns when those that serve have taken it, and how many seconds that took."""
         self._turn += 1
         turn, began = self._turn, time.monotonic()
         members = [*self._members()]
-        waiting = self._waiting[turn] = _Waiting({member for member in members if member.loaded}, asyncio.Event())
+        prompt = {member for member in members if member.loaded and member not in self._late}
+        waiting = self._waiting[turn] = _Waiting(prompt, asyncio.Event())
         for member in members:  # who is still loading takes it before it serves
             member.tell(Changed(turn))
         try:
@@ -41,6 +43,7 @@ class Changes:
                     waiting.fewer.clear()
         except TimeoutError:
             late = sorted(member.pid for member in waiting.members)
+            self._late |= waiting.members  # until they answer, nobody waits for them again
             self._log.warning("a change was not taken in time", workers=late, seconds=PATIENCE)
         finally:
             del self._waiting[turn]
@@ -48,11 +51,13 @@ class Changes:
 
     def took(self, member: Member, turn: int) -> None:
         """A worker has taken the change of that turn."""
+        self._late.discard(member)
         if turn in self._waiting:
             self._waiting[turn].without(member)
 
     def gone(self, member: Member) -> None:
         """A worker has ended: nobody waits for it."""
+        self._late.discard(member)
         for waiting in self._waiting.values():
             waiting.without(member)
 

@@ -108,7 +108,7 @@ class Crew:
                 self.lost.set()
                 return
             if failures:
-                await asyncio.sleep(min(_FIRST_PAUSE * 2 ** (failures - 1), _LONGEST_PAUSE))
+                await self._pause(min(_FIRST_PAUSE * 2 ** (failures - 1), _LONGEST_PAUSE))
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):

@@ -56,18 +56,18 @@ class Desk:
     async def _mint(self, member: Member, asked: Mint) -> None:
         try:
             minted = await self._writer.mint(asked.customer, asked.request)
-        except (RecordsError, OSError) as error:
-            member.tell(Written(asked.number, fault=_fault(error)))
+            await asyncio.to_thread(self._minted)
+            await self._changes.tell()
+        except Exception as error:  # noqa: BLE001  whoever waits is told
+            member.tell(Written(asked.number, fault=self._fault(error)))
             return
-        await asyncio.to_thread(self._minted)
-        await self._changes.tell()
         member.tell(Written(asked.number, installation=minted.id))
 
     async def _put(self, member: Member, asked: Put) -> None:
         try:
             await self._writer.put_thin_snapshot(asked.installation, asked.components)
-        except (RecordsError, OSError) as error:
-            member.tell(Written(asked.number, fault=_fault(error)))
+        except Exception as error:  # noqa: BLE001  as above
+            member.tell(Written(asked.number, fault=self._fault(error)))
         else:
             member.tell(Written(asked.number))
 
@@ -81,12 +81,14 @@ class Desk:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._log.error("a report came to nothing", exc_info=error)
 
-
-def _fault(error: RecordsError | OSError) -> Fault:
-    match error:
-        case TooOften(seconds=seconds):
-            return Fault("too-often", error.reason, str(error), seconds)
-        case RecordsError():
-            return Fault("not-there" if isinstance(error, NotThere) else "store", error.reason, str(error))
-        case _:
-            return Fault("store", "io", str(error))
+    def _fault(self, error: Exception) -> Fault:
+        match error:
+            case TooOften(seconds=seconds):
+                return Fault("too-often", error.reason, str(error), seconds)
+            case RecordsError():
+                return Fault("not-there" if isinstance(error, NotThere) else "store", error.reason, str(error))
+            case OSError():
+                return Fault("store", "io", str(error))
+            case _:
+                self._log.error("a report came to nothing", exc_info=error)
+                return Fault("store", "unusable", type(error).__name__)

@@ -51,7 +51,7 @@ class Sockets:
                     groups = [[*group] for group in self._open.get(address, ())] or _first(address, undo)
                     for group in groups:
                         group += [_another(group[0], undo) for _ in range(len(group), workers)]
-                except OSError as error:
+                except (OSError, UnicodeError) as error:  # a name that no resolver takes
                     raise _cannot_listen(address, error) from error
                 opened[address] = groups
             undo.pop_all()
@@ -163,7 +163,7 @@ def _close(sockets: Sequence[socket.socket]) -> None:
         one.close()
 
 
-def _cannot_listen(address: str, error: OSError) -> ServeError:
-    fallback = ("cannot-listen", f"{error.strerror or error}. Check content.listen")
-    reason, hint = _REASONS.get(error.errno or 0, fallback)
+def _cannot_listen(address: str, error: OSError | UnicodeError) -> ServeError:
+    number, said = (error.errno, error.strerror) if isinstance(error, OSError) else (None, None)
+    reason, hint = _REASONS.get(number or 0, ("cannot-listen", f"{said or error}. Check content.listen"))
     return ServeError(reason, f"Cannot listen on {address}: {hint}.")

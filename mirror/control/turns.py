@@ -10,7 +10,7 @@ from mirror.errors import StoreFault
 
 
 async def every(seconds: float, call: Callable[[], Awaitable[None]], log: FilteringBoundLogger) -> None:
-    """Make a call again and again; no failure ends that, and each is logged once while it lasts."""
+    """Make a call again and again; no failure ends that. One of the store is logged once while it lasts."""
     complaint = ""
     while True:
         await asyncio.sleep(seconds)

@@ -17,7 +17,7 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from mirror.control.pace import Pace
-from mirror.errors import RecordsError, StoreFault, TooOften
+from mirror.errors import StoreFault, TooOften
 from mirror.records.protocol import Installation, Records
 from mirror.records.told import Received
 
@@ -168,7 +168,7 @@ def _written(records: Records, waiting: Sequence[Callable[[], Any] | Received]) 
             continue
         try:
             results[place] = fault or call()
-        except (RecordsError, OSError) as error:
+        except Exception as error:  # noqa: BLE001  whoever waits is told, whatever it is
             results[place] = error
             fault = error if isinstance(error, StoreFault) else None
     received = {place: one for place, one in enumerate(waiting) if isinstance(one, Received)}
@@ -177,7 +177,7 @@ def _written(records: Records, waiting: Sequence[Callable[[], Any] | Received]) 
             outcomes: Sequence[Any] = (
                 [fault] * len(received) if fault else records.put_thin_snapshots([*received.values()])
             )
-        except (RecordsError, OSError) as error:
+        except Exception as error:  # noqa: BLE001  as above
             outcomes = [error] * len(received)
         results |= dict(zip(received, outcomes, strict=True))
     return [results[place] for place in range(len(waiting))]

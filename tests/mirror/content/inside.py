@@ -33,7 +33,7 @@ class Saying(App):
     """Answers by a handler, and keeps what ended: everything else is as it is served."""
 
     def __init__(self, handler: Handler) -> None:
-        self.draining = False
+        self.draining, self.working = False, 0
         self._handler = handler
         self.over: list[Exchange] = []
         self.broke: list[Exchange] = []

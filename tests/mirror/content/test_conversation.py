@@ -1,7 +1,10 @@
 """mirror.content.conversation and its connection: callers that stop in the middle, that are slow, that ask ahead."""
 
 import asyncio
+import itertools
 import re
+import socket
+import struct
 from pathlib import Path
 
 import pytest
@@ -193,3 +196,66 @@ async def test_an_answer_to_a_caller_that_hung_up_is_told_as_broken(house: House
         writer.transport.abort()
         await own.until(lambda: bool(own.app.broke))
         assert not own.app.over
+
+
+@pytest.mark.parametrize("sent", [b"\x16\x03\x01\x02\x00\x01", b""])
+async def test_who_resets_behind_what_it_sends_holds_no_place(house: House, tmp_path: Path, sent: bytes) -> None:
+    async with inside(house, tmp_path, plainly) as own:
+        for _ in range(20):
+            plain = socket.create_connection(("127.0.0.1", own.port))
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            plain.sendall(sent)
+            plain.close()
+        await own.until(lambda: sum(own.counted.handshakes.values()) == 20, 2)
+        await own.until(lambda: own.counted.connections == 0, 2)
+
+
+async def test_who_resets_behind_a_request_holds_no_place(house: House, tmp_path: Path) -> None:
+    async with inside(house, tmp_path, plainly) as own:
+        for _ in range(20):
+            _, writer = await own.connect()
+            writer.write(GET % 1)
+            writer.transport.abort()
+        await own.until(lambda: own.counted.handshakes.get("ok") == 20)
+        await own.until(lambda: own.counted.connections == 0, 4)
+
+
+async def test_between_requests_that_were_sent_ahead_others_get_their_turn(house: House, tmp_path: Path) -> None:
+    turns: list[int] = []
+
+    async def other() -> None:
+        while True:
+            turns.append(len(own.app.over))
+            await asyncio.sleep(0)
+
+    async with inside(house, tmp_path, plainly) as own, asyncio.timeout(20):
+        reader, writer = await own.connect()
+        task = asyncio.create_task(other())
+        writer.write(
+            b"".join(GET % number for number in range(1000))
+            + GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n") % 0
+        )
+        await reader.read()
+        task.cancel()
+        writer.close()
+    assert max(later - earlier for earlier, later in itertools.pairwise(turns)) <= 16
+
+
+async def test_a_request_whose_body_breaks_off_is_told_as_broken(house: House, tmp_path: Path) -> None:
+    async with inside(house, tmp_path, body) as own:
+        _, writer = await own.connect()
+        writer.write(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhi")
+        await asyncio.sleep(0.2)
+        writer.transport.abort()
+        await own.until(lambda: len(own.app.broke) + len(own.app.over) == 1)
+        await own.until(lambda: own.app.working == 0)
+
+
+async def test_trailers_without_an_end_are_refused(house: House, tmp_path: Path) -> None:
+    async with inside(house, tmp_path, body) as own, asyncio.timeout(10):
+        reader, writer = await own.connect()
+        writer.write(
+            b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nX: " + b"y" * 100_000
+        )
+        assert (await reader.read()).startswith(b"HTTP/1.1 431 ")
+        writer.close()
