@@ -71,7 +71,9 @@ class Files:
         held = self._shelf.held(name)
         if held is not None:
             return _shelved(form, held, conditions)
-        sha256 = None if route.kind is Kind.METADATA else (route.file or "").partition(".")[0]
+        sha256 = (
+            state.catalogue.files.get(name) if route.kind is Kind.METADATA else (route.file or "").partition(".")[0]
+        )
         return self._read(self._shelf.read(name, sha256=sha256), form, route, state, conditions)
 
     def _release(

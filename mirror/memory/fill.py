@@ -5,7 +5,7 @@ catalogue only the difference. What is bad outside is refused loudly and the las
 written is tried again at the next look. Revocation lists come first, and wait for nothing else.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
@@ -25,6 +25,7 @@ from mirror.memory.write import Writer
 from mirror.records.protocol import Holder, Records
 from mirror.records.told import Minted
 from mirror.targets import Part, read_file
+from spot_client.wire.digest import sha256_hex
 from spot_client.wire.index import Index
 
 _TIMESTAMP: Final = "timestamp.json"
@@ -45,6 +46,7 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
 class _Offered(msgspec.Struct, frozen=True):
     catalogue: Catalogue
     timestamp: bytes
+    files: dict[str, str]
 
 
 class Filler:
@@ -118,10 +120,10 @@ class Filler:
         if offered is self._written:
             return False
         self._write.put_catalogue(
-            self._written.catalogue if self._written else None, offered.catalogue, offered.timestamp
+            self._written.catalogue if self._written else None, offered.catalogue, offered.timestamp, offered.files
         )
         # What was written need not be kept a second time: the next load takes over what is signed as before.
-        self._written = self._offered.value = _Offered(_without_lines(offered.catalogue), b"")
+        self._written = self._offered.value = _Offered(_without_lines(offered.catalogue), b"", offered.files)
         return True
 
     def _follow(self, since: int | None) -> int:
@@ -178,7 +180,15 @@ def _offer(sources: Sources, last: _Offered | None) -> _Offered:
     timestamp = read_file(path, most)
     if file_mark(path) != before:
         raise CatalogueFault("changing", "The catalogue was replaced while it was read; it is read again soon.")
-    return _Offered(catalogue, timestamp)
+    return _Offered(catalogue, timestamp, _digests(sources.catalogue, catalogue, last.files if last else {}))
+
+
+def _digests(folder: Path, catalogue: Catalogue, known: Mapping[str, str]) -> dict[str, str]:
+    """Of the metadata that clients may ask for: what was just verified, and the roots before. They never change."""
+    names = {f"{number}.{role}.json" for role, number in catalogue.current.items() if role != "timestamp"}
+    names |= {f"{number}.root.json" for number in range(1, catalogue.current.get("root", 0) + 1)}
+    most = max(MAX_METADATA_BYTES.values())
+    return {name: known.get(name) or sha256_hex(read_file(folder / name, most)) for name in names}
 
 
 def _without_lines(catalogue: Catalogue) -> Catalogue:

@@ -36,11 +36,12 @@ class ListFacts(msgspec.Struct, frozen=True):
 
 
 class CatalogueFacts(msgspec.Struct, frozen=True):
-    """A catalogue without what it offers, as in `mirror.catalogue.Catalogue`."""
+    """A catalogue without what it offers, as in `mirror.catalogue.Catalogue`. files: its metadata's SHA-256, in hex."""
 
     version: int
     current: dict[str, int]
     expires: dict[str, datetime]
+    files: dict[str, str] = {}
 
 
 def name_key(*parts: str) -> bytes:

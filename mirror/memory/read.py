@@ -34,6 +34,7 @@ class CatalogueView:
 
     def __init__(self, facts: CatalogueFacts, offers: Get, versions: Get, targets: Get) -> None:
         self.version, self.current, self.expires = facts.version, facts.current, facts.expires
+        self.files = facts.files
         self._offers, self._versions, self._targets = offers, versions, targets
 
     def release(self, product: str, component: str, version: str, platform: str) -> Offer | None:

@@ -67,8 +67,13 @@ class Writer:
             facts = [ListFacts(key, crl.number, crl.this_update, crl.next_update) for key, crl in new.items()]
             change.put(b"lists", msgspec.msgpack.encode(facts), db=self._tables["about"])
 
-    def put_catalogue(self, old: Catalogue | None, new: Catalogue, timestamp: bytes) -> None:
-        """A catalogue with its timestamp.json; `old`: what was written last, of which contents may be left out."""
+    def put_catalogue(
+        self, old: Catalogue | None, new: Catalogue, timestamp: bytes, files: Mapping[str, str] | None = None
+    ) -> None:
+        """A catalogue with its timestamp.json; `old`: what was written last, of which contents may be left out.
+
+        `files`: as `CatalogueFacts` has them.
+        """
         with self._changing() as change:
             before, after = old.parts if old else {}, new.parts
             for path in before.keys() - after.keys():
@@ -78,7 +83,7 @@ class Writer:
                 if path not in before or before[path].blob != part.blob:
                     self._put_index(change, part.content)
                     change.put(name_key(path), part.blob.sha256.encode(), db=self._tables["targets"])
-            facts = CatalogueFacts(new.version, new.current, new.expires)
+            facts = CatalogueFacts(new.version, new.current, new.expires, dict(files or {}))
             change.put(b"catalogue", msgspec.msgpack.encode(facts), db=self._tables["about"])
             change.put(b"timestamp", timestamp, db=self._tables["about"])
 
