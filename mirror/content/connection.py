@@ -50,14 +50,25 @@ class Site(msgspec.Struct, frozen=True):
 class Connection:
     """Lives by the loop's calls; `overdue`, `drain` and `abort` are the listener's, the rest the conversation's."""
 
-    __slots__ = ("_conversation", "_fd", "_ignored", "_listening", "_place", "_site", "_tunnel", "deadline", "state")
+    __slots__ = (
+        "_conversation",
+        "_fd",
+        "_ignored",
+        "_listening",
+        "_place",
+        "_site",
+        "_tunnel",
+        "_writing",
+        "deadline",
+        "state",
+    )
 
     def __init__(self, plain: socket.socket, place: Place, site: Site) -> None:
         """`plain`: accepted, not blocking; `place`: what the gate gave for it. Raises OSError."""
         self._place, self._site, self._fd = place, site, plain.fileno()
         self._tunnel = Tunnel(plain, site.context)
         self._conversation: Conversation | None = None
-        self._listening = False
+        self._listening = self._writing = False
         self._ignored = 0
         self.state, self.deadline = SHAKING, site.loop.time() + site.terms.limits.handshake_seconds
         self.listen(to_it=True)
@@ -118,10 +129,11 @@ class Connection:
 
     def when_writable(self, call: Callable[[], None] | None) -> None:
         """Call this whenever there is room for more; None: no more."""
-        if call is None:
-            self._site.loop.remove_writer(self._fd)
-        else:
+        if call is not None:
             self._site.loop.add_writer(self._fd, self.safely, call)
+        elif self._writing:
+            self._site.loop.remove_writer(self._fd)
+        self._writing = call is not None
 
     def soon(self, call: Callable[[], None]) -> None:
         """Call this in a turn of its own."""
@@ -157,8 +169,9 @@ class Connection:
         self._tunnel.close()
         self._place.left()
         self._site.ended(self)
-        if self._conversation is not None:
-            self._conversation.broken()
+        conversation, self._conversation = self._conversation, None  # they hold each other
+        if conversation is not None:
+            conversation.broken()
 
     def _readable(self) -> None:
         if self.state is DECIDING or self.state is SENDING:

@@ -118,7 +118,7 @@ class Conversation:
             if self._exchange is not None and self._exchange.asked.body.whole:
                 link.enter(DECIDING, NEVER)
             self._next()
-            if reader.requests or not self._tunnel.waiting:  # to ask in vain costs an exception
+            if link.state is CLOSED or reader.requests or not self._tunnel.waiting:  # in vain costs an exception
                 break
         if reader.begun and link.state is IDLE:
             link.enter(HEAD, self._terms.limits.header_seconds)
@@ -143,6 +143,7 @@ class Conversation:
 
     def broken(self) -> None:
         """The connection is over."""
+        self._reader.close()
         if self._exchange is not None:
             if self._exchange.request is not None:  # who waits for its body waits no more
                 self._exchange.request.body.cut(Refused(Reason.BAD_REQUEST, "the connection ended"))

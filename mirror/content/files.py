@@ -79,11 +79,12 @@ class Files:
     def _release(
         self, route: Route, seal: Seal, state: State, conditions: Conditions
     ) -> Answer | Coroutine[Any, Any, Answer]:
+        is_small = route.kind is Kind.MANIFEST and seal.length <= MAX_MANIFEST
+        held = self._manifests.held(seal) if is_small else None
+        if held is not None:
+            return _shelved(_BYTES, held, conditions)
         key = route.path.removeprefix("/")
-        if route.kind is Kind.MANIFEST and seal.length <= MAX_MANIFEST:
-            held = self._manifests.held(seal)
-            if held is not None:
-                return _shelved(_BYTES, held, conditions)
+        if is_small:
             return self._read(self._manifests.read(key, seal), _BYTES, route, state, conditions)
         try:
             return self._blob(key, route, seal, conditions)

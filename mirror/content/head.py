@@ -150,6 +150,10 @@ class Reader:
         self._url, self._size, self._seen = b"", 0, 0
         self._fields: list[tuple[bytes, bytes]] = []
 
+    def close(self) -> None:
+        """Let go of the parser, which holds this one."""
+        del self._parser
+
     def feed(self, data: bytes) -> None:
         """Take what came, at most some 16 KiB; see `requests` and `fault`."""
         self._seen += len(data)

@@ -145,7 +145,13 @@ def decide(
     if denial:
         return denial
     spoken_for = identity.installation or route.installation or installation
-    return Allow(identity, route, spoken_for, frozenset(channel for one in held for channel in one.channels))
+    return Allow(identity, route, spoken_for, _channels(held))
+
+
+def _channels(held: Sequence[Licence]) -> frozenset[str]:
+    if len(held) == 1:
+        return frozenset(held[0].channels)
+    return frozenset(channel for licence in held for channel in licence.channels)
 
 
 def _issuer(peer: Peer, world: World, now: datetime) -> Deny | None:

@@ -131,5 +131,6 @@ class Tunnel:
         self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Let go of the socket, and of OpenSSL's memory at once: it is warm for the next connection."""
         self._socket.close()
+        del self._tls, self._in, self._out

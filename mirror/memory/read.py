@@ -6,6 +6,7 @@ A look-up costs about a microsecond, however much there is. For one thread at a 
 from collections.abc import Callable, Container, Mapping
 from datetime import datetime
 from functools import partial
+from typing import Final
 
 import msgspec
 
@@ -17,6 +18,9 @@ from mirror.records.protocol import Licence
 
 Get = Callable[[bytes], bytes | None]
 """Looks a key up in one table."""
+
+
+_ASKED: Final = 1024  # releases that stay decoded
 
 
 class RevocationView(msgspec.Struct, frozen=True):
@@ -36,11 +40,17 @@ class CatalogueView:
         self.version, self.current, self.expires = facts.version, facts.current, facts.expires
         self.files = facts.files
         self._offers, self._versions, self._targets = offers, versions, targets
+        self._asked: dict[tuple[str, str, str, str], Offer | None] = {}
 
     def release(self, product: str, component: str, version: str, platform: str) -> Offer | None:
         """The release of that name that is on offer."""
-        value = self._offers(name_key(product, component, version, platform))
-        return None if value is None else offer(value)
+        name = (product, component, version, platform)
+        if name not in self._asked:
+            if len(self._asked) >= _ASKED:
+                self._asked.clear()
+            value = self._offers(name_key(*name))
+            self._asked[name] = None if value is None else offer(value)
+        return self._asked[name]
 
     def ever_published(self, product: str, component: str) -> Container[str]:
         """The versions that are or were on offer."""

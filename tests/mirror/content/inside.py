@@ -94,9 +94,9 @@ class Inside(msgspec.Struct):
 
 @asynccontextmanager
 async def inside(
-    house: House, folder: Path, handler: Handler, *, balancers: tuple[str, ...] = (), **limits: int
+    house: House, folder: Path, handler: Handler, *, balancers: tuple[str, ...] = (), fails: bool = False, **limits: int
 ) -> AsyncIterator[Inside]:
-    """`limits`: as in `Limits`."""
+    """`limits`: as in `Limits`; `fails`: whether a mistake of ours is made on purpose."""
     server = server_context(**house.server.files(folder, "server"), issuing_cas=[house.issuing.certificate])
     client = client_context(**house.client.files(folder, "client"), pins=[der_of(house.server.certificate)], tls12=True)
     (folder / "pin.pem").write_bytes(pem_of(house.server.certificate))
@@ -107,5 +107,6 @@ async def inside(
     port = bound.getsockname()[1]
     try:
         yield Inside(listener, app, counted, log, port, client)
+        assert ("a connection failed" in log.getvalue()) is fails
     finally:
         await listener.close()

@@ -177,7 +177,7 @@ async def test_a_mistake_of_ours_ends_the_connection_concerned_and_no_other(hous
             raise RuntimeError("a mistake")
         return plainly(request)
 
-    async with inside(house, tmp_path, handler) as own, asyncio.timeout(5):
+    async with inside(house, tmp_path, handler, fails=True) as own, asyncio.timeout(5):
         (first, one), (second, two) = await own.connect(), await own.connect()
         one.write(GET % 1)
         assert await first.read() == b""
