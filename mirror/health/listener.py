@@ -130,7 +130,9 @@ def _abort(transport: asyncio.BaseTransport) -> None:
 
 def _response(said: Answer) -> web.Response:
     response = web.Response(
-        status=said.status, body=said.body, headers={"Content-Type": said.content_type, "Cache-Control": "no-store"}
+        status=said.status,
+        body=said.body,
+        headers={"Server": "spot-mirror", "Content-Type": said.content_type, "Cache-Control": "no-store"},
     )
     response.headers.extend(said.headers)
     response.force_close()
