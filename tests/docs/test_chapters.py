@@ -81,7 +81,7 @@ def test_a_newcomer_gets_through_all_chapters_word_for_word(tmp_path: Path) -> N
     assert advice == ["This", "This"]  # user, user
     second = done.stdout.partition("second start\n")[2].partition("end of second start")[0]
     assert "ready on" not in second
-    assert "443" in second
+    assert "is serving with" in second
     refused = re.search(r"\(request ([0-9a-f]{16})\)", done.stderr)
     assert refused is not None
     logged = [json.loads(line) for line in done.stdout.splitlines() if '"status":403' in line]

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -63,9 +64,19 @@ def test_a_key_that_others_may_read_ends_with_5(mirror: Mirror) -> None:
 
 def test_a_port_in_use_ends_with_5(mirror: Mirror) -> None:
     mirror.publish()
-    with mirror.running():
-        code, _, err = serve(mirror.config(listen=f"127.0.0.1:{mirror.port}"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        code, _, err = serve(mirror.config(listen=f"127.0.0.1:{taken.getsockname()[1]}"))
     assert (code, "another process listens there" in err, err.count("\n")) == (5, True, 1)
+
+
+def test_a_second_one_for_the_same_data_ends_with_7_and_the_first_goes_on(mirror: Mirror) -> None:
+    """They would take each other's audit lines, and both write."""
+    mirror.publish()
+    with mirror.running():
+        port, caller = mirror.port, mirror.caller(mirror.party())
+        code, _, err = serve(mirror.config(listen="127.0.0.1:0"))
+        assert (code, "is serving with" in err, err.count("\n")) == (7, True, 1)
+        assert (mirror.port, caller("/licences")[0]) == (port, 200)
 
 
 def test_a_revocation_list_that_cannot_be_believed_ends_with_5(mirror: Mirror) -> None:
