@@ -159,6 +159,8 @@ def other_server(stage: Stage) -> None:
     stage.title("A server with another certificate of our own CA")
     config = (stage.folder / "mirror.toml").read_text()
     config = config.replace(f":{PORT}", f":{OTHER_PORT}").replace("certs/mirror1.", "certs/mirror2.")
+    config = config.replace('data = "data"', 'data = "other-data"')  # one folder is served by one mirror
+    shutil.copytree(stage.folder / "data", stage.folder / "other-data")
     (stage.folder / "other.toml").write_text(config)
     pid = stage.serve("other.toml", OTHER_PORT)
     bundle(stage, "acme", f"https://127.0.0.1:{OTHER_PORT}=certs/mirror1.crt", "misled.bundle")
