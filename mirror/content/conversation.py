@@ -128,6 +128,8 @@ class Conversation:
         if self._link.state is BODY and self._exchange is not None:
             self._link.listen(to_it=False)
             self._exchange.asked.body.cut(Refused(Reason.BAD_REQUEST, "the body was cut off"))
+        elif self._reader.requests:  # that it asked before is answered first
+            self._link.listen(to_it=False)
         else:
             self._link.end()
 

@@ -15,7 +15,7 @@ from mirror.content.bodies import read_body
 from mirror.content.head import Request
 from mirror.content.sending import SLICE
 from tests.ca.house import House
-from tests.mirror.content.inside import inside
+from tests.mirror.content.inside import Inside, inside
 
 BIG = 64 * 2**20  # bytes: more than the buffers on the way hold
 GET = b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -259,3 +259,21 @@ async def test_trailers_without_an_end_are_refused(house: House, tmp_path: Path)
         )
         assert (await reader.read()).startswith(b"HTTP/1.1 431 ")
         writer.close()
+
+
+async def test_who_says_no_more_is_answered_what_was_asked_before(house: House, tmp_path: Path) -> None:
+    count = 100
+
+    def ask(own: Inside) -> bytes:
+        plain = socket.create_connection(("127.0.0.1", own.port), timeout=10)
+        with own.context.wrap_socket(plain, server_hostname="127.0.0.1") as secure:
+            secure.sendall(b"".join(GET % number for number in range(count)))
+            socket.socket.shutdown(secure, socket.SHUT_WR)  # beneath TLS, which is still to be read
+            answers = b""
+            while piece := secure.recv(2**16):
+                answers += piece
+        return answers
+
+    async with inside(house, tmp_path, plainly) as own, asyncio.timeout(20):
+        answers = await asyncio.to_thread(ask, own)
+    assert [int(found) for found in re.findall(rb"\r\n\r\n/(\d+)", answers)] == list(range(count))
