@@ -306,4 +306,4 @@ def test_killed_under_load_no_accepted_thin_snapshot_is_lost_and_what_was_answer
     with mirror.running():
         pass
     lines = [line for line in mirror.audit() if (line["route"], line["status"]) == ("thin-snapshot", 204)]
-    assert len(lines) >= len(accepted) - kills
+    assert len(lines) >= len(accepted)
