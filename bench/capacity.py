@@ -17,8 +17,8 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     average.
     """
 
-    handshake: float = 0.00065
-    small: float = 0.000020
+    handshake: float = 0.00077
+    small: float = 0.000043
     shed: float = 0.000040
     per_gb: float = 0.47
     poll_bytes: int = 5700
