@@ -130,21 +130,18 @@ class RingReader:
         What cannot be read twice in a row is dropped, with all that was appended up to then.
         """
         appended, position = self._words[_APPENDED], self._words[_FREED]
-        found: list[bytes] = []
-        stop = position + most
-        while position != appended and position < stop:
-            record = self._record(position, appended)
-            if record is None:
-                if not found:
-                    self._doubt(position, appended)
-                break
-            found.append(record)
-            position += _room(len(record))
+        waiting, found = appended - position, list[bytes]()
+        if 0 <= waiting <= self.size and position % _WORD == 0:
+            found = _records(self._bytes(position, min(waiting, most)), position)
+            if not found and waiting > most:  # the first one is longer
+                found = _records(self._bytes(position, waiting), position)[:1]
+        if waiting and not found:
+            self._doubt(position, appended)
         return found
 
     def done(self, records: list[bytes]) -> None:
         """Free the records: the first ones of the last `peek`, as many as were put away."""
-        self._words[_FREED] += sum(_room(len(record)) for record in records)
+        self._words[_FREED] += sum([_room(len(record)) for record in records])
 
     @property
     def waiting(self) -> int:
@@ -165,15 +162,6 @@ class RingReader:
         self._map.close()
         os.close(self._file)
 
-    def _record(self, position: int, appended: int) -> bytes | None:
-        if appended - position > self.size or position % _WORD:
-            return None
-        length, check = _HEAD.unpack(self._bytes(position, _HEAD.size))
-        if _room(length) > appended - position:
-            return None
-        record = self._bytes(position + _HEAD.size, length)
-        return record if zlib.crc32(record, position & _LOW) == check else None
-
     def _bytes(self, position: int, length: int) -> bytes:
         start = position & (self.size - 1)
         first = self._map[_PAGE + start : _PAGE + min(start + length, self.size)]
@@ -184,6 +172,19 @@ class RingReader:
             self.damaged += min(abs(appended - position), self.size)
             self._words[_FREED] = appended
         self._doubted = position
+
+
+def _records(raw: bytes, position: int) -> list[bytes]:
+    """The records that bytes begin with, which were copied from that position: what is read is what was checked."""
+    found, start, unpack, check = list[bytes](), 0, _HEAD.unpack_from, zlib.crc32
+    while start + _HEAD.size <= len(raw):
+        length, expected = unpack(raw, start)
+        record = raw[start + _HEAD.size : start + _HEAD.size + length]
+        if len(record) != length or check(record, (position + start) & _LOW) != expected:
+            break
+        found.append(record)
+        start += _room(length)
+    return found
 
 
 def _room(length: int) -> int:

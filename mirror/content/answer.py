@@ -1,14 +1,11 @@
 """An answer, and the head that goes before its body (RFC 9112 §4 and §6). Pure."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from email.utils import format_datetime
-from functools import lru_cache
-from http import HTTPStatus
 
 import msgspec
 
 from mirror.content.head import Request
+from mirror.content.moment import Moment
 
 
 def _nothing() -> None:
@@ -27,7 +24,7 @@ class Answer(msgspec.Struct, frozen=True):
     body: tuple[bytes | memoryview, ...] = ()
     closes: bool = False
     let_go: Callable[[], None] = _nothing
-    lines: str = ""
+    lines: bytes = b""
 
     @property
     def length(self) -> int:
@@ -40,29 +37,23 @@ def prepared(answer: Answer) -> Answer:
     return msgspec.structs.replace(answer, lines=_lines(answer))
 
 
-def head(answer: Answer, request: Request | None, now: datetime, *, closes: bool) -> bytes:
-    """The status line and the headers.
+def head(answer: Answer, request: Request | None, moment: Moment, *, closes: bool) -> tuple[bytes, bytes, bytes]:
+    """The status line and the headers, in three parts.
 
     Args:
         request: what is answered; None if it could not be read.
-        now: UTC.
+        moment: when.
     """
-    lines = answer.lines or _lines(answer)
+    end = b"\r\n"
     if closes:
-        lines = f"{lines}Connection: close\r\n"
+        end = b"Connection: close\r\n\r\n"
     elif request is not None and request.version == "1.0":
-        lines = f"{lines}Connection: keep-alive\r\n"
-    return f"{_begin(answer.status, now.replace(microsecond=0))}{lines}\r\n".encode("latin-1")
+        end = b"Connection: keep-alive\r\n\r\n"
+    return moment.opening(answer.status), answer.lines or _lines(answer), end
 
 
-def _lines(answer: Answer) -> str:
+def _lines(answer: Answer) -> bytes:
     lines = "".join([f"{name}: {value}\r\n" for name, value in answer.headers.items()])
-    if answer.status in (204, 304):  # RFC 9110 §8.6
-        return lines
-    return f"{lines}Content-Length: {answer.length}\r\n"
-
-
-@lru_cache(maxsize=64)
-def _begin(status: int, now: datetime) -> str:
-    phrase = HTTPStatus(status).phrase
-    return f"HTTP/1.1 {status} {phrase}\r\nServer: spot-mirror\r\nDate: {format_datetime(now, usegmt=True)}\r\n"
+    if answer.status not in (204, 304):  # RFC 9110 §8.6
+        lines = f"{lines}Content-Length: {answer.length}\r\n"
+    return lines.encode("latin-1")

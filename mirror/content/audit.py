@@ -6,11 +6,15 @@ address, unless the configuration says so. A worker puts its lines into a ring o
 """
 
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
+from mirror.content.exchange import Exchange
 from mirror.ring import RingWriter
+
+_MAX_METHOD: Final = 16  # characters of a method that a line repeats
 
 
 class Line(msgspec.Struct, omit_defaults=True):
@@ -40,6 +44,32 @@ class Line(msgspec.Struct, omit_defaults=True):
     detail: str | None = None
     bytes: int = -1
     ms: float = -1.0
+
+
+def line_of(exchange: Exchange, seconds: float) -> Line:
+    """What is said of an exchange that took so long."""
+    caller, route, request = exchange.caller, exchange.route, exchange.request
+    line = Line(
+        time=f"{exchange.moment.text}.{exchange.now.microsecond // 1000:03}Z",
+        request=exchange.id,
+        method=request.method[:_MAX_METHOD] if request is not None else "",
+        address=exchange.address,
+        customer=caller.customer,
+        installation=exchange.installation or caller.installation,
+        name=caller.name,
+        role=caller.role,
+        serial=caller.serial,
+        status=exchange.answer.status,
+        reason=exchange.reason,
+        detail=exchange.detail,
+        bytes=exchange.sent,
+        ms=round(seconds * 1000, 3),
+    )
+    if route is not None:
+        line.route = route.kind.value
+        line.product, line.component, line.file = route.product, route.component, route.file
+        line.version, line.platform = route.version, route.platform
+    return line
 
 
 class Audit:

@@ -13,6 +13,7 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from ca.errors import TlsError
+from mirror.content.caller import caller_of
 from mirror.content.conversation import (
     BODY,
     CLOSED,
@@ -114,6 +115,10 @@ class Connection:
         """No more requests."""
         if not self.is_busy:
             self.safely(self.farewell)
+
+    def now(self) -> float:
+        """The loop's time."""
+        return self._site.loop.time()
 
     def enter(self, state: State, seconds: float) -> None:
         """Be in a state for so many seconds at most."""
@@ -218,6 +223,6 @@ class Connection:
             self.farewell()
             return
         site.terms.counted.handshake("ok")
-        caller = site.terms.app.caller(self._tunnel.certificate())
+        caller = caller_of(self._tunnel.certificate())
         self._conversation = Conversation(self, self._tunnel, caller, site.terms)
         self._conversation.begin(self._place.proved(caller.peer))

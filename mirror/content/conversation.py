@@ -11,11 +11,12 @@ from typing import Final, Protocol
 
 import msgspec
 
-from mirror.content.app import App, Caller
+from mirror.content.app import App
+from mirror.content.caller import Caller
 from mirror.content.exchange import Exchange
 from mirror.content.head import Reader
 from mirror.content.problems import Refused
-from mirror.content.sending import Sending
+from mirror.content.sending import Sending, send
 from mirror.content.tunnel import Tunnel
 from mirror.counters import Counted
 from mirror.limits import Limits
@@ -45,7 +46,10 @@ SHAKING, IDLE, HEAD, DECIDING, BODY, SENDING, CLOSING, CLOSED = State
 
 
 class Link(Protocol):
-    """The connection, as a conversation needs it. `enter` sets a deadline, in seconds from now."""
+    """The connection, as a conversation needs it.
+
+    `now`: the loop's time; `enter` sets a deadline, in seconds from now.
+    """
 
     state: State
     deadline: float
@@ -53,6 +57,7 @@ class Link(Protocol):
     @property
     def address(self) -> str: ...  # noqa: D102
 
+    def now(self) -> float: ...  # noqa: D102
     def enter(self, state: State, seconds: float) -> None: ...  # noqa: D102
     def listen(self, *, to_it: bool) -> None: ...  # noqa: D102
     def when_writable(self, call: Callable[[], None] | None) -> None: ...  # noqa: D102
@@ -153,30 +158,27 @@ class Conversation:
 
     def _next(self) -> None:
         """Take up the next request, if none is under way."""
-        link, reader = self._link, self._reader
+        link, reader, app = self._link, self._reader, self._terms.app
         for _ in range(_AT_ONCE):
             if link.state is not IDLE and link.state is not HEAD:
                 return
             if reader.requests:
-                link.enter(DECIDING, NEVER)
-                self._take_up(self._terms.app.begin(reader.requests.popleft(), self._caller, link.address))
+                exchange = app.begin(reader.requests.popleft(), self._caller, link.address)
             elif reader.fault is not None:
-                link.enter(DECIDING, NEVER)
-                self._take_up(self._terms.app.refuse(reader.fault, self._caller, link.address))
+                exchange = app.refuse(reader.fault, self._caller, link.address)
             else:
                 return
-
-    def _take_up(self, exchange: Exchange) -> None:
-        self._exchange, self.is_new = exchange, False
-        if exchange.work is None:
-            self._answer()
-        else:
-            exchange.task = asyncio.get_running_loop().create_task(exchange.work)
-            exchange.task.add_done_callback(self._worked)
+            self._exchange, self.is_new = exchange, False
+            if exchange.work is None:
+                self._answer(exchange)
+            else:
+                link.state, link.deadline = DECIDING, NEVER
+                exchange.task = asyncio.get_running_loop().create_task(exchange.work)
+                exchange.task.add_done_callback(self._worked)
 
     def _worked(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and self._link.state is not CLOSED:
-            self._link.safely(self._answer)
+            self._link.safely(self._answer_now)
 
     def _wants_body(self) -> None:
         """Somebody waits for the body of the request under way."""
@@ -207,25 +209,29 @@ class Conversation:
         self._link.enter(DECIDING, NEVER)
         body.cut(Refused(Reason.BAD_REQUEST, f"the body took longer than {passed:.0f} s", status=408))
 
-    def _answer(self) -> None:
-        if self._exchange is None:
-            return
-        self._sending = Sending(self._exchange, self._tunnel, self._terms.app, self._terms.limits.answer_rate)
-        if self._sending.begin(asyncio.get_running_loop().time()):
-            self._answered()
+    def _answer_now(self) -> None:
+        if self._exchange is not None:
+            self._answer(self._exchange)
+
+    def _answer(self, exchange: Exchange) -> None:
+        link, terms = self._link, self._terms
+        sending = send(exchange, self._tunnel, terms.app, terms.limits.answer_rate, link.now())
+        if sending is None:
+            self._answered(exchange)
         else:
-            self._link.state, self._link.deadline = SENDING, self._sending.look_again
-            self._link.when_writable(self._go_on_sending)
+            self._sending = sending
+            link.state, link.deadline = SENDING, sending.look_again
+            link.when_writable(self._go_on_sending)
 
     def _go_on_sending(self) -> None:
-        if self._sending is not None and self._sending.go_on():
+        if self._sending is not None and self._exchange is not None and self._sending.go_on():
             self._link.when_writable(None)
-            self._answered()
+            self._answered(self._exchange)
 
-    def _answered(self) -> None:
-        sending, self._sending, self._exchange = self._sending, None, None
-        if sending is not None and sending.closes:
-            if sending.lingers:
+    def _answered(self, exchange: Exchange) -> None:
+        self._sending = self._exchange = None
+        if exchange.closes:
+            if exchange.lingers:
                 self._link.farewell()
             else:  # who asked for the end sends nothing more, and has read all before its own farewell
                 self._link.end()

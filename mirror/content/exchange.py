@@ -3,37 +3,44 @@
 import asyncio
 from collections.abc import Coroutine
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from mirror.content.answer import Answer
-from mirror.content.audit import Line
+from mirror.content.caller import Caller
 from mirror.content.head import Request
+from mirror.content.moment import Moment
+from spot_client.wire.routes import Route
+
+_NOTHING: Final = Answer(0, {})
 
 
-class Exchange:
-    """`now`: when it began, in UTC; `began`: the same by a clock that only goes forward. `sent`: bytes of the body.
+class Exchange(msgspec.Struct):
+    """`now`: when it began, in UTC; `began`: seconds of a clock that only goes forward. `sent`: bytes of the body.
 
-    request: None if it could not be read. answer: there is one once `work`, if it is not None, has ended.
+    request: None if it could not be read. answer: it stands once `work`, if there is any, has ended. closes: the
+    connection ends with the answer; lingers: and the caller may not expect that, and still be sending. reason, detail:
+    of a refusal.
     """
 
-    __slots__ = ("_answer", "began", "is_over", "line", "now", "request", "sent", "task", "work")
-
-    def __init__(self, request: Request | None, line: Line, now: datetime, began: float) -> None:
-        self.request, self.line, self.now, self.began = request, line, now, began
-        self.work: Coroutine[Any, Any, None] | None = None
-        self.task: asyncio.Task[None] | None = None
-        self.sent = 0
-        self.is_over = False
-        self._answer: Answer | None = None
-
-    @property
-    def answer(self) -> Answer:
-        """What to answer."""
-        return self._answer if self._answer is not None else Answer(0, {})
-
-    @answer.setter
-    def answer(self, answer: Answer) -> None:
-        self._answer = answer
+    request: Request | None
+    caller: Caller
+    id: str
+    moment: Moment
+    now: datetime
+    began: float
+    address: str | None = None
+    route: Route | None = None
+    installation: str | None = None
+    reason: str | None = None
+    detail: str | None = None
+    answer: Answer = _NOTHING
+    work: Coroutine[Any, Any, None] | None = None
+    task: asyncio.Task[None] | None = None
+    sent: int = 0
+    closes: bool = False
+    lingers: bool = False
 
     @property
     def asked(self) -> Request:

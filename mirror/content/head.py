@@ -123,13 +123,13 @@ class Reader:
         "_alone",
         "_ask",
         "_behind",
+        "_came",
         "_cheap",
         "_fields",
         "_max_bytes",
         "_now",
         "_parser",
         "_seen",
-        "_size",
         "_url",
         "begun",
         "fault",
@@ -140,14 +140,14 @@ class Reader:
         """`max_bytes`: of a request's headers with its first line; `ask`: as `Body` has it."""
         self._parser = httptools.HttpRequestParser(self)
         self._max_bytes, self._ask = max_bytes, ask
-        self._cheap = min(max_bytes, MAX_HEADER)  # as long as there is no more, no limit can be passed
+        self._cheap = min(max_bytes, MAX_HEADER)  # if no more bytes came, none of their limits can be passed
         self.requests: deque[Request] = deque()
         self.fault: Refused | None = None
         self.begun = False
         self._now: Request | None = None  # whose body is being read
         self._behind = 0  # bytes since the body's last piece
         self._alone = True
-        self._url, self._size, self._seen = b"", 0, 0
+        self._url, self._seen, self._came = b"", 0, 0
         self._fields: list[tuple[bytes, bytes]] = []
 
     def close(self) -> None:
@@ -156,8 +156,9 @@ class Reader:
 
     def feed(self, data: bytes) -> None:
         """Take what came, at most some 16 KiB; see `requests` and `fault`."""
-        self._seen += len(data)
-        self._behind += len(data)
+        self._came = len(data)
+        self._seen += self._came
+        self._behind += self._came
         self._alone = True
         try:
             self._parser.feed_data(data)
@@ -181,19 +182,16 @@ class Reader:
     def on_url(self, piece: bytes) -> None:
         """A piece of the target."""
         self._url += piece
-        self._size += len(piece)
         if len(self._url) > MAX_TARGET:
             self._refuse(Refused(Reason.BAD_REQUEST, f"a path over {MAX_TARGET} bytes", status=414))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or a trailer behind the body."""
         self._fields.append((name, value))
-        self._size += len(name) + len(value) + 4
-        if self._size > self._cheap or len(self._fields) > MAX_HEADERS:
-            self._check(name, value)
 
     def on_headers_complete(self) -> None:
         """A request stands."""
+        self._check()
         self.begun, self._behind = False, 0
         self._now = Request(
             self._parser.get_method().decode("latin-1"),
@@ -214,18 +212,22 @@ class Reader:
 
     def on_message_complete(self) -> None:
         """The end of the body."""
+        self._check()  # with the trailers
         if self._now is not None and self.fault is None:
             self._now.body.end()
             self._now = None
         self._alone = False
         self._reset()
 
-    def _check(self, name: bytes, value: bytes) -> None:
-        if len(self._fields) > MAX_HEADERS:
+    def _check(self) -> None:
+        fields = self._fields
+        if len(fields) > MAX_HEADERS:
             self._refuse(Refused(Reason.BAD_REQUEST, f"more than {MAX_HEADERS} headers", status=431))
-        elif max(len(name), len(value)) > MAX_HEADER:
+        if self._seen <= self._cheap and self._came <= self._cheap:
+            return
+        if max((max(len(name), len(value)) for name, value in fields), default=0) > MAX_HEADER:
             self._refuse(Refused(Reason.BAD_REQUEST, f"a header over {MAX_HEADER} bytes", status=431))
-        elif self._size > self._max_bytes:
+        if sum(len(name) + len(value) + 4 for name, value in fields) > self._max_bytes:
             self._too_large()
 
     def _too_large(self) -> None:
@@ -235,5 +237,5 @@ class Reader:
         self.fault = self.fault or refused
 
     def _reset(self) -> None:
-        self._url, self._size, self._seen = b"", 0, 0
+        self._url, self._seen = b"", 0
         self._fields = []

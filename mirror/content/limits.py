@@ -136,7 +136,7 @@ class Buckets:
         full = self._young.get(name)
         if full is None:
             full = self._old.get(name, now)
-        self._young[name] = max(full, now) + self._every
+        self._young[name] = (max(now, full)) + self._every
 
     def give_back(self, name: str) -> None:
         """Take back what was taken just now."""

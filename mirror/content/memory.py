@@ -10,8 +10,8 @@ from datetime import timedelta
 import msgspec
 from cryptography import x509
 
-from mirror.content.policy import Validity, World
 from mirror.content.shelf import Shelved
+from mirror.content.world import Validity, World
 from mirror.memory.place import Opened
 from mirror.memory.read import CatalogueView, Reader
 from spot_client.wire.digest import sha256_hex

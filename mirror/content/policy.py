@@ -8,87 +8,21 @@ tells a caller of something it may not see. What is not allowed is refused; noth
 Pure: the peer, the request, the world and the clock come in, a decision goes out.
 """
 
-from collections.abc import Container, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol, TypeVar
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
 
 import msgspec
 
 from ca.identity import Identity, Role
 from ca.peer import Peer
-from mirror.records.protocol import Licence
+from mirror.content.world import Validity, World
 from spot_client.wire.problem import Reason
 from spot_client.wire.routes import METHODS, Kind, Route
 
 _READABLE_BY_MIRRORS: Final = frozenset(
     {Kind.METADATA, Kind.TARGET, Kind.BASELINES, Kind.HALTS, Kind.TRUST, Kind.MANIFEST, Kind.PACK}
 )
-
-
-K_contra = TypeVar("K_contra", contravariant=True)
-V_co = TypeVar("V_co", covariant=True)
-
-
-class Lookup(Protocol[K_contra, V_co]):
-    """Something to look up in, however much there is of it; a dictionary is one."""
-
-    def get(self, key: K_contra, /) -> V_co | None:
-        """The value; None if there is none."""
-        ...
-
-
-class RevocationList(Protocol):
-    """What one CRL says, as `ca.revocation.Revocations`."""
-
-    @property
-    def issuer_key(self) -> bytes:
-        """The issuer's key identifier."""
-        ...
-
-    @property
-    def serials(self) -> Container[int]:
-        """What is revoked."""
-        ...
-
-    @property
-    def number(self) -> int:
-        """The CRL's number."""
-        ...
-
-    @property
-    def this_update(self) -> datetime:
-        """When it begins, UTC."""
-        ...
-
-    @property
-    def next_update(self) -> datetime:
-        """When the next one is due, UTC."""
-        ...
-
-
-class Validity(msgspec.Struct, frozen=True):
-    """The first and the last second of an issuing CA's certificate, in UTC."""
-
-    not_before: datetime
-    not_after: datetime
-
-
-class World(msgspec.Struct, frozen=True):
-    """What the mirror knows at one moment.
-
-    issuers, revocations: by the issuing CA's key identifier. grace: how long a CRL is believed after `next_update`.
-    licences: by customer, ended ones too. installations: customer by installation id. suspended: those of `customers`
-    who are refused everything.
-    """
-
-    realm: str
-    issuers: Mapping[bytes, Validity]
-    revocations: Mapping[bytes, RevocationList]
-    grace: timedelta
-    customers: Container[str]
-    licences: Lookup[str, tuple[Licence, ...]]
-    installations: Lookup[str, str]
-    suspended: Container[str] = frozenset()
 
 
 class Allow(msgspec.Struct, frozen=True):
@@ -110,27 +44,63 @@ class Deny(msgspec.Struct, frozen=True):
     detail: str
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """What holds of a caller at one moment, whatever it asks for: all that its certificate and its customer decide.
+
+    denial: of the certificate. of_customer: that of a customer, of which nothing is said before routes are. counted_as:
+    the customer whose requests its own are, also those that will be denied: whoever holds a certificate of ours could
+    ask for that without an end. channels: of the licences in force, by product.
+    """
+
+    identity: Identity | None
+    world: World
+    denial: Deny | None
+    of_customer: Deny | None = None
+    counted_as: str | None = None
+    channels: Mapping[str, frozenset[str]] = {}
+
+
 def decide(
     *, peer: Peer, route: Route | None, method: str, world: World, now: datetime, installation: str | None = None
 ) -> Allow | Deny:
-    """Decide one request.
+    """Decide one request: `judge`, then `ask`.
 
     Args:
         route: None if the path leads nowhere.
         now: UTC; licences hold by its day.
         installation: the one the caller says it is, beside its certificate.
     """
+    return ask(judge(peer, world, now), route, method, installation)
+
+
+def judge(peer: Peer, world: World, now: datetime) -> Standing:
+    """The part of a decision that no request changes. `now`: UTC."""
     identity = peer.identity
     if identity is None or peer.problems:
-        return Deny(Reason.BAD_CERTIFICATE, " ".join(peer.problems))
+        return Standing(identity, world, Deny(Reason.BAD_CERTIFICATE, " ".join(peer.problems)))
     denial = (
         _issuer(peer, world, now)
         or _realm(identity, world)
         or _dates(peer, now, "certificate")
         or _revocation(peer, world, now)
-        or _role(identity, route)
     )
-    if denial:
+    if identity.role is not Role.CLIENT:
+        return Standing(identity, world, denial)
+    counted_as = identity.name if identity.realm == world.realm else None
+    if denial is not None:
+        return Standing(identity, world, denial, None, counted_as)
+    of_customer = _customer(identity.name, world)
+    channels = {} if of_customer is not None else _channels(identity.name, world, now)
+    return Standing(identity, world, None, of_customer, counted_as, channels)
+
+
+def ask(standing: Standing, route: Route | None, method: str, installation: str | None = None) -> Allow | Deny:
+    """The rest of it; see `decide`."""
+    identity, world = standing.identity, standing.world
+    if standing.denial is not None or identity is None:
+        return standing.denial or Deny(Reason.BAD_CERTIFICATE, "")
+    denial = _role(identity, route)
+    if denial is not None:
         return denial
     if route is None:
         return Deny(Reason.NOT_FOUND, "no such route")
@@ -138,20 +108,27 @@ def decide(
         return Deny(Reason.METHOD_NOT_ALLOWED, route.kind.value)
     if identity.role is Role.MIRROR:
         return Allow(identity, route, None)
-    held = _in_force(identity.name, route, world, now)
-    denial = (
-        _customer(identity.name, world) or _licensed(route, held) or _installation(identity, route, installation, world)
-    )
-    if denial:
+    if standing.of_customer is not None:
+        return standing.of_customer
+    channels = standing.channels.get(route.product) if route.product is not None else frozenset[str]()
+    # Any licence in force for the product lets in; a release must then be offered in a channel that it names.
+    if channels is None:
+        return Deny(Reason.NOT_LICENSED, route.product or "")
+    denial = _installation(identity, route, installation, world)
+    if denial is not None:
         return denial
-    spoken_for = identity.installation or route.installation or installation
-    return Allow(identity, route, spoken_for, _channels(held))
+    return Allow(identity, route, identity.installation or route.installation or installation, channels)
 
 
-def _channels(held: Sequence[Licence]) -> frozenset[str]:
-    if len(held) == 1:
-        return frozenset(held[0].channels)
-    return frozenset(channel for licence in held for channel in licence.channels)
+def _channels(customer: str, world: World, now: datetime) -> dict[str, frozenset[str]]:
+    today = now.astimezone(UTC).date()
+    found: dict[str, frozenset[str]] = {}
+    for licence in world.licences.get(customer) or ():
+        if licence.holds(today):
+            named = frozenset(licence.channels)
+            before = found.get(licence.product)
+            found[licence.product] = named if before is None else before | named
+    return found
 
 
 def _issuer(peer: Peer, world: World, now: datetime) -> Deny | None:
@@ -203,21 +180,12 @@ def _customer(customer: str, world: World) -> Deny | None:
     return None
 
 
-def _licensed(route: Route, held: Sequence[Licence]) -> Deny | None:
-    """Any licence in force for the product lets in; a release must then be offered in a channel that it names."""
-    return None if route.product is None or held else Deny(Reason.NOT_LICENSED, route.product)
-
-
-def _in_force(customer: str, route: Route, world: World, now: datetime) -> list[Licence]:
-    today = now.astimezone(UTC).date()
-    held = world.licences.get(customer) or ()
-    return [licence for licence in held if licence.product == route.product and licence.holds(today)]
-
-
 def _installation(identity: Identity, route: Route, claimed: str | None, world: World) -> Deny | None:
     """Certificate, path and claim name one installation, if any; it is the customer's, and one that was minted."""
     if route.kind is Kind.INSTALLATIONS and identity.installation is not None:
         return Deny(Reason.NOT_YOUR_INSTALLATION, "the certificate names an installation already")
+    if claimed is None and route.installation is None and identity.installation is None:
+        return None
     named = {name for name in (identity.installation, route.installation, claimed) if name is not None}
     if len(named) > 1:
         return Deny(Reason.NOT_YOUR_INSTALLATION, "two installations are named")

@@ -20,52 +20,21 @@ _TURN = 4  # slices of one answer before others get their turn
 
 
 class Sending:
-    """One answer of one connection. Calls raise `OSError` when the connection is broken."""
+    """One answer that did not leave at once. Calls raise `OSError` when the connection is broken."""
 
-    __slots__ = (
-        "_app",
-        "_exchange",
-        "_last",
-        "_rate",
-        "_slices",
-        "_tunnel",
-        "_waited",
-        "closes",
-        "lingers",
-        "look_again",
-    )
+    __slots__ = ("_app", "_exchange", "_last", "_rate", "_slices", "_tunnel", "_waited", "look_again")
 
-    def __init__(self, exchange: Exchange, tunnel: Tunnel, app: App, rate: int) -> None:
-        """`rate`: the slowest pace of a reader, in bytes a second."""
-        self._exchange, self._tunnel, self._app, self._rate = exchange, tunnel, app, rate
-        self._last = False
+    def __init__(self, exchange: Exchange, tunnel: Tunnel, app: App, rate: int, *, last: bool) -> None:
+        """`rate`: the slowest pace of a reader, in bytes a second; `last`: all of it was written, and counted."""
+        self._exchange, self._tunnel, self._app, self._rate, self._last = exchange, tunnel, app, rate, last
         self._waited = 0  # bytes that the caller had got when the window began
-        answer, request = exchange.answer, exchange.request
-        self.closes = answer.closes or app.draining or request is None
-        self.closes |= request is not None and not (request.keep_alive and request.body.whole)
-        """Whether the connection ends with this answer."""
-        self.lingers = self.closes and (request is None or request.keep_alive or not request.body.whole)
-        """Whether the caller may not expect that, and still be sending."""
         self.look_again = 0.0
         """When `is_slow` can be asked again, by the loop's time."""
         self._slices = _slices(exchange)
 
-    def begin(self, now: float) -> bool:
-        """Send the head and what fits; whether that was all. `now`: the loop's time."""
-        self.look_again, self._waited = now + WINDOW_SECONDS, self._tunnel.handed
-        exchange, answer = self._exchange, self._exchange.answer
-        opening = head(answer, exchange.request, exchange.now, closes=self.closes)
-        if answer.length > SLICE and exchange.sends_body:
-            self._tunnel.write(opening)
-            return self.go_on()
-        if exchange.sends_body:
-            opening = b"".join((opening, *answer.body))
-            exchange.sent = answer.length
-        self._tunnel.write(opening)
-        self._ends()
-        if self.closes:
-            self._tunnel.last()  # in one go with the answer
-        return self._tunnel.flush()
+    def begin(self, now: float, handed: int) -> None:
+        """Look at its pace from now on. `now`: the loop's time; `handed`: what the kernel had taken before it."""
+        self.look_again, self._waited = now + WINDOW_SECONDS, handed
 
     def go_on(self) -> bool:
         """Send more, now that there is room; whether that was all."""
@@ -78,7 +47,8 @@ class Sending:
             self._tunnel.write(piece)
             self._exchange.sent += len(piece)
             if self._exchange.sent == self._exchange.answer.length:
-                self._ends()
+                self._last = True
+                self._app.ended(self._exchange)
         return self._tunnel.flush() and self._last
 
     def is_slow(self, now: float) -> bool:
@@ -91,10 +61,34 @@ class Sending:
     def _got(self) -> int:
         return self._tunnel.handed - self._tunnel.on_the_way()
 
-    def _ends(self) -> None:
-        """The audit line is written before the last bytes leave: no whole answer is without one, whoever dies."""
-        self._last = True
-        self._app.ended(self._exchange)
+
+def send(exchange: Exchange, tunnel: Tunnel, app: App, rate: int, now: float) -> Sending | None:
+    """Send an answer's head and what fits; None: that was all. Sets whether the connection ends with it.
+
+    The audit line is written before the last bytes leave: no whole answer is without one, whoever dies. `now`: the
+    loop's time; `rate`: as `Sending` has it.
+    """
+    answer, request, handed = exchange.answer, exchange.request, tunnel.handed
+    polite = request is not None and request.keep_alive and request.body.whole
+    exchange.closes = answer.closes or app.draining or not polite
+    exchange.lingers = exchange.closes and (request is None or request.keep_alive or not request.body.whole)
+    opening = head(answer, request, exchange.moment, closes=exchange.closes)
+    sends_body = exchange.sends_body
+    length = answer.length if sends_body else 0
+    last = length <= SLICE
+    if last:
+        tunnel.write(b"".join((*opening, *answer.body) if sends_body else opening))
+        exchange.sent = length
+        app.ended(exchange)
+        if exchange.closes:
+            tunnel.last()  # in one go with the answer
+        if tunnel.flush():
+            return None
+    else:
+        tunnel.write(b"".join(opening))
+    sending = Sending(exchange, tunnel, app, rate, last=last)
+    sending.begin(now, handed)
+    return None if sending.go_on() else sending
 
 
 def _slices(exchange: Exchange) -> Iterator[memoryview]:

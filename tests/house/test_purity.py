@@ -23,6 +23,7 @@ PURE = [
     "mirror.content.policy",
     "mirror.content.proxied",
     "mirror.content.ranges",
+    "mirror.content.world",
     "mirror.limits",
     "mirror.counters",
     "mirror.health.answers",

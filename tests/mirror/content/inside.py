@@ -14,12 +14,13 @@ import msgspec
 
 from ca.tls import client_context, server_context
 from mirror.content.answer import Answer
-from mirror.content.app import App, Caller
-from mirror.content.audit import Line
+from mirror.content.app import App
+from mirror.content.caller import Caller
 from mirror.content.conversation import Terms
 from mirror.content.exchange import Exchange
 from mirror.content.head import Request
 from mirror.content.listener import Listener
+from mirror.content.moment import moment_of
 from mirror.content.problems import Refused
 from mirror.counters import Counted
 from mirror.limits import Limits
@@ -69,8 +70,7 @@ class Saying(App):
 
     def _new(self, request: Request | None, caller: Caller, address: str) -> Exchange:
         now = datetime.now(UTC)
-        line = Line(time="", request="", method="", customer=caller.customer, address=address)
-        return Exchange(request, line, now, 0.0)
+        return Exchange(request, caller, "", moment_of(now), now, 0.0, address)
 
 
 class Inside(msgspec.Struct):

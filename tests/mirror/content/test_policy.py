@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from ca.identity import Identity, Role
 from ca.peer import Peer
 from ca.revocation import Revocations
-from mirror.content.policy import Allow, Deny, Validity, World, decide
+from mirror.content.policy import Allow, Deny, decide
+from mirror.content.world import Validity, World
 from mirror.records.protocol import Licence
 from spot_client.wire import routes
 from spot_client.wire.problem import Reason

@@ -1,0 +1,65 @@
+"""Whom a connection's certificate names: read once a connection, and judged once a second."""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from ca.errors import IdentityError
+from ca.identity import Role
+from ca.peer import Peer, read_peer
+from mirror.content.moment import Moment
+from mirror.content.policy import Standing, judge
+from mirror.content.world import World
+
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+
+
+class Caller(msgspec.Struct):
+    """Who calls, and how audit lines say that. Callers with the same certificate may be one and the same.
+
+    standing, moment: what was judged of it last, and of which second that is.
+    """
+
+    peer: Peer
+    serial: str
+    role: str | None
+    customer: str | None
+    name: str | None
+    installation: str | None
+    standing: Standing | None = None
+    moment: Moment | None = None
+
+    def judged(self, world: World, moment: Moment) -> Standing:
+        """What the policy says of it, whatever it asks for; found out once for a second and a world."""
+        standing = self.standing
+        if standing is None or self.moment is not moment or standing.world is not world:
+            standing = self.standing = judge(self.peer, world, moment.begin)
+            self.moment = moment
+        return standing
+
+
+def caller_of(der: bytes | None) -> Caller:
+    """Whom a certificate names; nobody, if there is none or it cannot be read."""
+    try:
+        return _NOBODY if der is None else _read(der)
+    except IdentityError:
+        return _NOBODY
+
+
+@lru_cache(maxsize=4096)
+def _read(der: bytes) -> Caller:
+    return _caller(read_peer(der))
+
+
+def _caller(peer: Peer) -> Caller:
+    identity, serial = peer.identity, f"{peer.serial:x}"
+    if identity is None:
+        return Caller(peer, serial, None, None, None, None)
+    is_client = identity.role is Role.CLIENT
+    customer, name = (identity.name, None) if is_client else (None, identity.name)
+    return Caller(peer, serial, identity.role.value, customer, name, identity.installation)
+
+
+_NOBODY: Final = _caller(Peer(None, ("bad-certificate",), 0, b"", _NEVER, _NEVER))
