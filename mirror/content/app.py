@@ -151,8 +151,8 @@ class App:
         route = exchange.route = _parse(request.target)
         check_form(request)
         standing = caller.judged(state.world, exchange.moment)
-        if standing.counted_as is not None:
-            self._check_wait(rates.take(standing.counted_as, exchange.began))
+        if caller.counted_as is not None:
+            self._check_wait(rates.take(caller.counted_as, exchange.began))
         allowed = policy.ask(standing, route, request.method, request.single("spot-installation"))
         if isinstance(allowed, policy.Deny):
             wrong_method = allowed.reason is Reason.METHOD_NOT_ALLOWED

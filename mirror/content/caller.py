@@ -10,7 +10,7 @@ from ca.errors import IdentityError
 from ca.identity import Role
 from ca.peer import Peer, read_peer
 from mirror.content.moment import Moment
-from mirror.content.policy import Standing, judge
+from mirror.content.policy import Deny, Standing, counted_as, judge
 from mirror.content.world import World
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
@@ -19,7 +19,7 @@ _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 class Caller(msgspec.Struct):
     """Who calls, and how audit lines say that. Callers with the same certificate may be one and the same.
 
-    standing, moment: what was judged of it last, and of which second that is.
+    counted_as: the customer whose requests its own are. standing: what was judged of it last, in `world` at `moment`.
     """
 
     peer: Peer
@@ -28,15 +28,18 @@ class Caller(msgspec.Struct):
     customer: str | None
     name: str | None
     installation: str | None
-    standing: Standing | None = None
+    counted_as: str | None = None
+    standing: Standing | Deny | None = None
+    world: World | None = None
     moment: Moment | None = None
 
-    def judged(self, world: World, moment: Moment) -> Standing:
+    def judged(self, world: World, moment: Moment) -> Standing | Deny:
         """What the policy says of it, whatever it asks for; found out once for a second and a world."""
         standing = self.standing
-        if standing is None or self.moment is not moment or standing.world is not world:
+        if standing is None or self.moment is not moment or self.world is not world:
             standing = self.standing = judge(self.peer, world, moment.begin)
-            self.moment = moment
+            self.counted_as = counted_as(self.peer, world.realm)
+            self.world, self.moment = world, moment
         return standing
 
 

@@ -45,18 +45,15 @@ class Deny(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """What holds of a caller at one moment, whatever it asks for: all that its certificate and its customer decide.
+    """Who a caller is, and what that is worth at one moment, whatever it asks for.
 
-    denial: of the certificate. of_customer: that of a customer, of which nothing is said before routes are. counted_as:
-    the customer whose requests its own are, also those that will be denied: whoever holds a certificate of ours could
-    ask for that without an end. channels: of the licences in force, by product.
+    denial: that of a customer, of which nothing is said before routes are. channels: those that licences in force name,
+    by product.
     """
 
-    identity: Identity | None
+    identity: Identity
     world: World
-    denial: Deny | None
-    of_customer: Deny | None = None
-    counted_as: str | None = None
+    denial: Deny | None = None
     channels: Mapping[str, frozenset[str]] = {}
 
 
@@ -73,32 +70,37 @@ def decide(
     return ask(judge(peer, world, now), route, method, installation)
 
 
-def judge(peer: Peer, world: World, now: datetime) -> Standing:
-    """The part of a decision that no request changes. `now`: UTC."""
+def counted_as(peer: Peer, realm: str) -> str | None:
+    """The customer whose requests a caller's are; also those that will be denied, which it could make without end."""
+    identity = peer.identity
+    if identity is None or peer.problems or identity.role is not Role.CLIENT or identity.realm != realm:
+        return None
+    return identity.name
+
+
+def judge(peer: Peer, world: World, now: datetime) -> Standing | Deny:
+    """The part of a decision that no request changes: all that the certificate and the customer decide. `now`: UTC."""
     identity = peer.identity
     if identity is None or peer.problems:
-        return Standing(identity, world, Deny(Reason.BAD_CERTIFICATE, " ".join(peer.problems)))
+        return Deny(Reason.BAD_CERTIFICATE, " ".join(peer.problems))
     denial = (
         _issuer(peer, world, now)
         or _realm(identity, world)
         or _dates(peer, now, "certificate")
         or _revocation(peer, world, now)
     )
-    if identity.role is not Role.CLIENT:
-        return Standing(identity, world, denial)
-    counted_as = identity.name if identity.realm == world.realm else None
     if denial is not None:
-        return Standing(identity, world, denial, None, counted_as)
-    of_customer = _customer(identity.name, world)
-    channels = {} if of_customer is not None else _channels(identity.name, world, now)
-    return Standing(identity, world, None, of_customer, counted_as, channels)
+        return denial
+    if identity.role is not Role.CLIENT:
+        return Standing(identity, world)
+    return Standing(identity, world, _customer(identity.name, world), _channels(identity.name, world, now))
 
 
-def ask(standing: Standing, route: Route | None, method: str, installation: str | None = None) -> Allow | Deny:
+def ask(standing: Standing | Deny, route: Route | None, method: str, installation: str | None = None) -> Allow | Deny:
     """The rest of it; see `decide`."""
-    identity, world = standing.identity, standing.world
-    if standing.denial is not None or identity is None:
-        return standing.denial or Deny(Reason.BAD_CERTIFICATE, "")
+    if isinstance(standing, Deny):
+        return standing
+    identity = standing.identity
     denial = _role(identity, route)
     if denial is not None:
         return denial
@@ -108,13 +110,13 @@ def ask(standing: Standing, route: Route | None, method: str, installation: str 
         return Deny(Reason.METHOD_NOT_ALLOWED, route.kind.value)
     if identity.role is Role.MIRROR:
         return Allow(identity, route, None)
-    if standing.of_customer is not None:
-        return standing.of_customer
-    channels = standing.channels.get(route.product) if route.product is not None else frozenset[str]()
-    # Any licence in force for the product lets in; a release must then be offered in a channel that it names.
-    if channels is None:
-        return Deny(Reason.NOT_LICENSED, route.product or "")
-    denial = _installation(identity, route, installation, world)
+    channels: frozenset[str] | None = frozenset()
+    denial = standing.denial
+    if denial is None and route.product is not None:
+        # Any licence in force for the product lets in; a release must then be offered in a channel that it names.
+        channels = standing.channels.get(route.product)
+        denial = Deny(Reason.NOT_LICENSED, route.product) if channels is None else None
+    denial = denial or _installation(identity, route, installation, standing.world)
     if denial is not None:
         return denial
     return Allow(identity, route, identity.installation or route.installation or installation, channels)

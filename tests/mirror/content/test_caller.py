@@ -10,7 +10,7 @@ from ca.identity import Identity, Role
 from ca.profiles import SUPPORT
 from mirror.content.caller import Caller, caller_of
 from mirror.content.moment import moment_of
-from mirror.content.policy import Standing
+from mirror.content.policy import Deny, Standing
 from spot_client.wire.problem import Reason
 from tests.ca.house import NOW as ISSUED
 from tests.ca.house import House, der_of
@@ -24,9 +24,14 @@ def caller() -> Caller:
     return Caller(PEER, "7", "client", "acme", None, None)
 
 
-def refused(standing: Standing) -> Reason | None:
-    denial = standing.denial or standing.of_customer
+def refused(standing: Standing | Deny) -> Reason | None:
+    denial = standing if isinstance(standing, Deny) else standing.denial
     return denial.reason if denial is not None else None
+
+
+def channels(standing: Standing | Deny) -> object:
+    assert isinstance(standing, Standing)
+    return standing.channels
 
 
 def test_within_a_second_a_caller_is_judged_once(caller: Caller) -> None:
@@ -57,8 +62,8 @@ def test_what_changes_in_the_world_is_seen_by_the_next_request(
 
 def test_a_licence_that_is_gone_is_gone_at_once(caller: Caller) -> None:
     moment = moment_of(NOW)
-    assert caller.judged(WORLD, moment).channels == {"sdk": frozenset({"stable"})}
-    assert caller.judged(msgspec.structs.replace(WORLD, licences={}), moment).channels == {}
+    assert channels(caller.judged(WORLD, moment)) == {"sdk": frozenset({"stable"})}
+    assert channels(caller.judged(msgspec.structs.replace(WORLD, licences={}), moment)) == {}
 
 
 def test_what_ends_with_a_second_is_over_in_the_next(caller: Caller) -> None:
@@ -69,16 +74,18 @@ def test_what_ends_with_a_second_is_over_in_the_next(caller: Caller) -> None:
 
 def test_requests_that_will_be_denied_are_counted_for_their_customer_all_the_same(caller: Caller) -> None:
     moment = moment_of(NOW)
-    assert caller.judged(msgspec.structs.replace(WORLD, revocations={}), moment).counted_as == "acme"
-    assert caller.judged(msgspec.structs.replace(WORLD, realm="other.example"), moment).counted_as is None
+    assert refused(caller.judged(msgspec.structs.replace(WORLD, revocations={}), moment)) is Reason.REVOCATION_UNKNOWN
+    assert caller.counted_as == "acme"
+    caller.judged(msgspec.structs.replace(WORLD, realm="other.example"), moment)
+    assert caller.counted_as is None
 
 
 @pytest.mark.parametrize("der", [None, b"", NOBODY, b"\x30" * 4096])
 def test_what_is_no_certificate_names_nobody(der: bytes | None) -> None:
     nobody = caller_of(der)
     assert (nobody.customer, nobody.name, nobody.role) == (None, None, None)
-    standing = nobody.judged(WORLD, moment_of(NOW))
-    assert (refused(standing), standing.counted_as) == (Reason.BAD_CERTIFICATE, None)
+    assert refused(nobody.judged(WORLD, moment_of(NOW))) is Reason.BAD_CERTIFICATE
+    assert nobody.counted_as is None
 
 
 def test_a_certificate_names_a_customer_or_else_who_it_is(house: House) -> None:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from ca.identity import Identity, Role
-from mirror.content.policy import Allow, Deny, decide
+from mirror.content.policy import Allow, Deny, counted_as, decide
 from mirror.records.protocol import Licence
 from spot_client.wire import routes
 from spot_client.wire.problem import Reason
@@ -28,8 +28,10 @@ from tests.mirror.content.test_policy import (
     PACK,
     PEER,
     PUT,
+    REALM,
     SUPPORT,
     SUSPENDED,
+    TIMESTAMP,
     TODAY,
     WORLD,
     who,
@@ -138,3 +140,36 @@ def test_a_licence_holds_by_the_day_of_utc_wherever_the_mirror_stands(monkeypatc
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("peer", "realm", "expected"),
+    [
+        ({}, REALM, "acme"),
+        (BARE, REALM, "acme"),
+        ({"serial": 666}, REALM, "acme"),  # revoked, and asks all the same
+        ({"not_after": NOW - DAY}, REALM, "acme"),
+        ({"issuer_key": b"nobody"}, REALM, "acme"),
+        ({}, "other.example", None),
+        (MIRROR, REALM, None),
+        ({"problems": ("weak-key",)}, REALM, None),
+        ({"identity": None}, REALM, None),
+    ],
+)
+def test_requests_are_counted_for_the_customer_whose_certificate_was_shown(
+    peer: dict[str, Any], realm: str, expected: str | None
+) -> None:
+    assert counted_as(msgspec.structs.replace(PEER, **peer), realm) == expected
+
+
+def test_a_route_without_a_product_needs_no_licence_and_offers_no_channel() -> None:
+    found = decided(TIMESTAMP)
+    assert isinstance(found, Allow)
+    assert found.channels == frozenset()
+
+
+def test_a_licence_without_channels_lets_in_and_offers_nothing() -> None:
+    held = (Licence("acme", "sdk", (), TODAY, None, 1),)
+    found = decided(world={"licences": {"acme": held}})
+    assert isinstance(found, Allow)
+    assert found.channels == frozenset()
