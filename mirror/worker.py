@@ -34,7 +34,7 @@ from mirror.content.limits import Rates
 from mirror.content.listener import Listener
 from mirror.content.memory import Memory
 from mirror.content.seen import Seen
-from mirror.content.shelf import Manifests, Shelf
+from mirror.content.shelf import Shelf
 from mirror.control import orders, reports
 from mirror.control.asking import Asking
 from mirror.control.channel import Channel, open_channel
@@ -190,11 +190,10 @@ class Worker:
 def new_app(given: Given, asking: Asking, seen: Seen, counted: Counted) -> App:
     """What answers requests."""
     serving, data, log = given.serving, given.serving.config.data_dir, given.log
-    blobs = LocalBlobs(data)
     return App(
         Parts(
             memory=given.memory,
-            files=Files(Shelf(data / "catalogue"), Manifests(blobs), blobs, log),
+            files=Files(Shelf(data / "catalogue"), LocalBlobs(data), log),
             customers=Customers(asking, secrets.token_bytes),
             audit=given.audit,
             seen=seen,

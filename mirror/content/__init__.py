@@ -7,7 +7,9 @@ problems      how a refusal is answered
 ranges        which part of a file a request asks for
 memory        what a request reads, all at one moment
 shelf, cache  the catalogue's files and small manifests, held
+packs         what packs must be; small ones, held
 files         answers that are files: catalogue, manifests, packs
+representation  answers out of bytes at hand: whole, or parts of them
 customers     answers about the caller: licences, installations, thin snapshots
 bodies        headers and bodies of requests, each with its limit
 head          requests out of bytes

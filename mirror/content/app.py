@@ -21,13 +21,14 @@ from mirror.content.bodies import check_form
 from mirror.content.caller import Caller
 from mirror.content.customers import Customers
 from mirror.content.exchange import Exchange
-from mirror.content.files import Conditions, Files
+from mirror.content.files import Files
 from mirror.content.head import Request
 from mirror.content.limits import Rates, retry_after
 from mirror.content.memory import Memory, State
 from mirror.content.moment import moment_of
 from mirror.content.policy import Allow
 from mirror.content.problems import Refused
+from mirror.content.representation import Conditions
 from mirror.content.seen import Seen
 from mirror.counters import Counted
 from mirror.errors import StoreFault

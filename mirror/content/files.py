@@ -1,56 +1,41 @@
 """Answers that are files: metadata and index targets of the catalogue, manifests and packs.
 
-What is immutable says so and may be kept for a year, by the caller alone; only timestamp.json changes under its name.
-Small files and manifests are held in memory, once they were held to what was signed; packs go from a memory map to the
-socket. A file that the catalogue offers and the disk lacks is our fault, not the caller's: 503 and a loud line in the
-log, never half an answer.
+Only timestamp.json changes under its name. Small files, manifests and small packs are held in memory, once they were
+held to what was signed; large packs go from a memory map to the socket. A file that the catalogue offers and the disk
+lacks, or has in another length, is our fault, not the caller's: 503 and a loud line in the log, never half an answer.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine
 from typing import Any, Final
 
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
-from mirror.blobs import Blobs
-from mirror.content import ranges
-from mirror.content.answer import Answer, prepared
+from mirror.blobs import BlobReader, Blobs
+from mirror.content.answer import Answer
 from mirror.content.memory import State
+from mirror.content.packs import MAX_SMALL, Packs, is_looked_up
 from mirror.content.problems import Refused
+from mirror.content.representation import CHANGING, Conditions, Form, conditional, shelved
 from mirror.content.shelf import MAX_MANIFEST, TIMESTAMP, Manifests, Shelf, Shelved
 from mirror.errors import BlobFault, CatalogueFault
 from spot_client.wire.problem import Reason
 from spot_client.wire.routes import METADATA_BASE, Kind, Route
 from spot_client.wire.sealed import Seal
 
-_IMMUTABLE: Final = "private, max-age=31536000, immutable"
-_CHANGING: Final = "private, no-cache"
-
-
-class Conditions(msgspec.Struct, frozen=True):
-    """The headers that choose a part of a file, or nothing of it; `spec` is `Range`, None for a HEAD."""
-
-    if_none_match: str | None = None
-    spec: str | None = None
-    if_range: str | None = None
-
-
-class _Form(msgspec.Struct, frozen=True):
-    media_type: str
-    cache: str = _IMMUTABLE
-
-
-_JSON: Final = _Form("application/json")
-_CHANGING_JSON: Final = _Form("application/json", _CHANGING)
-_ZSTD: Final = _Form("application/zstd")
-_BYTES: Final = _Form("application/octet-stream")
+_JSON: Final = Form("application/json")
+_CHANGING_JSON: Final = Form("application/json", CHANGING)
+_ZSTD: Final = Form("application/zstd")
+_BYTES: Final = Form("application/octet-stream")
+_PACK: Final = Form("application/octet-stream", suffix=".pack")
 
 
 class Files:
     """Answers what is a file of the catalogue or of a release, for callers that the policy let in."""
 
-    def __init__(self, shelf: Shelf, manifests: Manifests, blobs: Blobs, log: FilteringBoundLogger) -> None:
-        self._shelf, self._manifests, self._blobs, self._log = shelf, manifests, blobs, log
+    def __init__(self, shelf: Shelf, blobs: Blobs, log: FilteringBoundLogger) -> None:
+        self._shelf, self._blobs, self._log = shelf, blobs, log
+        self._manifests, self._packs = Manifests(blobs), Packs(blobs)
 
     def answer(
         self, route: Route, state: State, conditions: Conditions, channels: frozenset[str] | None = None
@@ -65,12 +50,12 @@ class Files:
         if route.kind in (Kind.MANIFEST, Kind.PACK):
             return self._release(route, _offered(route, state, channels), state, conditions)
         if route.file == TIMESTAMP:
-            return _shelved(_CHANGING_JSON, state.timestamp, conditions)
+            return shelved(_CHANGING_JSON, state.timestamp, conditions)
         name = _name(route, state)
         form = _JSON if name.endswith(".json") else _ZSTD
         held = self._shelf.held(name)
         if held is not None:
-            return _shelved(form, held, conditions)
+            return shelved(form, held, conditions)
         sha256 = (
             state.catalogue.files.get(name) if route.kind is Kind.METADATA else (route.file or "").partition(".")[0]
         )
@@ -79,33 +64,50 @@ class Files:
     def _release(
         self, route: Route, seal: Seal, state: State, conditions: Conditions
     ) -> Answer | Coroutine[Any, Any, Answer]:
-        is_small = route.kind is Kind.MANIFEST and seal.length <= MAX_MANIFEST
-        held = self._manifests.held(seal) if is_small else None
-        if held is not None:
-            return _shelved(_BYTES, held, conditions)
         key = route.path.removeprefix("/")
-        if is_small:
+        if route.kind is Kind.PACK and is_looked_up(seal):
+            return self._pack(key, route, seal, conditions)
+        if route.kind is Kind.MANIFEST and seal.length <= MAX_MANIFEST:
+            held = self._manifests.held(seal)
+            if held is not None:
+                return shelved(_BYTES, held, conditions)
             return self._read(self._manifests.read(key, seal), _BYTES, route, state, conditions)
+        length = seal.length if route.kind is Kind.MANIFEST else None
+        return self._blob(key, route, seal, conditions, length)
+
+    def _pack(self, key: str, route: Route, seal: Seal, conditions: Conditions) -> Answer | Coroutine[Any, Any, Answer]:
+        held, length = self._packs.held(seal), self._packs.length(seal)
+        if held is not None:
+            return shelved(_PACK, held, conditions)
+        if length is not None and length > MAX_SMALL:
+            return self._blob(key, route, seal, conditions, length)
+        return self._read_pack(key, route, seal, conditions)
+
+    async def _read_pack(self, key: str, route: Route, seal: Seal, conditions: Conditions) -> Answer:
         try:
-            return self._blob(key, route, seal, conditions)
+            found = await self._packs.read(key.rpartition("/")[0], seal)
         except (BlobFault, OSError) as error:
             raise self._lacking(route, error) from error
+        if found is not None:
+            return shelved(_PACK, found, conditions)
+        return self._blob(key, route, seal, conditions, self._packs.length(seal))
 
-    def _blob(self, key: str, route: Route, seal: Seal, conditions: Conditions) -> Answer:
-        blob = self._blobs.open(key)
-        if route.kind is Kind.MANIFEST and blob.length != seal.length:
-            blob.close()
-            raise BlobFault("wrong-length", f"{route.path} has {blob.length} bytes, and {seal.length} were signed for.")
-        etag = f'"{seal.head}"' if route.kind is Kind.MANIFEST else f'"{seal.head}.pack"'
+    def _blob(self, key: str, route: Route, seal: Seal, conditions: Conditions, length: int | None) -> Answer:
+        """From the disk to the socket; `length`: what it must have, if that is known."""
         try:
-            answer = _conditional(_BYTES, etag, blob.length, blob.view, conditions)
+            blob = _opened(self._blobs, key, length)
+        except (BlobFault, OSError) as error:
+            raise self._lacking(route, error) from error
+        form = _PACK if route.kind is Kind.PACK else _BYTES
+        try:
+            answer = conditional(form, f'"{seal.head}{form.suffix}"', blob.length, blob.view, conditions)
         except Refused:
             blob.close()
             raise
         return msgspec.structs.replace(answer, let_go=blob.close)
 
     async def _read(
-        self, coming: Awaitable[Shelved | None], form: _Form, route: Route, state: State, conditions: Conditions
+        self, coming: Awaitable[Shelved | None], form: Form, route: Route, state: State, conditions: Conditions
     ) -> Answer:
         try:
             found = await coming
@@ -113,7 +115,7 @@ class Files:
             raise self._lacking(route, error) from error
         if found is None:
             raise self._without(route, state)
-        return _shelved(form, found, conditions)
+        return shelved(form, found, conditions)
 
     def _without(self, route: Route, state: State) -> Refused:
         """Of a file that is not there: whether it does not exist, or is on offer and missing."""
@@ -161,58 +163,9 @@ def _name(route: Route, state: State) -> str:
     return file
 
 
-def _shelved(form: _Form, file: Shelved, conditions: Conditions) -> Answer:
-    if conditions.if_none_match is None and conditions.spec is None:
-        ready = file.answers.get(form.media_type)
-        if ready is None:
-            whole = _conditional(form, f'"{file.sha256}"', len(file.raw), lambda *_: memoryview(file.raw), conditions)
-            ready = file.answers[form.media_type] = prepared(whole)
-        return ready
-    raw = memoryview(file.raw)
-    return _conditional(form, f'"{file.sha256}"', len(raw), lambda start, stop: raw[start:stop], conditions)
-
-
-def _conditional(
-    form: _Form, etag: str, length: int, view: Callable[[int, int], memoryview], conditions: Conditions
-) -> Answer:
-    headers = _headers(form, etag)
-    wanted = ranges.wanted(
-        etag,
-        length,
-        if_none_match=conditions.if_none_match,
-        spec=conditions.spec,
-        if_range=conditions.if_range,
-    )
-    if isinstance(wanted, ranges.Parts):
-        several = _several(form, etag, length, view, wanted.parts)
-        if sum(map(len, several.body)) < length:
-            return several
-        wanted = ranges.Whole()
-    match wanted:
-        case ranges.NotModified():
-            return Answer(304, headers)
-        case ranges.Unsatisfiable():
-            raise Refused(Reason.RANGE_NOT_SATISFIABLE, "", {"Content-Range": f"bytes */{length}"})
-        case ranges.Part(start, stop):
-            headers |= {"Content-Type": form.media_type, "Content-Range": f"bytes {start}-{stop - 1}/{length}"}
-            return Answer(206, headers, (view(start, stop),))
-        case ranges.Whole():
-            return Answer(200, headers | {"Content-Type": form.media_type}, (view(0, length),))
-
-
-def _several(
-    form: _Form, etag: str, length: int, view: Callable[[int, int], memoryview], parts: Sequence[ranges.Part]
-) -> Answer:
-    # The tag begins with a digest of the very content (or of the manifest, which names the pack's digests): whatever
-    # content somebody publishes, it cannot have its own digest in it.
-    boundary = etag[1:33]
-    heads = ranges.heads(parts, length, form.media_type, boundary)
-    pieces: list[bytes | memoryview] = []
-    for head, part in zip(heads, parts, strict=False):
-        pieces += (head, view(part.start, part.stop))
-    media_type = f"multipart/byteranges; boundary={boundary}"
-    return Answer(206, _headers(form, etag) | {"Content-Type": media_type}, (*pieces, heads[-1]))
-
-
-def _headers(form: _Form, etag: str) -> dict[str, str]:
-    return {"ETag": etag, "Cache-Control": form.cache, "Accept-Ranges": "bytes"}
+def _opened(blobs: Blobs, key: str, length: int | None) -> BlobReader:
+    blob = blobs.open(key)
+    if length is not None and blob.length != length:
+        blob.close()
+        raise BlobFault("wrong-length", f"{key} has {blob.length} bytes, and {length} were signed for.")
+    return blob

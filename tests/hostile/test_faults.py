@@ -13,7 +13,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -117,7 +117,7 @@ def test_a_file_that_is_gone_is_refused_by_name_until_it_is_back(mirror: Mirror,
         assert process.poll() is None
 
 
-@pytest.mark.parametrize("name", ["manifest", "index", "1.sdk.json"])
+@pytest.mark.parametrize("name", ["manifest", "pack", "index", "1.sdk.json"])
 def test_a_small_file_with_a_flipped_bit_is_never_served(mirror: Mirror, name: str) -> None:
     asked, (path, raw) = next(
         (asked, what) for asked, what in offered(mirror, mirror.publish()).items() if name in asked
@@ -134,6 +134,21 @@ def test_a_small_file_with_a_flipped_bit_is_never_served(mirror: Mirror, name: s
         swap(path, flipped(raw, 0))  # once more, now that it may be held in memory
         status, _, body = caller(asked)
         assert (status, body) == (200, raw) or (status, msgspec.json.decode(body)["reason"]) == (503, "unavailable")
+        assert process.poll() is None
+
+
+@pytest.mark.parametrize("other", [lambda raw: raw[:-1], lambda raw: raw + b"\0", lambda _: b""])
+def test_a_large_pack_of_another_length_is_never_served(mirror: Mirror, other: Callable[[bytes], bytes]) -> None:
+    release = mirror.publish(3 * 2**20)
+    path, asked = mirror.data / f"{RELEASE[1:]}/pack", f"{RELEASE}/pack"
+    with mirror.running() as process:
+        caller = mirror.caller(mirror.party())
+        for _ in range(2):
+            swap(path, other(release.pack))
+            assert caller.reason(asked) == (503, "unavailable")
+            assert caller.reason(asked, Range="bytes=0-9") == (503, "unavailable")
+            swap(path, release.pack)
+            assert caller(asked)[::2] == (200, release.pack)
         assert process.poll() is None
 
 
