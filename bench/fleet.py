@@ -37,6 +37,7 @@ class Fleet:
         self._tally = tally
         self._lock = threading.Lock()
         self._due: list[tuple[float, str]] = []
+        self._moments: dict[str, float] = {}
 
     def mint(self, caller: Caller, number: int) -> None:
         """Have so many minted, each with its first thin snapshot due at a moment of its own.
@@ -50,7 +51,8 @@ class Fleet:
                 raise ProgramFailed(f"the mirror mints no installation: {kind_of_refusal(answer)}")
             minted = json.loads(answer.body)["installation"]
             self.accepted[minted] = []
-            heapq.heappush(self._due, (time.monotonic() + place * _PERIOD_SECONDS / number, minted))
+            self._moments[minted] = time.monotonic() + place * _PERIOD_SECONDS / number
+            heapq.heappush(self._due, (self._moments[minted], minted))
 
     def send(self, caller: Caller) -> None:
         """Send the thin snapshot of whoever is due, if anybody is."""
@@ -60,11 +62,15 @@ class Fleet:
             _, minted = heapq.heappop(self._due)
             self.sent += 1
         pause = self._put(caller, minted)
+        now = time.monotonic()
+        if pause is None:  # its own moment again: what waited for a fault must not come together ever after
+            pause = _PERIOD_SECONDS - (now - self._moments[minted]) % _PERIOD_SECONDS
+            pause += _PERIOD_SECONDS if pause < _AGAIN_SECONDS else 0
         with self._lock:
-            heapq.heappush(self._due, (time.monotonic() + pause, minted))
+            heapq.heappush(self._due, (now + pause, minted))
 
-    def _put(self, caller: Caller, minted: str) -> float:
-        """One try; the seconds until this installation's next."""
+    def _put(self, caller: Caller, minted: str) -> float | None:
+        """One try; the seconds until this installation's next, if that is not at its usual moment."""
         begun, state = time.monotonic(), STATES[len(self.accepted[minted]) % len(STATES)]
         used = caller.used
         headers = {"Content-Type": "application/json"}
@@ -80,7 +86,7 @@ class Fleet:
             return _AGAIN_SECONDS
         self.accepted[minted].append(state)
         self._tally.answer(ROLE, begun)
-        return _PERIOD_SECONDS
+        return None
 
 
 def stored(programs: Programs) -> dict[str, list[State]]:
