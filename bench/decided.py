@@ -116,8 +116,9 @@ def _writes(filled: Filled, records: Records) -> dict[str, float]:
 
 def _see(filled: Filled, name: str, number: int) -> None:
     filled.refresh(datetime.now(UTC))
-    held = filled.state.world.licences.get(name) or ()
-    assert number in {licence.installations for licence in held}  # noqa: S101  else nothing was measured
+    held = filled.state.world.holders.get(name)
+    assert held is not None  # noqa: S101
+    assert number in {licence.installations for licence in held.licences}  # noqa: S101  else nothing was measured
 
 
 def _drawn() -> str:

@@ -66,7 +66,7 @@ class Customers:
     def licences(self, allowed: Allow, state: State) -> Answer:
         """The customer's licences, ended ones too: SPOT tells an ended one from none."""
         customer = allowed.identity.name
-        lines = sorted(map(_line, state.world.licences.get(customer) or ()), key=lambda line: line.product)
+        lines = sorted(map(_line, _licences(customer, state)), key=lambda line: line.product)
         body = document.encode(LicenceList(customer=customer, licences=tuple(lines)))
         return Answer(200, dict(_JSON), (body,))
 
@@ -110,9 +110,14 @@ class Customers:
         return Answer(204, {"Cache-Control": "private, no-store"})
 
 
+def _licences(customer: str, state: State) -> tuple[Licence, ...]:
+    holding = state.world.holders.get(customer)
+    return () if holding is None else holding.licences
+
+
 def _check_published(components: Mapping[str, str], customer: str, state: State, today: date) -> None:
     """Products never licensed and versions never published are refused alike."""
-    held = {licence.product for licence in state.world.licences.get(customer) or () if licence.valid_from <= today}
+    held = {licence.product for licence in _licences(customer, state) if licence.valid_from <= today}
     for ref, version in components.items():
         product, _, component = ref.partition("/")
         if product not in held or version not in state.catalogue.ever_published(product, component):

@@ -54,10 +54,8 @@ class Memory:
             issuers=self._issuers,
             revocations=view.revocations,
             grace=self._grace,
-            customers=view.holders,
-            licences=view.holders,
+            holders=view.holders,
             installations=view.installations,
-            suspended=view.holders.suspended,
         )
         return State(world, view.catalogue, Shelved(view.timestamp, sha256_hex(view.timestamp)), view.count)
 

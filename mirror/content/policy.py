@@ -17,6 +17,7 @@ import msgspec
 from ca.identity import Identity, Role
 from ca.peer import Peer
 from mirror.content.world import Validity, World
+from mirror.memory.values import Holding
 from spot_client.wire.problem import Reason
 from spot_client.wire.routes import METHODS, Kind, Route
 
@@ -93,7 +94,12 @@ def judge(peer: Peer, world: World, now: datetime) -> Standing | Deny:
         return denial
     if identity.role is not Role.CLIENT:
         return Standing(identity, world)
-    return Standing(identity, world, _customer(identity.name, world), _channels(identity.name, world, now))
+    holding = world.holders.get(identity.name)
+    if holding is None:
+        return Standing(identity, world, Deny(Reason.UNKNOWN_CUSTOMER, identity.name))
+    # A suspension comes before licences: it holds for all that a client may ask, with a product in it or without.
+    suspension = Deny(Reason.SUSPENDED, identity.name) if holding.suspended else None
+    return Standing(identity, world, suspension, _channels(holding, now))
 
 
 def ask(standing: Standing | Deny, route: Route | None, method: str, installation: str | None = None) -> Allow | Deny:
@@ -122,10 +128,10 @@ def ask(standing: Standing | Deny, route: Route | None, method: str, installatio
     return Allow(identity, route, identity.installation or route.installation or installation, channels)
 
 
-def _channels(customer: str, world: World, now: datetime) -> dict[str, frozenset[str]]:
+def _channels(holding: Holding, now: datetime) -> dict[str, frozenset[str]]:
     today = now.astimezone(UTC).date()
     found: dict[str, frozenset[str]] = {}
-    for licence in world.licences.get(customer) or ():
+    for licence in holding.licences:
         if licence.holds(today):
             named = frozenset(licence.channels)
             before = found.get(licence.product)
@@ -171,15 +177,6 @@ def _role(identity: Identity, route: Route | None) -> Deny | None:
     if identity.role is Role.MIRROR and (route is None or route.kind in _READABLE_BY_MIRRORS):
         return None
     return Deny(Reason.WRONG_ROLE, identity.role.value)
-
-
-def _customer(customer: str, world: World) -> Deny | None:
-    """A suspension comes before licences: it holds for all that a client may ask, with a product in it or without."""
-    if customer not in world.customers:
-        return Deny(Reason.UNKNOWN_CUSTOMER, customer)
-    if customer in world.suspended:
-        return Deny(Reason.SUSPENDED, customer)
-    return None
 
 
 def _installation(identity: Identity, route: Route, claimed: str | None, world: World) -> Deny | None:

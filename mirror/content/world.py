@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from mirror.records.protocol import Licence
+from mirror.memory.values import Holding
 
 K_contra = TypeVar("K_contra", contravariant=True)
 V_co = TypeVar("V_co", covariant=True)
@@ -60,15 +60,12 @@ class World(msgspec.Struct, frozen=True):
     """What the mirror knows at one moment.
 
     issuers, revocations: by the issuing CA's key identifier. grace: how long a CRL is believed after `next_update`.
-    licences: by customer, ended ones too. installations: customer by installation id. suspended: those of `customers`
-    who are refused everything.
+    holders: what customers have, by name. installations: customer by installation id.
     """
 
     realm: str
     issuers: Mapping[bytes, Validity]
     revocations: Mapping[bytes, RevocationList]
     grace: timedelta
-    customers: Container[str]
-    licences: Lookup[str, tuple[Licence, ...]]
+    holders: Lookup[str, Holding]
     installations: Lookup[str, str]
-    suspended: Container[str] = frozenset()

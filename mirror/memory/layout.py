@@ -46,7 +46,10 @@ class CatalogueFacts(msgspec.Struct, frozen=True):
 
 def name_key(*parts: str) -> bytes:
     """The key of a name of several parts. Any text has one, and no two have the same."""
-    key = "\0".join(parts).encode("utf-8", "surrogatepass")
+    joined = "\0".join(parts)
+    if joined.isascii() and 0 < len(joined) <= _MAX_KEY and joined.count("\0") == len(parts) - 1:
+        return joined.encode()  # the common case, in half the time
+    key = joined.encode("utf-8", "surrogatepass")
     if 0 < len(key) <= _MAX_KEY and key.count(0) == len(parts) - 1:
         return key
     return b"\xff" + sha256(repr(parts).encode()).digest()  # no UTF-8 begins so

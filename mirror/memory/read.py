@@ -13,8 +13,7 @@ import msgspec
 from mirror.errors import MemoryFault
 from mirror.memory.layout import CatalogueFacts, ListFacts, issuer_prefix, name_key, serial_key
 from mirror.memory.place import Opened, faults
-from mirror.memory.values import Offer, is_suspended, licences, offer
-from mirror.records.protocol import Licence
+from mirror.memory.values import Holding, Offer, holding, offer
 
 Get = Callable[[bytes], bytes | None]
 """Looks a key up in one table."""
@@ -63,47 +62,26 @@ class CatalogueView:
 
 
 class HolderView:
-    """Customers: `in` it are their names, `get` gives their licences, ended ones too.
-
-    The last one that was asked for stays at hand: a decision asks for the same several times.
-    """
+    """Customers. The last one that was asked for stays at hand: a decision asks for the same twice."""
 
     def __init__(self, get: Get) -> None:
         self._get = get
-        self._last: tuple[object, bytes | None] = (None, None)
-        self._held: tuple[bytes | None, tuple[Licence, ...]] = (None, ())
+        self._name: str | None = None
+        self._value: bytes | None = None
+        self._holding: Holding | None = None
 
-    def __contains__(self, name: object) -> bool:
-        return self.find(name) is not None
-
-    def get(self, name: str, /) -> tuple[Licence, ...] | None:
-        """The licences of a customer; None if there is no such customer."""
-        value = self.find(name)
-        if value is None:
-            return None
-        of, held = self._held
-        if of is not value:
-            held = licences(value)
-            self._held = (value, held)
-        return held
-
-    @property
-    def suspended(self) -> Container[str]:
-        """Those who are refused everything."""
-        return _Suspended(self.find)
-
-    def find(self, name: object) -> bytes | None:
-        """The value of a customer, as it lies in the memory."""
-        last, value = self._last
-        if last != name:
-            value = self._get(name_key(name)) if isinstance(name, str) else None
-            self._last = (name, value)
-        return value
+    def get(self, name: str, /) -> Holding | None:
+        """What a customer has; None if there is no such customer."""
+        if name != self._name:
+            value = self._get(name_key(name))
+            self._holding = None if value is None else holding(value)
+            self._name, self._value = name, value
+        return self._holding
 
     def named(self, number: bytes) -> str | None:
         """The name of the last customer that was asked for, if this is its number."""
-        name, value = self._last
-        return name if isinstance(name, str) and value is not None and value.startswith(number) else None
+        name, value = self._name, self._value
+        return name if value is not None and value.startswith(number) else None
 
 
 class InstallationView:
@@ -167,15 +145,6 @@ class Reader:
             timestamp=about(b"timestamp") or b"",
             count=count,
         )
-
-
-class _Suspended:
-    def __init__(self, find: Callable[[object], bytes | None]) -> None:
-        self._find = find
-
-    def __contains__(self, name: object) -> bool:
-        value = self._find(name)
-        return value is not None and is_suspended(value)
 
 
 class _Versions:

@@ -26,6 +26,13 @@ class Offer(msgspec.Struct, frozen=True):
     manifest: Seal
 
 
+class Holding(msgspec.Struct, frozen=True):
+    """What a customer has: its licences, ended ones too; `suspended`: and is refused everything."""
+
+    licences: tuple[Licence, ...] = ()
+    suspended: bool = False
+
+
 def pack_holder(holder: Holder) -> bytes:
     """A customer's value."""
     lines = [msgspec.structs.astuple(licence) for licence in holder.licences]
@@ -33,14 +40,9 @@ def pack_holder(holder: Holder) -> bytes:
     return number_key(holder.number) + suspended + msgspec.msgpack.encode(lines)
 
 
-def is_suspended(value: bytes) -> bool:
-    """Whether a customer is, by its value."""
-    return value[NUMBER_OCTETS] != 0
-
-
-def licences(value: bytes) -> tuple[Licence, ...]:
-    """A customer's licences, by its value. Raises msgspec.DecodeError."""
-    return _lines.decode(memoryview(value)[NUMBER_OCTETS + 1 :])
+def holding(value: bytes) -> Holding:
+    """What a customer has, by its value. Raises msgspec.DecodeError."""
+    return Holding(_lines.decode(value[NUMBER_OCTETS + 1 :]), value[NUMBER_OCTETS] != 0)
 
 
 def pack_offer(release: Release) -> bytes:

@@ -1,7 +1,7 @@
 """mirror.content.caller: what was judged of a caller holds for one second and one world, and not a moment longer."""
 
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import pytest
@@ -14,7 +14,7 @@ from mirror.content.policy import Deny, Standing
 from spot_client.wire.problem import Reason
 from tests.ca.house import NOW as ISSUED
 from tests.ca.house import House, der_of
-from tests.mirror.content.test_policy import CA, CRL, DAY, NOW, PEER, SECOND, WORLD
+from tests.mirror.content.test_policy import CA, CRL, DAY, NOW, PEER, SECOND, WORLD, world_with
 
 NOBODY: Final = b"\x30\x03\x02\x01\x01"
 
@@ -51,11 +51,11 @@ def test_within_a_second_a_caller_is_judged_once(caller: Caller) -> None:
     ],
 )
 def test_what_changes_in_the_world_is_seen_by_the_next_request(
-    caller: Caller, change: dict[str, object], reason: Reason
+    caller: Caller, change: dict[str, Any], reason: Reason
 ) -> None:
     moment = moment_of(NOW)
     assert refused(caller.judged(WORLD, moment)) is None
-    changed = msgspec.structs.replace(WORLD, **change)
+    changed = world_with(**change)
     assert refused(caller.judged(changed, moment)) is reason
     assert refused(caller.judged(WORLD, moment)) is None
 
@@ -63,7 +63,7 @@ def test_what_changes_in_the_world_is_seen_by_the_next_request(
 def test_a_licence_that_is_gone_is_gone_at_once(caller: Caller) -> None:
     moment = moment_of(NOW)
     assert channels(caller.judged(WORLD, moment)) == {"sdk": frozenset({"stable"})}
-    assert channels(caller.judged(msgspec.structs.replace(WORLD, licences={}), moment)) == {}
+    assert channels(caller.judged(world_with(licences={}), moment)) == {}
 
 
 def test_what_ends_with_a_second_is_over_in_the_next(caller: Caller) -> None:
@@ -74,9 +74,9 @@ def test_what_ends_with_a_second_is_over_in_the_next(caller: Caller) -> None:
 
 def test_requests_that_will_be_denied_are_counted_for_their_customer_all_the_same(caller: Caller) -> None:
     moment = moment_of(NOW)
-    assert refused(caller.judged(msgspec.structs.replace(WORLD, revocations={}), moment)) is Reason.REVOCATION_UNKNOWN
+    assert refused(caller.judged(world_with(revocations={}), moment)) is Reason.REVOCATION_UNKNOWN
     assert caller.counted_as == "acme"
-    caller.judged(msgspec.structs.replace(WORLD, realm="other.example"), moment)
+    caller.judged(world_with(realm="other.example"), moment)
     assert caller.counted_as is None
 
 

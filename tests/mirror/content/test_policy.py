@@ -1,6 +1,6 @@
 """mirror.content.policy: the table of who may do what, and that nothing unlicensed ever passes."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from ca.peer import Peer
 from ca.revocation import Revocations
 from mirror.content.policy import Allow, Deny, decide
 from mirror.content.world import Validity, World
+from mirror.memory.values import Holding
 from mirror.records.protocol import Licence
 from spot_client.wire import routes
 from spot_client.wire.problem import Reason
@@ -38,22 +39,37 @@ PUT = f"/installations/{MINE}/thin-snapshot"
 ACME = Identity(REALM, Role.CLIENT, "acme")
 PEER: Final = Peer(ACME, (), 7, CA, NOW - DAY, NOW + DAY)
 CRL: Final = Revocations(CA, frozenset({666}), 1, NOW - DAY, NOW + DAY)
-WORLD: Final = World(
-    realm=REALM,
-    issuers={CA: Validity(NOW - 9 * DAY, NOW + 9 * DAY)},
-    revocations={CA: CRL},
-    grace=timedelta(days=7),
-    customers=frozenset({"acme", "globex"}),
-    licences={
-        "acme": (
-            Licence("acme", "sdk", ("stable",), TODAY, TODAY, 1),
-            Licence("acme", "ended", ("stable",), TODAY - 9 * DAY, TODAY - DAY, 1),
-            Licence("acme", "coming", ("stable",), TODAY + DAY, None, 1),
-        ),
-        "globex": (Licence("globex", "science", ("stable",), TODAY, None, 1),),
-    },
-    installations={MINE: "acme", OTHERS: "globex"},
-)
+CUSTOMERS: Final = frozenset({"acme", "globex"})
+HELD: Final[Mapping[str, tuple[Licence, ...]]] = {
+    "acme": (
+        Licence("acme", "sdk", ("stable",), TODAY, TODAY, 1),
+        Licence("acme", "ended", ("stable",), TODAY - 9 * DAY, TODAY - DAY, 1),
+        Licence("acme", "coming", ("stable",), TODAY + DAY, None, 1),
+    ),
+    "globex": (Licence("globex", "science", ("stable",), TODAY, None, 1),),
+}
+
+
+def world_with(
+    *,
+    customers: Collection[str] = CUSTOMERS,
+    licences: Mapping[str, tuple[Licence, ...]] = HELD,
+    suspended: Collection[str] = (),
+    **other: Any,
+) -> World:
+    """The world of these tests, some of it changed."""
+    found = World(
+        realm=REALM,
+        issuers={CA: Validity(NOW - 9 * DAY, NOW + 9 * DAY)},
+        revocations={CA: CRL},
+        grace=timedelta(days=7),
+        holders={name: Holding(licences.get(name, ()), name in suspended) for name in customers},
+        installations={MINE: "acme", OTHERS: "globex"},
+    )
+    return msgspec.structs.replace(found, **other)
+
+
+WORLD: Final = world_with()
 
 
 def asked(
@@ -70,7 +86,7 @@ def asked(
         peer=msgspec.structs.replace(PEER, **(peer or {})),
         route=routes.parse(path),
         method=method,
-        world=msgspec.structs.replace(WORLD, **(world or {})),
+        world=world_with(**(world or {})),
         now=now,
         installation=claim,
     )

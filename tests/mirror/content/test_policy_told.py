@@ -33,8 +33,8 @@ from tests.mirror.content.test_policy import (
     SUSPENDED,
     TIMESTAMP,
     TODAY,
-    WORLD,
     who,
+    world_with,
 )  # fmt: skip
 
 
@@ -51,7 +51,7 @@ def decided(
         peer=msgspec.structs.replace(PEER, **(peer or {})),
         route=routes.parse(path),
         method=method,
-        world=msgspec.structs.replace(WORLD, **(world or {})),
+        world=world_with(**(world or {})),
         now=now,
         installation=claim,
     )

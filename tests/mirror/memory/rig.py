@@ -45,7 +45,14 @@ class Filled:
 
 def held(view: View, customer: str) -> tuple[Licence, ...]:
     """A customer's licences in a view, in the store's own form."""
-    return tuple(Licence(*msgspec.structs.astuple(one)) for one in view.holders.get(customer) or ())
+    found = view.holders.get(customer)
+    return () if found is None else tuple(Licence(*msgspec.structs.astuple(one)) for one in found.licences)
+
+
+def suspended(view: View, customer: str) -> bool:
+    """Whether a view says so of a customer."""
+    found = view.holders.get(customer)
+    return found is not None and found.suspended
 
 
 def told(records: Records, view: View, ids: set[str]) -> tuple[object, object]:
@@ -56,9 +63,9 @@ def told(records: Records, view: View, ids: set[str]) -> tuple[object, object]:
         {one.id: one.customer for one in records.installations()},
         len(customers),
     )
-    seen = [name for name in sorted({*NAMES, *customers}) if name in view.holders]
+    seen = [name for name in sorted({*NAMES, *customers}) if view.holders.get(name) is not None]
     of_view = (
-        {name: (name in view.holders.suspended, held(view, name)) for name in seen},
+        {name: (suspended(view, name), held(view, name)) for name in seen},
         {id_: owner for id_ in ids if (owner := view.installations.get(id_)) is not None},
         view.count,
     )

@@ -61,8 +61,9 @@ def test_a_customer_comes_back_with_its_licences(
 ) -> None:
     value = values.pack_holder(Holder(number, Customer("acme", NOW, suspended), licences))
     assert value.startswith(number_key(number))
-    assert values.is_suspended(value) == (suspended is not None)
-    assert [msgspec.structs.astuple(one) for one in values.licences(value)] == [
+    found = values.holding(value)
+    assert found.suspended == (suspended is not None)
+    assert [msgspec.structs.astuple(one) for one in found.licences] == [
         msgspec.structs.astuple(one) for one in licences
     ]
 
@@ -74,6 +75,6 @@ def test_a_release_comes_back_with_what_a_request_needs() -> None:
 
 
 def test_what_is_no_value_is_refused() -> None:
-    for call in (lambda: values.offer(b"\xc1"), lambda: values.licences(bytes(9) + b"\xc1")):
+    for call in (lambda: values.offer(b"\xc1"), lambda: values.holding(bytes(9) + b"\xc1")):
         with pytest.raises(msgspec.DecodeError):
             call()
