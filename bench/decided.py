@@ -28,12 +28,14 @@ from ca.identity import Identity, Role
 from ca.peer import Peer
 from mirror import config
 from mirror.content import policy
+from mirror.content.world import World
 from mirror.filled import Filled
 from mirror.log import program_log
 from mirror.records.protocol import Licence, Records
 from mirror.records.sqlite import FILE_NAME, open_records
 from mirror.serving import read_serving
 from spot_client.wire import installation, routes
+from spot_client.wire.routes import Route
 
 _DECISIONS: Final = 20_000
 _WRITES: Final = 50
@@ -58,7 +60,10 @@ def main() -> None:
 
 
 def _decisions(loaded: config.Config, filled: Filled) -> dict[str, float]:
-    """Decisions for manifests of a product that the caller is licensed for; another installation each time."""
+    """Decisions for manifests of a product that the caller is licensed for; another installation each time.
+
+    Twice: the first time a process meets a page of the memory, the kernel has to map it, and that is told apart.
+    """
     state, now = filled.state, datetime.now(UTC)
     (issuer,) = state.world.issuers
     asks = []
@@ -68,14 +73,24 @@ def _decisions(loaded: config.Config, filled: Filled) -> dict[str, float]:
         peer = Peer(identity, (), serial, issuer, now - _DAY, now + _DAY)
         asks.append((peer, routes.parse(f"/releases/p{product:02}/c{serial % 10:02}/0.0.0/any/manifest")))
     gc.freeze()
+    first, again = _passed(asks, state.world, now), _passed(asks, state.world, now)
+    return {
+        "decision_p50_us": _part(again, 50) / 1000,
+        "decision_p99_us": _part(again, 99) / 1000,
+        "decision_p99_first_us": _part(first, 99) / 1000,
+    }
+
+
+def _passed(asks: Sequence[tuple[Peer, Route | None]], world: World, now: datetime) -> list[int]:
+    """Nanoseconds of each decision."""
     nanoseconds, allowed = [], 0
     for peer, route in asks:
         begun = time.perf_counter_ns()
-        decision = policy.decide(peer=peer, route=route, method="GET", world=state.world, now=now)
+        decision = policy.decide(peer=peer, route=route, method="GET", world=world, now=now)
         nanoseconds.append(time.perf_counter_ns() - begun)
         allowed += isinstance(decision, policy.Allow)
     assert allowed == len(asks), "everybody here is licensed"  # noqa: S101
-    return {f"decision_p{percent}_us": _part(nanoseconds, percent) / 1000 for percent in (50, 99)}
+    return nanoseconds
 
 
 def _installations(path: Path) -> list[tuple[str, str]]:
