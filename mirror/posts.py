@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 
 import msgspec
 
@@ -28,7 +28,7 @@ class Posts:
     def __init__(self, first: Post, sockets: Sockets) -> None:
         self._posts, self._sockets = [first], sockets
         self._leaving: set[asyncio.Task[None]] = set()
-        self._looking = ThreadPoolExecutor(1, "looking")
+        self._looking = Lock()
 
     @property
     def last(self) -> Post:
@@ -59,11 +59,10 @@ class Posts:
             self._leaving.add(task)
             task.add_done_callback(self._leaving.discard)
 
-    async def look(self) -> bool:
-        """Take over what changed outside; whether anything did."""
-        posts, now = [*self._posts], utc_now()
-        loop = asyncio.get_running_loop()
-        return any(await loop.run_in_executor(self._looking, lambda: [post.filled.refresh(now) for post in posts]))
+    def look(self) -> bool:
+        """Take over what changed outside; whether anything did. May be called in a thread."""
+        with self._looking:
+            return True in [post.filled.refresh(utc_now()) for post in [*self._posts]]
 
     def minted(self) -> None:
         """Take over an installation that was just minted. May be called in a thread."""
@@ -84,7 +83,6 @@ class Posts:
 
     def close(self) -> None:
         """Let go of all memory."""
-        self._looking.shutdown()
         for post in self._posts:
             post.close()
 
@@ -93,5 +91,8 @@ class Posts:
             await post.crew.drain(seconds)
         if post in self._posts:
             self._posts.remove(post)
-            # In the thread that looks: it may be just doing so.
-            await asyncio.get_running_loop().run_in_executor(self._looking, post.close)
+            await asyncio.to_thread(self._close, post)
+
+    def _close(self, post: Post) -> None:
+        with self._looking:
+            post.close()

@@ -12,8 +12,8 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -32,7 +32,7 @@ from mirror.control.notify import Notify
 from mirror.control.pace import Pace
 from mirror.control.sockets import Sockets, given_sockets
 from mirror.control.totals import Totals
-from mirror.control.turns import any_of, every, unless
+from mirror.control.turns import Repeated, any_of, every, unless
 from mirror.control.writer import Writer
 from mirror.errors import ServeError, StoreFault
 from mirror.health.listener import Listening, start
@@ -117,7 +117,6 @@ class _Control:
         totals = Totals()
         self._desk = Desk(self._writer, self._changes, totals, parts.posts.minted, parts.log)
         self._hearing = Hearing(self._desk.hear, self._gone, shared_folder(serving.config.data_dir) / "audit")
-        self._collecting = ThreadPoolExecutor(1, "collecting")
         self._syncing = ThreadPoolExecutor(1, "syncing")
         self._told: set[str] = set()
         self._telling: set[asyncio.Task[float]] = set()
@@ -133,6 +132,7 @@ class _Control:
         loop.add_signal_handler(signal.SIGHUP, self._again.set)
         post, health = self._posts.last, None
         turns = [asyncio.create_task(turn) for turn in self._turns()]
+        threads = self._threads(loop)
         try:
             health = await self._health(post.serving.config)
             if await unless(self._stop, self._posts.begin(post, self._hearing)):
@@ -150,8 +150,9 @@ class _Control:
             await asyncio.gather(*turns, return_exceptions=True)
             await self._last_flush()
             self._writer.close()
-            for threads in (self._collecting, self._syncing):
-                threads.shutdown()
+            for thread in threads:
+                thread.end()
+            self._syncing.shutdown()
 
     def _on_stop(self) -> None:
         (self._hurry if self._stop.is_set() else self._stop).set()
@@ -218,9 +219,7 @@ class _Control:
     def _turns(self) -> list[Coroutine[Any, Any, None]]:
         turns = [
             self._writer.run(self._log),
-            every(_LOOK_SECONDS, self._look, self._log),
-            every(TURN_SECONDS, self._in(self._collecting, self._collector.turn), self._log),
-            every(SYNC_SECONDS, self._in(self._syncing, self._collector.sync), self._log),
+            every(SYNC_SECONDS, self._sync, self._log),
             every(_TURN_SECONDS, self._writer.flush, self._log),
             every(_TURN_SECONDS, self._warn, self._log),
             every(_TURN_SECONDS, self._ask_store, self._log),
@@ -229,14 +228,23 @@ class _Control:
             turns.append(every(self._notify.alive_seconds, self._alive, self._log))
         return turns
 
-    def _in(self, threads: Executor, call: Callable[[], None]) -> Callable[[], Awaitable[None]]:
-        return lambda: asyncio.get_running_loop().run_in_executor(threads, call)
+    def _threads(self, loop: asyncio.AbstractEventLoop) -> list[Repeated]:
+        def look() -> None:
+            if self._posts.look():
+                loop.call_soon_threadsafe(self._tell)
 
-    async def _look(self) -> None:
+        return [
+            Repeated("looking", _LOOK_SECONDS, look, self._log),
+            Repeated("collecting", TURN_SECONDS, self._collector.turn, self._log),
+        ]
+
+    def _tell(self) -> None:
         """Have all workers take what changed outside."""
-        if await self._posts.look():
-            self._telling = {one for one in self._telling if not one.done()}
-            self._telling.add(asyncio.create_task(self._changes.tell()))  # who hangs keeps nobody else waiting
+        self._telling = {one for one in self._telling if not one.done()}
+        self._telling.add(asyncio.create_task(self._changes.tell()))  # who hangs keeps nobody else waiting
+
+    async def _sync(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._syncing, self._collector.sync)
 
     async def _ask_store(self) -> None:
         try:
