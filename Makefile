@@ -3,8 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Where trust is decided; of these at least 95 % of all branches run in tests.
 TRUST := ca/*,spot_client/wire/*,spot_client/decide/*,mirror/content/policy.py
-# Many tests wait, for other processes mostly: one more at a time than there are cores.
-WORKERS ?= $(shell expr $$(nproc) + 1)
+# Many tests wait, for other processes mostly: two more at a time than there are cores.
+WORKERS ?= $(shell expr $$(nproc) + 2)
 CODE := ca mirror spot_client tests demo bench fuzz
 
 .PHONY: help env demo test lint types unit fuzz guards mutants bench bench-catalogue bench-growth bench-serve soak reference install format lock clean
@@ -32,7 +32,7 @@ types: env
 
 unit: env
 	@sh tools/test_needs.sh
-	$(BIN)/pytest -n $(WORKERS) --cov --cov-report=term
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term
 	@$(BIN)/coverage report --format=total --include='$(TRUST)' --fail-under=95 >/dev/null || \
 	    { echo "make test: less than 95 % of branches in $(TRUST)" >&2; exit 1; }
 

@@ -68,7 +68,7 @@ def drip_feed_for_days(stage: Stage) -> Iterator[None]:
     settings.write_text("min_rate = 16\ndownloads = 1\n")
     stage.answer = lambda asked: drip(stage.behave(asked)) if asked.path.endswith("/1.1/any/pack") else None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("spot_client.compose.HOUR", 1 / 24)
+        patch.setattr("spot_client.compose.HOUR", 1 / 40)  # over before the first block is: 0.6 s, and 0.9 s
         yield
     settings.unlink()
 
