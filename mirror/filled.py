@@ -8,6 +8,7 @@ from structlog.typing import FilteringBoundLogger
 
 from mirror import catalogue
 from mirror.content.memory import Memory, State
+from mirror.errors import MemoryFault
 from mirror.memory import fill, place
 from mirror.records.protocol import Records
 from mirror.serving import Serving
@@ -32,6 +33,9 @@ class Filled:
             load=catalogue.load,
         )
         self._place, self._renewing, self._closed = place.take(data / "memory"), Lock(), False
+        self._log, self._complaint = log, ""
+        self.is_behind = False
+        """Whether something was written that control itself cannot look at."""
         try:
             self._opened = place.open_to_fill(self._place.folder)
             self._filler = fill.Filler(self._opened, sources, now, log)
@@ -53,8 +57,14 @@ class Filled:
     def refresh(self, now: datetime) -> bool:
         """Take over what changed; whether anything did. Never raises for what lies outside: the last good one stays."""
         changed = self._filler.refresh(now)
-        if changed:
-            self._renew()
+        self.is_behind |= changed
+        if self.is_behind:
+            try:
+                self._renew()
+            except MemoryFault as error:  # workers are told all the same, and here it is tried again
+                self._complain(error)
+            else:
+                self.is_behind, self._complaint = False, ""
         return changed
 
     def minted(self, now: datetime) -> None:
@@ -68,6 +78,11 @@ class Filled:
         self._closed = True
         self._opened.environment.close()
         self._place.remove()
+
+    def _complain(self, error: MemoryFault) -> None:
+        if str(error) != self._complaint:
+            self._log.critical("what changed cannot be looked at", reason=error.reason, problem=str(error))
+        self._complaint = str(error)
 
     def _renew(self) -> None:
         with self._renewing:

@@ -70,7 +70,7 @@ class RingWriter:
         self._end = _PAGE + size
 
     def append(self, record: bytes) -> bool:
-        """Append; True: the reader gets it even if this process dies now. False: there is no room."""
+        """Append a record that is not empty; True: the reader gets it even if this process dies now. False: no room."""
         position = self._appended
         after = position + _room(len(record))
         if after - self._words[_FREED] > self.size:
@@ -180,7 +180,7 @@ def _records(raw: bytes, position: int) -> list[bytes]:
     while start + _HEAD.size <= len(raw):
         length, expected = unpack(raw, start)
         record = raw[start + _HEAD.size : start + _HEAD.size + length]
-        if len(record) != length or check(record, (position + start) & _LOW) != expected:
+        if not length or len(record) != length or check(record, (position + start) & _LOW) != expected:
             break
         found.append(record)
         start += _room(length)

@@ -105,6 +105,9 @@ class App:
         seconds = time.monotonic() - exchange.began
         answer.let_go()
         self._parts.audit.write(line_of(exchange, seconds))
+        if exchange.counted:  # this is a second line, for a connection that broke after the first
+            return
+        exchange.counted = True
         counted.sent += exchange.sent
         if exchange.request is not None:
             counted.received += exchange.request.body.received
@@ -154,7 +157,7 @@ class App:
         standing = caller.judged(state.world, exchange.moment)
         if caller.counted_as is not None:
             self._check_wait(rates.take(caller.counted_as, exchange.began))
-        allowed = policy.ask(standing, route, request.method, request.single("spot-installation"))
+        allowed = policy.ask(standing, state.world, route, request.method, request.single("spot-installation"))
         if isinstance(allowed, policy.Deny):
             wrong_method = allowed.reason is Reason.METHOD_NOT_ALLOWED
             raise Refused(allowed.reason, allowed.detail, _allowed_methods(route) if wrong_method else None)

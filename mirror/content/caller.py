@@ -19,7 +19,8 @@ _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 class Caller(msgspec.Struct):
     """Who calls, and how audit lines say that. Callers with the same certificate may be one and the same.
 
-    counted_as: the customer whose requests its own are. standing: what was judged of it last, in `world` at `moment`.
+    counted_as: the customer whose requests its own are. standing: what was judged of it last, in the world of that
+    number at `moment`. It outlives connections, and must hold no world: each of them is a transaction of the memory.
     """
 
     peer: Peer
@@ -30,16 +31,16 @@ class Caller(msgspec.Struct):
     installation: str | None
     counted_as: str | None = None
     standing: Standing | Deny | None = None
-    world: World | None = None
+    number: int = -1
     moment: Moment | None = None
 
     def judged(self, world: World, moment: Moment) -> Standing | Deny:
         """What the policy says of it, whatever it asks for; found out once for a second and a world."""
         standing = self.standing
-        if standing is None or self.moment is not moment or self.world is not world:
+        if standing is None or self.moment is not moment or self.number != world.number:
             standing = self.standing = judge(self.peer, world, moment.begin)
             self.counted_as = counted_as(self.peer, world.realm)
-            self.world, self.moment = world, moment
+            self.number, self.moment = world.number, moment
         return standing
 
 

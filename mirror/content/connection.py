@@ -121,12 +121,14 @@ class Connection:
         return self._site.loop.time()
 
     def enter(self, state: State, seconds: float) -> None:
-        """Be in a state for so many seconds at most."""
+        """Be in a state for so many seconds at most; once closed, it stays so."""
+        if self.state is CLOSED:
+            return
         self.state, self.deadline = state, self._site.loop.time() + seconds
 
     def listen(self, *, to_it: bool) -> None:
         """Whether what the caller sends is read, or left where it is."""
-        if to_it and not self._listening:
+        if to_it and self.state is not CLOSED and not self._listening:
             self._site.loop.add_reader(self._fd, self.safely, self._readable)
         elif self._listening and not to_it:
             self._site.loop.remove_reader(self._fd)

@@ -111,19 +111,20 @@ class Conversation:
     def came(self) -> None:
         """Bytes came: decrypt them and take up requests, until there are none or one is under way."""
         link, reader = self._link, self._reader
-        while link.state is IDLE or link.state is HEAD or link.state is BODY:
-            data = self._tunnel.read()
-            if data is None:
-                break
-            if not data:
-                self.at_its_end()
-                return
-            if reader.fault is None:
-                reader.feed(data)
+        while link.state is BODY or ((link.state is IDLE or link.state is HEAD) and not reader.requests):
+            if not reader.go_on():
+                data = self._tunnel.read()
+                if data is None:
+                    break
+                if not data:
+                    self.at_its_end()
+                    return
+                if reader.fault is None:
+                    reader.feed(data)
             if self._exchange is not None and self._exchange.asked.body.whole:
                 link.enter(DECIDING, NEVER)
             self._next()
-            if link.state is CLOSED or reader.requests or not self._tunnel.waiting:  # in vain costs an exception
+            if link.state is CLOSED or not (reader.waiting or self._tunnel.waiting):  # in vain costs an exception
                 break
         if reader.begun and link.state is IDLE:
             link.enter(HEAD, self._terms.limits.header_seconds)
@@ -133,7 +134,7 @@ class Conversation:
         if self._link.state is BODY and self._exchange is not None:
             self._link.listen(to_it=False)
             self._exchange.asked.body.cut(Refused(Reason.BAD_REQUEST, "the body was cut off"))
-        elif self._reader.requests:  # that it asked before is answered first
+        elif self._reader.waiting:  # that it asked before is answered first
             self._link.listen(to_it=False)
         else:
             self._link.end()
@@ -193,7 +194,7 @@ class Conversation:
             self._tunnel.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self._tunnel.flush()
         self._link.listen(to_it=True)
-        if self._tunnel.waiting:
+        if self._tunnel.waiting or self._reader.waiting:
             self.came()
 
     def _slow_body(self, now: float) -> None:
@@ -237,15 +238,20 @@ class Conversation:
                 self._link.end()
             return
         self._rest()
-        if not self._goes_on and (self._reader.requests or self._reader.fault or self._tunnel.waiting):
-            self._goes_on = True
-            self._link.soon(self._go_on)
+        if self._reader.waiting or self._tunnel.waiting:
+            # Nothing more is taken from a caller that is ahead: what it may hold here is bounded.
+            self._link.listen(to_it=False)
+            if not self._goes_on:
+                self._goes_on = True
+                self._link.soon(self._go_on)
 
     def _go_on(self) -> None:
         self._goes_on = False
         if self._link.state in (IDLE, HEAD):
             self._next()
             self.came()
+            if self._link.state in (IDLE, HEAD) and not self._goes_on:
+                self._link.listen(to_it=True)
 
     def _rest(self) -> None:
         """Between two requests."""

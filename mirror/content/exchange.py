@@ -21,7 +21,7 @@ class Exchange(msgspec.Struct):
 
     request: None if it could not be read. answer: it stands once `work`, if there is any, has ended. closes: the
     connection ends with the answer; lingers: and the caller may not expect that, and still be sending. reason, detail:
-    of a refusal.
+    of a refusal. counted: metrics have it.
     """
 
     request: Request | None
@@ -41,6 +41,7 @@ class Exchange(msgspec.Struct):
     sent: int = 0
     closes: bool = False
     lingers: bool = False
+    counted: bool = False
 
     @property
     def asked(self) -> Request:

@@ -21,8 +21,11 @@ MAX_HEADER: Final = 8190
 """Longest value of a header, and longest name of one, in bytes."""
 MAX_HEADERS: Final = 64
 """Most headers of a request, trailers included."""
+MAX_AHEAD: Final = 32
+"""Most requests that are read ahead of the one under way; not many more, in any case."""
 MAX_BODY: Final = 64 * 2**10 + 1
 """Most bytes of a body that are kept, whoever waits for them."""
+_SLICE: Final = 2**10  # bytes that are read at once where many requests may be in them
 
 
 class Body:
@@ -45,7 +48,7 @@ class Body:
         Raises:
             Refused: as `cut` was told.
         """
-        if not self.whole:
+        if not self.whole and self._cut is None:
             self._ask()
         while not self.whole and self._cut is None and len(self.data) <= max_bytes:
             self._waiter = asyncio.get_running_loop().create_future()
@@ -122,10 +125,12 @@ class Reader:
     __slots__ = (
         "_alone",
         "_ask",
+        "_before",
         "_behind",
         "_came",
         "_cheap",
         "_fields",
+        "_held",
         "_max_bytes",
         "_now",
         "_parser",
@@ -140,7 +145,7 @@ class Reader:
         """`max_bytes`: of a request's headers with its first line; `ask`: as `Body` has it."""
         self._parser = httptools.HttpRequestParser(self)
         self._max_bytes, self._ask = max_bytes, ask
-        self._cheap = min(max_bytes, MAX_HEADER)  # if no more bytes came, none of their limits can be passed
+        self._cheap = min(max_bytes, MAX_HEADER)  # where no more bytes came, no limit of theirs can be passed
         self.requests: deque[Request] = deque()
         self.fault: Refused | None = None
         self.begun = False
@@ -148,6 +153,8 @@ class Reader:
         self._behind = 0  # bytes since the body's last piece
         self._alone = True
         self._url, self._seen, self._came = b"", 0, 0
+        self._held = b""
+        self._before = 0  # bytes in which it began, behind another one
         self._fields: list[tuple[bytes, bytes]] = []
 
     def close(self) -> None:
@@ -155,7 +162,31 @@ class Reader:
         del self._parser
 
     def feed(self, data: bytes) -> None:
-        """Take what came, at most some 16 KiB; see `requests` and `fault`."""
+        """Take what came, at most some 16 KiB; see `requests` and `fault`. What `go_on` has left is taken first."""
+        self._held += data
+        self.go_on()
+
+    def go_on(self) -> bool:
+        """Read on in what `feed` took, so long as few requests wait; whether there was anything to read."""
+        if self.fault is not None:  # nothing after it is looked at
+            self._held = b""
+        if not self._held or len(self.requests) >= MAX_AHEAD:
+            return False
+        if len(self._held) <= _SLICE:
+            data, self._held = self._held, b""
+            self._read(data)
+            return True
+        while self._held and len(self.requests) < MAX_AHEAD and self.fault is None:
+            data, self._held = self._held[:_SLICE], self._held[_SLICE:]
+            self._read(data)
+        return True
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to answer or to read without anything more coming."""
+        return bool(self.requests or self._held) or self.fault is not None
+
+    def _read(self, data: bytes) -> None:
         self._came = len(data)
         self._seen += self._came
         self._behind += self._came
@@ -177,7 +208,7 @@ class Reader:
         """Called by the parser, as all that follow."""
         self.begun = True
         if not self._alone:  # behind another one, in the same bytes
-            self._seen = 0
+            self._seen, self._before = 0, self._came
 
     def on_url(self, piece: bytes) -> None:
         """A piece of the target."""
@@ -223,7 +254,7 @@ class Reader:
         fields = self._fields
         if len(fields) > MAX_HEADERS:
             self._refuse(Refused(Reason.BAD_REQUEST, f"more than {MAX_HEADERS} headers", status=431))
-        if self._seen <= self._cheap and self._came <= self._cheap:
+        if self._before + self._seen <= self._cheap:
             return
         if max((max(len(name), len(value)) for name, value in fields), default=0) > MAX_HEADER:
             self._refuse(Refused(Reason.BAD_REQUEST, f"a header over {MAX_HEADER} bytes", status=431))
@@ -237,5 +268,5 @@ class Reader:
         self.fault = self.fault or refused
 
     def _reset(self) -> None:
-        self._url, self._seen = b"", 0
+        self._url, self._seen, self._before = b"", 0, 0
         self._fields = []

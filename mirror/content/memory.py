@@ -6,6 +6,7 @@ anchors of the TLS context too, and change with a restart.
 
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import count
 
 import msgspec
 from cryptography import x509
@@ -41,6 +42,7 @@ class Memory:
         """Take the memory as it is now. Raises MemoryFault: reason `memory-unusable`."""
         self._reader, self._realm, self._grace = Reader(opened), fixed.realm, fixed.grace
         self._issuers = {_key_id(issuer): _validity(issuer) for issuer in fixed.issuers}
+        self._numbers = count(1)
         self.state = self._read()
 
     def renew(self) -> None:
@@ -56,6 +58,7 @@ class Memory:
             grace=self._grace,
             holders=view.holders,
             installations=view.installations,
+            number=next(self._numbers),
         )
         return State(world, view.catalogue, Shelved(view.timestamp, sha256_hex(view.timestamp)), view.count)
 

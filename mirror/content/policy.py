@@ -53,7 +53,6 @@ class Standing(msgspec.Struct, frozen=True):
     """
 
     identity: Identity
-    world: World
     denial: Deny | None = None
     channels: Mapping[str, frozenset[str]] = {}
 
@@ -68,7 +67,7 @@ def decide(
         now: UTC; licences hold by its day.
         installation: the one the caller says it is, beside its certificate.
     """
-    return ask(judge(peer, world, now), route, method, installation)
+    return ask(judge(peer, world, now), world, route, method, installation)
 
 
 def counted_as(peer: Peer, realm: str) -> str | None:
@@ -93,17 +92,19 @@ def judge(peer: Peer, world: World, now: datetime) -> Standing | Deny:
     if denial is not None:
         return denial
     if identity.role is not Role.CLIENT:
-        return Standing(identity, world)
+        return Standing(identity)
     holding = world.holders.get(identity.name)
     if holding is None:
-        return Standing(identity, world, Deny(Reason.UNKNOWN_CUSTOMER, identity.name))
+        return Standing(identity, Deny(Reason.UNKNOWN_CUSTOMER, identity.name))
     # A suspension comes before licences: it holds for all that a client may ask, with a product in it or without.
     suspension = Deny(Reason.SUSPENDED, identity.name) if holding.suspended else None
-    return Standing(identity, world, suspension, _channels(holding, now))
+    return Standing(identity, suspension, _channels(holding, now))
 
 
-def ask(standing: Standing | Deny, route: Route | None, method: str, installation: str | None = None) -> Allow | Deny:
-    """The rest of it; see `decide`."""
+def ask(
+    standing: Standing | Deny, world: World, route: Route | None, method: str, installation: str | None = None
+) -> Allow | Deny:
+    """The rest of it, in the world of `judge`; see `decide`."""
     if isinstance(standing, Deny):
         return standing
     identity = standing.identity
@@ -122,7 +123,7 @@ def ask(standing: Standing | Deny, route: Route | None, method: str, installatio
         # Any licence in force for the product lets in; a release must then be offered in a channel that it names.
         channels = standing.channels.get(route.product)
         denial = Deny(Reason.NOT_LICENSED, route.product) if channels is None else None
-    denial = denial or _installation(identity, route, installation, standing.world)
+    denial = denial or _installation(identity, route, installation, world)
     if denial is not None:
         return denial
     return Allow(identity, route, identity.installation or route.installation or installation, channels)

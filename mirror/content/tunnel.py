@@ -20,6 +20,7 @@ _RECEIVE: Final = 64 * 2**10
 _NOT_SENT: Final = (
     128 * 2**10
 )  # bytes that the kernel takes beyond what is under way: a slow reader holds no more of ours
+_MOST_UNSENT: Final = 256 * 2**10  # bytes
 _TCP_NOTSENT_LOWAT: Final = 25
 _CLOSED: Final = b"\x07"  # TCP_CLOSE, the first byte of TCP_INFO
 
@@ -107,6 +108,8 @@ class Tunnel:
             count = 0
         self.handed += count
         self._unsent = data[count:]
+        if len(self._unsent) > _MOST_UNSENT:  # of an answer there is never so much: it asks for answers of TLS itself
+            raise ConnectionAbortedError("it takes nothing and asks for more")
         return not self._unsent
 
     def is_dead(self) -> bool:

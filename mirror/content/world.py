@@ -60,7 +60,8 @@ class World(msgspec.Struct, frozen=True):
     """What the mirror knows at one moment.
 
     issuers, revocations: by the issuing CA's key identifier. grace: how long a CRL is believed after `next_update`.
-    holders: what customers have, by name. installations: customer by installation id.
+    holders: what customers have, by name. installations: customer by installation id. number: tells this world from
+    those before it, for who remembers what held in one; whoever kept the world itself would keep all that it looks at.
     """
 
     realm: str
@@ -69,3 +70,4 @@ class World(msgspec.Struct, frozen=True):
     grace: timedelta
     holders: Lookup[str, Holding]
     installations: Lookup[str, str]
+    number: int = 0

@@ -62,7 +62,7 @@ class CatalogueView:
 
 
 class HolderView:
-    """Customers. The last one that was asked for stays at hand: a decision asks for the same twice."""
+    """Customers. The last one that was asked for stays at hand: its installation is asked for next."""
 
     def __init__(self, get: Get) -> None:
         self._get = get

@@ -8,6 +8,7 @@ import contextlib
 import http.client
 import os
 import random
+import re
 import resource
 import signal
 import socket
@@ -17,10 +18,12 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import lmdb
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from mirror.memory.layout import TABLES
 from tests.ca.house import make_house
 from tests.mirror.content.rig import Caller, Mirror, Published
 
@@ -150,6 +153,32 @@ def test_a_large_pack_of_another_length_is_never_served(mirror: Mirror, other: C
             swap(path, release.pack)
             assert caller(asked)[::2] == (200, release.pack)
         assert process.poll() is None
+
+
+# The memory
+
+
+def transactions(folder: str) -> int:
+    """Read transactions that are open in it, of all processes."""
+    environment = lmdb.open(folder, readonly=True, max_dbs=len(TABLES), max_readers=4096)
+    try:
+        return sum(line.split()[-1] != "-" for line in environment.readers().splitlines()[1:])
+    finally:
+        environment.close()
+
+
+def test_callers_that_came_and_went_hold_no_transaction(mirror: Mirror) -> None:
+    mirror.publish()
+    with mirror.running() as process:
+        (folder,) = set(re.findall(r"(/\S+)/data\.mdb", Path(f"/proc/{process.pid}/maps").read_text()))
+        before = transactions(folder)
+        minter = mirror.caller(mirror.party("globex"))
+        for _ in range(12):  # each in a world of its own, with a certificate of its own
+            caller = mirror.caller(mirror.party())
+            assert caller("/licences")[0] == 200
+            caller.close()
+            assert minter("/installations", "POST")[0] == 201
+        assert transactions(folder) <= before
 
 
 # The clock

@@ -1,5 +1,7 @@
 """mirror.content.caller: what was judged of a caller holds for one second and one world, and not a moment longer."""
 
+import gc
+import weakref
 from datetime import timedelta
 from typing import Any, Final
 
@@ -11,6 +13,7 @@ from ca.profiles import SUPPORT
 from mirror.content.caller import Caller, caller_of
 from mirror.content.moment import moment_of
 from mirror.content.policy import Deny, Standing
+from mirror.memory.values import Holding
 from spot_client.wire.problem import Reason
 from tests.ca.house import NOW as ISSUED
 from tests.ca.house import House, der_of
@@ -27,6 +30,22 @@ def caller() -> Caller:
 def refused(standing: Standing | Deny) -> Reason | None:
     denial = standing if isinstance(standing, Deny) else standing.denial
     return denial.reason if denial is not None else None
+
+
+def test_a_caller_holds_no_world(caller: Caller) -> None:
+    class Kept:
+        """Stands for a transaction of the memory."""
+
+        def get(self, _name: str) -> Holding:
+            return Holding((), False)
+
+    kept = Kept()
+    world = world_with(holders=kept, number=7)
+    caller.judged(world, moment_of(NOW))
+    gone = weakref.ref(kept)
+    del kept, world
+    gc.collect()
+    assert gone() is None
 
 
 def channels(standing: Standing | Deny) -> object:
@@ -55,7 +74,7 @@ def test_what_changes_in_the_world_is_seen_by_the_next_request(
 ) -> None:
     moment = moment_of(NOW)
     assert refused(caller.judged(WORLD, moment)) is None
-    changed = world_with(**change)
+    changed = world_with(**change, number=1)
     assert refused(caller.judged(changed, moment)) is reason
     assert refused(caller.judged(WORLD, moment)) is None
 
@@ -63,7 +82,7 @@ def test_what_changes_in_the_world_is_seen_by_the_next_request(
 def test_a_licence_that_is_gone_is_gone_at_once(caller: Caller) -> None:
     moment = moment_of(NOW)
     assert channels(caller.judged(WORLD, moment)) == {"sdk": frozenset({"stable"})}
-    assert channels(caller.judged(world_with(licences={}), moment)) == {}
+    assert channels(caller.judged(world_with(licences={}, number=1), moment)) == {}
 
 
 def test_what_ends_with_a_second_is_over_in_the_next(caller: Caller) -> None:
@@ -74,9 +93,9 @@ def test_what_ends_with_a_second_is_over_in_the_next(caller: Caller) -> None:
 
 def test_requests_that_will_be_denied_are_counted_for_their_customer_all_the_same(caller: Caller) -> None:
     moment = moment_of(NOW)
-    assert refused(caller.judged(world_with(revocations={}), moment)) is Reason.REVOCATION_UNKNOWN
+    assert refused(caller.judged(world_with(revocations={}, number=1), moment)) is Reason.REVOCATION_UNKNOWN
     assert caller.counted_as == "acme"
-    caller.judged(world_with(realm="other.example"), moment)
+    caller.judged(world_with(realm="other.example", number=2), moment)
     assert caller.counted_as is None
 
 

@@ -5,6 +5,7 @@ import itertools
 import re
 import socket
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ import pytest
 from mirror.content import sending
 from mirror.content.answer import Answer
 from mirror.content.bodies import read_body
-from mirror.content.head import Request
+from mirror.content.caller import Caller
+from mirror.content.exchange import Exchange
+from mirror.content.head import MAX_AHEAD, Request
 from mirror.content.sending import SLICE
 from tests.ca.house import House
 from tests.mirror.content.inside import Inside, inside
@@ -277,3 +280,68 @@ async def test_who_says_no_more_is_answered_what_was_asked_before(house: House, 
     async with inside(house, tmp_path, plainly) as own, asyncio.timeout(20):
         answers = await asyncio.to_thread(ask, own)
     assert [int(found) for found in re.findall(rb"\r\n\r\n/(\d+)", answers)] == list(range(count))
+
+
+async def test_a_caller_that_is_ahead_holds_few_requests_here_and_is_read_no_further(
+    house: House, tmp_path: Path
+) -> None:
+    most = 0
+
+    def watched(request: Request) -> Answer:
+        nonlocal most
+        readers = [one._conversation._reader for one in own.listener._connections if one._conversation is not None]
+        most = max(most, *(len(reader.requests) for reader in readers))
+        return plainly(request)
+
+    count = 4000
+    async with inside(house, tmp_path, watched) as own, asyncio.timeout(30):
+        reader, writer = await own.connect()
+        last = b"GET /%d HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % count
+        writer.write(b"".join(GET % number for number in range(count)) + last)
+        answers = await reader.read()
+        assert answers.count(b"HTTP/1.1 200") == count + 1
+        assert 0 < most < 2 * MAX_AHEAD + 64
+        writer.close()
+
+
+@pytest.mark.parametrize("long", [9000, 12000, 16000])
+async def test_limits_of_headers_hold_for_one_that_begins_behind_another(
+    house: House, tmp_path: Path, long: int
+) -> None:
+    async with inside(house, tmp_path, plainly, header_bytes=16384) as own, asyncio.timeout(10):
+        reader, writer = await own.connect()
+        begun = GET % 1 + b"GET /2 HTTP/1.1\r\nHost: x\r\nX: "
+        writer.write(begun + b"a" * long)
+        await writer.drain()
+        await asyncio.sleep(0.2)
+        writer.write(b"\r\n\r\n")
+        answers = await reader.read()
+        assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200", b"431"]
+        writer.close()
+
+
+async def test_who_is_gone_before_its_body_is_asked_for_disturbs_nobody(house: House, tmp_path: Path) -> None:
+    async def reads(request: Request) -> Answer:
+        await request.body.read(100)
+        return Answer(200, {})
+
+    async with inside(house, tmp_path, reads) as own, asyncio.timeout(10):
+        loop, problems = asyncio.get_running_loop(), list[str]()
+        loop.set_exception_handler(lambda _loop, told: problems.append(str(told)))
+        began = own.app.begin
+
+        def begin(request: Request, caller: Caller, address: str) -> Exchange:
+            exchange = began(request, caller, address)
+            for one in [*own.listener._connections]:
+                loop.call_soon(one.end)  # before the first step of its task
+            return exchange
+
+        own.app.begin = begin  # type: ignore[method-assign]
+        reader, writer = await own.connect()
+        writer.write(b"PUT /x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n")
+        with suppress(ConnectionError):
+            assert await reader.read() == b""
+        await own.until(lambda: not own.listener._connections and not own.app.working)
+        assert problems == []
+        assert len(own.app.broke) == 1
+        writer.close()
