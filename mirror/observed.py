@@ -44,6 +44,7 @@ class Observed:
             lists_until=min(lists, default=None),
             store_answers=self.store_answers,
             losing_audit=time.monotonic() - self._lost_at < _LOST_SECONDS,
+            memory_behind=post.filled.is_behind,
         )
 
     def metrics(self) -> bytes:

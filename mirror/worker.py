@@ -34,7 +34,6 @@ from mirror.content.limits import Rates
 from mirror.content.listener import Listener
 from mirror.content.memory import Memory
 from mirror.content.seen import Seen
-from mirror.content.shelf import Shelf
 from mirror.control import orders, reports
 from mirror.control.asking import Asking
 from mirror.control.channel import Channel, open_channel
@@ -86,7 +85,7 @@ async def _work(end: socket.socket) -> Literal[0, 1]:
         await channel.close()
         return 1
     serving = msgspec.structs.replace(serving, content=_share(serving.content, setup.workers))
-    await Worker(Given(serving, memory, audit, log), sockets, channel).run()
+    await Worker(Given(serving, memory, audit, log, setup.workers), sockets, channel).run()
     audit.close()
     await channel.close()
     return 0
@@ -97,12 +96,13 @@ def _share(content: Content, workers: int) -> Content:
 
 
 class Given(msgspec.Struct, frozen=True):
-    """What a worker serves by."""
+    """What a worker serves by. workers: how many there are."""
 
     serving: Serving
     memory: Memory
     audit: Audit
     log: FilteringBoundLogger
+    workers: int = 1
 
 
 class Worker:
@@ -193,7 +193,7 @@ def new_app(given: Given, asking: Asking, seen: Seen, counted: Counted) -> App:
     return App(
         Parts(
             memory=given.memory,
-            files=Files(Shelf(data / "catalogue"), LocalBlobs(data), log),
+            files=Files(data / "catalogue", LocalBlobs(data), log, given.workers),
             customers=Customers(asking, secrets.token_bytes),
             audit=given.audit,
             seen=seen,

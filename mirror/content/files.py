@@ -6,6 +6,7 @@ lacks, or has in another length, is our fault, not the caller's: 503 and a loud 
 """
 
 from collections.abc import Awaitable, Coroutine
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -14,10 +15,10 @@ from structlog.typing import FilteringBoundLogger
 from mirror.blobs import BlobReader, Blobs
 from mirror.content.answer import Answer
 from mirror.content.memory import State
-from mirror.content.packs import MAX_SMALL, Packs, is_looked_up
+from mirror.content.packs import MAX_PACKS, MAX_SMALL, Packs, is_looked_up
 from mirror.content.problems import Refused
 from mirror.content.representation import CHANGING, Conditions, Form, conditional, shelved
-from mirror.content.shelf import MAX_MANIFEST, TIMESTAMP, Manifests, Shelf, Shelved
+from mirror.content.shelf import MAX_HELD, MAX_MANIFEST, MAX_MANIFESTS, TIMESTAMP, Manifests, Shelf, Shelved
 from mirror.errors import BlobFault, CatalogueFault
 from spot_client.wire.problem import Reason
 from spot_client.wire.routes import METADATA_BASE, Kind, Route
@@ -33,9 +34,12 @@ _PACK: Final = Form("application/octet-stream", suffix=".pack")
 class Files:
     """Answers what is a file of the catalogue or of a release, for callers that the policy let in."""
 
-    def __init__(self, shelf: Shelf, blobs: Blobs, log: FilteringBoundLogger) -> None:
-        self._shelf, self._blobs, self._log = shelf, blobs, log
-        self._manifests, self._packs = Manifests(blobs), Packs(blobs)
+    def __init__(self, catalogue: Path, blobs: Blobs, log: FilteringBoundLogger, workers: int = 1) -> None:
+        """`catalogue`: the folder of its files; `workers`: how many processes share the room for what is held."""
+        self._blobs, self._log = blobs, log
+        self._shelf = Shelf(catalogue, max_held=MAX_HELD // workers)
+        self._manifests = Manifests(blobs, max_held=MAX_MANIFESTS // workers)
+        self._packs = Packs(blobs, max_held=MAX_PACKS // workers)
 
     def answer(
         self, route: Route, state: State, conditions: Conditions, channels: frozenset[str] | None = None

@@ -4,7 +4,7 @@ Small packs are held in memory, once every block was held to that; of large ones
 of them is served. What was flipped in a large one is found by SPOT and by `spot-mirror scrub`.
 """
 
-import asyncio
+from collections import OrderedDict
 from functools import partial
 from typing import Final
 
@@ -22,10 +22,10 @@ from spot_client.wire.sealed import Seal
 
 MAX_SMALL: Final = 2**20
 """Longest pack that is held, in bytes."""
-MAX_HELD: Final = 64 * 2**20
+MAX_PACKS: Final = 64 * 2**20
 """Bytes of packs that are held."""
 _MAX_CONTENT: Final = 64 * 2**20  # bytes of a manifest that are looked through for its blocks
-_REMEMBERED: Final = 8192  # releases
+_REMEMBERED: Final = 16_384  # releases
 
 
 class _Blocks(msgspec.Struct):
@@ -34,13 +34,21 @@ class _Blocks(msgspec.Struct):
     blocks: tuple[Block, ...]
 
 
+class _Large(Exception):
+    """No error, but what a look-up found; so all who wait for it are told."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self.length = length
+
+
 class Packs:
     """The packs of a store, by what is signed for their manifests. For one event loop; they are read in threads."""
 
-    def __init__(self, blobs: Blobs, *, max_held: int = MAX_HELD) -> None:
+    def __init__(self, blobs: Blobs, *, max_held: int = MAX_PACKS) -> None:
         self._blobs = blobs
         self._cache = Cache[Shelved](max_held)
-        self._lengths: dict[str, int] = {}
+        self._lengths: OrderedDict[str, int] = OrderedDict()
 
     def held(self, seal: Seal) -> Shelved | None:
         """The pack, if it is in memory, at once."""
@@ -58,15 +66,19 @@ class Packs:
         Raises:
             BlobFault: reason `damaged` or `wrong-length`, or as `Blobs.pieces`.
         """
-        length = self._lengths.get(seal.head)
-        if length is None:
-            length = sum(block.length for block in await asyncio.to_thread(self._blocks, folder, seal))
-            if len(self._lengths) >= _REMEMBERED:
-                self._lengths.clear()
-            self._lengths[seal.head] = length
-        if length > MAX_SMALL:
+        try:
+            found = await self._cache.read(seal.head, partial(self._load, folder, seal))
+        except _Large as large:
+            self._remember(seal, large.length)
             return None
-        return await self._cache.read(seal.head, partial(self._load, folder, seal))
+        self._remember(seal, len(found.raw))
+        return found
+
+    def _remember(self, seal: Seal, length: int) -> None:
+        self._lengths[seal.head] = length
+        self._lengths.move_to_end(seal.head)
+        if len(self._lengths) > _REMEMBERED:
+            self._lengths.popitem(last=False)
 
     def _blocks(self, folder: str, seal: Seal) -> tuple[Block, ...]:
         key = f"{folder}/manifest"
@@ -79,6 +91,9 @@ class Packs:
 
     def _load(self, folder: str, seal: Seal) -> Shelved:
         key, blocks = f"{folder}/pack", self._blocks(folder, seal)
+        length = sum(block.length for block in blocks)
+        if length > MAX_SMALL:
+            raise _Large(length)
         pieces = [*self._blobs.pieces(key, [block.length for block in blocks])]
         try:
             for piece, block in zip(pieces, blocks, strict=True):

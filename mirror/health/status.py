@@ -13,7 +13,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     workers: how many there should be. ready: how many of them serve. catalogue_until: when the first statement of the
     catalogue lapses; None: there is none that could be read. lists_until: until when every revocation list counts,
     its grace included; None: one is missing. store_answers: whether the last try did. losing_audit: whether audit
-    lines were lost in the last minute.
+    lines were lost in the last minute. memory_behind: whether something changed that could not be taken over.
     """
 
     now: datetime
@@ -24,6 +24,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     lists_until: datetime | None
     store_answers: bool
     losing_audit: bool
+    memory_behind: bool
 
 
 class Cause(Enum):
@@ -35,6 +36,7 @@ class Cause(Enum):
     REVOCATION_UNKNOWN = "revocation-unknown"
     STORE_FAULT = "store-fault"
     AUDIT_LOST = "audit-lost"
+    MEMORY_BEHIND = "memory-behind"
 
 
 SENTENCES: Final = {
@@ -44,6 +46,7 @@ SENTENCES: Final = {
     Cause.REVOCATION_UNKNOWN: "A revocation list is missing, or beyond its grace: run 'spot-ca crl', bring it here.",
     Cause.STORE_FAULT: "The store does not answer: 'spot-mirror check' says why.",
     Cause.AUDIT_LOST: "Audit lines are being lost: the disk is full, or too slow.",
+    Cause.MEMORY_BEHIND: "What changed cannot be taken over, revocations perhaps among it: restart the mirror.",
 }
 
 
@@ -56,6 +59,7 @@ def not_ready(status: Status) -> tuple[Cause, ...]:
         Cause.REVOCATION_UNKNOWN: _is_over(status.lists_until, status.now),
         Cause.STORE_FAULT: not status.store_answers,
         Cause.AUDIT_LOST: status.losing_audit,
+        Cause.MEMORY_BEHIND: status.memory_behind,
     }
     return tuple(cause for cause, holds in found.items() if holds)
 

@@ -1,6 +1,8 @@
 """mirror.content.packs: small packs are held to their blocks and kept, of large ones the length is known."""
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -96,6 +98,26 @@ async def test_one_that_was_signed_and_is_no_manifest_is_a_fault(tmp_path: Path,
     with pytest.raises(BlobFault) as caught:
         await Packs(LocalBlobs(tmp_path)).read(FOLDER, seal)
     assert reason(caught) == "damaged"
+
+
+async def test_however_many_ask_at_once_it_is_looked_up_once(
+    tmp_path: Path, release: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for most in (MAX_SMALL, len(release.pack) - 1):
+        monkeypatch.setattr(packs, "MAX_SMALL", most)
+        held = Packs(LocalBlobs(tmp_path))
+        looked: list[str] = []
+        blocks = held._blocks
+
+        def counted(folder: str, seal: sealed.Seal, blocks: Any = blocks, looked: list[str] = looked) -> Any:
+            looked.append(folder)
+            return blocks(folder, seal)
+
+        monkeypatch.setattr(held, "_blocks", counted)
+        found = await asyncio.gather(*(held.read(FOLDER, release.seal) for _ in range(20)))
+        assert looked == [FOLDER]
+        assert len({id(one) for one in found}) == 1
+        assert held.length(release.seal) == len(release.pack)
 
 
 async def test_the_least_recently_asked_for_is_forgotten_first(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ GOOD = Status(
     lists_until=NOW + DAY,
     store_answers=True,
     losing_audit=False,
+    memory_behind=False,
 )
 
 

@@ -22,6 +22,7 @@ def test_a_mirror_with_workers_catalogue_lists_and_store_is_ready() -> None:
         (but(lists_until=None), Cause.REVOCATION_UNKNOWN),
         (but(store_answers=False), Cause.STORE_FAULT),
         (but(losing_audit=True), Cause.AUDIT_LOST),
+        (but(memory_behind=True), Cause.MEMORY_BEHIND),
     ],
 )
 def test_each_thing_that_is_lacking_is_named(status: Status, cause: Cause) -> None:
@@ -30,7 +31,13 @@ def test_each_thing_that_is_lacking_is_named(status: Status, cause: Cause) -> No
 
 def test_everything_that_is_lacking_is_named_at_once() -> None:
     nothing = but(
-        draining=True, ready=0, catalogue_until=None, lists_until=None, store_answers=False, losing_audit=True
+        draining=True,
+        ready=0,
+        catalogue_until=None,
+        lists_until=None,
+        store_answers=False,
+        losing_audit=True,
+        memory_behind=True,
     )
     assert not_ready(nothing) == tuple(Cause)
 
