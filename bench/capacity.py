@@ -18,7 +18,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     handshake: float = 0.00077
-    small: float = 0.000043
+    small: float = 0.000028
     shed: float = 0.000040
     per_gb: float = 0.47
     poll_bytes: int = 5700
