@@ -31,6 +31,7 @@ from tests.ca.house import HOSTS, House, der_of, make_house
 from tests.mirror.content.rig import BIG, SERVE, Mirror
 from tests.mirror.control.processes import logged, workers
 
+REFUSED = "refused, the old workers stay"
 PACK = "/releases/sdk/botocore/1.40.0/any/pack"
 ACTIVATE = (
     "import os, sys; os.dup2(int(sys.argv[1]), 3); "
@@ -119,6 +120,52 @@ def test_new_workers_show_the_new_certificate_while_the_old_ones_finish_and_nobo
     assert "Traceback" not in mirror.stderr()
 
 
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=10).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def reload(mirror: Mirror, process: subprocess.Popen[str], *listen: str) -> dict[str, object]:
+    """Have the mirror listen there; returns the line of the log that tells how that went."""
+
+    def ends() -> list[dict[str, object]]:
+        return [line for word in ("serves by the new configuration", REFUSED) for line in logged(mirror, word)]
+
+    before = len(ends())
+    mirror.config(listen='", "'.join(listen))
+    process.send_signal(signal.SIGHUP)
+    mirror.until(lambda: len(ends()) > before, 20)
+    return max(ends(), key=lambda line: str(line["timestamp"]))
+
+
+def test_an_address_that_was_taken_out_is_served_no_more_and_can_be_put_back_while_an_old_worker_hangs(
+    mirror: Mirror,
+) -> None:
+    with mirror.running() as process, socket.create_server(("127.0.0.1", 0)) as foreign:
+        (old,) = workers(process)
+        os.kill(old, signal.SIGSTOP)
+        try:
+            put_back, taken = f"127.0.0.1:{mirror.port}", f"127.0.0.1:{foreign.getsockname()[1]}"
+            assert reload(mirror, process, "127.0.0.2:0")["level"] == "info"
+            assert not listens(mirror.port)
+            assert reload(mirror, process, put_back, "127.0.0.2:0", taken)["reason"] == "port-in-use"
+            assert not listens(mirror.port)
+            assert reload(mirror, process, put_back, "127.0.0.2:0")["level"] == "info"
+            assert old in workers(process)
+            assert mirror.caller(mirror.party())("/licences")[0] == 200
+            assert reload(mirror, process, "127.0.0.2:0", taken)["reason"] == "port-in-use"
+            assert mirror.caller(mirror.party())("/licences")[0] == 200
+        finally:
+            os.kill(old, signal.SIGCONT)
+        assert reload(mirror, process, "127.0.0.2:0")["level"] == "info"
+        assert not listens(mirror.port)
+    assert logged(mirror, "cannot accept") == []
+    assert "Traceback" not in mirror.stderr()
+
+
 def unknown_key(mirror: Mirror) -> None:
     mirror.config("no_such_key = 1")
 
@@ -158,8 +205,8 @@ def test_a_bad_new_configuration_is_refused_loudly_and_the_old_workers_stay(
         assert caller("/licences")[0] == 200
         change(mirror)
         process.send_signal(signal.SIGHUP)
-        mirror.until(lambda: bool(logged(mirror, "refused, the old workers stay")), 20)
-        (told,) = logged(mirror, "refused, the old workers stay")
+        mirror.until(lambda: bool(logged(mirror, REFUSED)), 20)
+        (told,) = logged(mirror, REFUSED)
         assert (told["level"], told["reason"]) == ("error", reason)
         assert caller("/licences")[0] == 200
         assert mirror.caller(mirror.party())("/licences")[0] == 200
