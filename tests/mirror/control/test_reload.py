@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from http.client import HTTPConnection
 from io import StringIO
 from pathlib import Path
 
@@ -166,6 +167,36 @@ def test_an_address_that_was_taken_out_is_served_no_more_and_can_be_put_back_whi
     assert "Traceback" not in mirror.stderr()
 
 
+def trusted(address: str, token: str) -> bool:
+    """Whether the health listener takes the token."""
+    asking = HTTPConnection(address, timeout=10)
+    asking.request("GET", "/metrics", headers={"Authorization": f"Bearer {token}"})
+    status = asking.getresponse().status
+    asking.close()
+    assert status in {200, 401}
+    return status == 200
+
+
+def test_a_new_token_of_the_health_listener_is_taken_over_and_a_bad_one_refuses_the_reload(mirror: Mirror) -> None:
+    old, new = "the-old-token-of-this-mirror", "the-new-token-of-this-mirror"
+    file = mirror.folder / "token"
+    file.touch(mode=0o600)
+    file.write_text(old)
+    with mirror.running('[health]\nlisten = "127.0.0.1:0"\ntoken_file = "token"') as process:
+        (line,) = logged(mirror, "health and metrics")
+        address = str(line["address"])
+        assert trusted(address, old)
+        file.write_text(new)
+        process.send_signal(signal.SIGHUP)
+        mirror.until(lambda: bool(logged(mirror, "serves by the new configuration")), 20)
+        assert (trusted(address, old), trusted(address, new)) == (False, True)
+        file.write_text("short")
+        process.send_signal(signal.SIGHUP)
+        mirror.until(lambda: bool(logged(mirror, REFUSED)), 20)
+        assert logged(mirror, REFUSED)[0]["reason"] == "weak-token"
+        assert trusted(address, new)
+
+
 def unknown_key(mirror: Mirror) -> None:
     mirror.config("no_such_key = 1")
 
@@ -179,6 +210,10 @@ def other_data(mirror: Mirror) -> None:
     path.write_text(path.read_text().replace('data = "data"', 'data = "elsewhere"'))
 
 
+def other_health(mirror: Mirror) -> None:
+    mirror.config('[health]\nlisten = "127.0.0.1:0"')
+
+
 def other_key(mirror: Mirror) -> None:
     mirror.server["key"].write_bytes(b"no key")
 
@@ -188,17 +223,18 @@ def port_in_use(mirror: Mirror) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "reason"),
+    ("change", "reason", "named"),
     [
-        (unknown_key, "bad-value"),
-        (no_toml, "not-toml"),
-        (other_data, "needs-restart"),
-        (other_key, "bad-key"),
-        (port_in_use, "no-such-address"),
+        (unknown_key, "bad-value", "no_such_key"),
+        (no_toml, "not-toml", "mirror.toml"),
+        (other_data, "needs-restart", "Another data:"),
+        (other_health, "needs-restart", "Another [health]:"),
+        (other_key, "bad-key", "server.key"),
+        (port_in_use, "no-such-address", "192.0.2.1:8443"),
     ],
 )
 def test_a_bad_new_configuration_is_refused_loudly_and_the_old_workers_stay(
-    mirror: Mirror, change: Callable[[Mirror], None], reason: str
+    mirror: Mirror, change: Callable[[Mirror], None], reason: str, named: str
 ) -> None:
     with mirror.running() as process:
         caller, before = mirror.caller(mirror.party()), workers(process)
@@ -208,6 +244,7 @@ def test_a_bad_new_configuration_is_refused_loudly_and_the_old_workers_stay(
         mirror.until(lambda: bool(logged(mirror, REFUSED)), 20)
         (told,) = logged(mirror, REFUSED)
         assert (told["level"], told["reason"]) == ("error", reason)
+        assert named in str(told["problem"])
         assert caller("/licences")[0] == 200
         assert mirror.caller(mirror.party())("/licences")[0] == 200
         assert workers(process) == before
