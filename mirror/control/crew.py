@@ -135,6 +135,9 @@ class Crew:
             if not running.done():
                 member.kill()
                 await running
+            if (seconds := member.silent_seconds) is not None:
+                what = f"a worker was silent for {seconds} s, and was killed"
+                self._log.error(what, pid=member.pid, seconds=seconds)
             del self.members[index]
             self._gone(member)
 

@@ -14,6 +14,7 @@ from http.client import HTTPConnection
 from io import StringIO
 from pathlib import Path
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -347,7 +348,13 @@ async def test_a_worker_that_hangs_is_killed_and_started_anew(mirror: Mirror, mo
     monkeypatch.setattr(member, "SILENT_SECONDS", 4)
     told, again = StringIO(), asyncio.Event()
     async with crew_of_one(mirror, told, lambda _: again.set()) as crew:
-        os.kill(crew.members[0].pid, signal.SIGSTOP)
+        hanging = crew.members[0].pid
+        os.kill(hanging, signal.SIGSTOP)
         async with asyncio.timeout(30):
             await again.wait()
-    assert '"signal": 9' in told.getvalue()
+    silent, ended, *_ = [
+        line for line in map(msgspec.json.decode, told.getvalue().splitlines()) if line["level"] == "error"
+    ]
+    assert silent["event"] == "a worker was silent for 4 s, and was killed"
+    assert (silent["pid"], silent["seconds"]) == (hanging, 4)
+    assert (ended["event"], ended["signal"]) == ("a worker ended", 9)
