@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -42,9 +43,10 @@ class Post:
         Raises:
             ServeError: all is as it was.
         """
-        config = msgspec.to_builtins(self.serving.config)
-        setup = Setup(config, (), self.serving.workers, str(self.filled.folder), str(rings))
-        self.crew = Crew(setup, sockets, hear, gone, self._log)
+        config, workers = msgspec.to_builtins(self.serving.config), self.serving.workers
+        setup = Setup(config, (), workers, str(self.filled.folder), str(rings))
+        lend = partial(sockets.of_worker, workers=workers, addresses=self.serving.content.listen)
+        self.crew = Crew(setup, lend, hear, gone, self._log)
         try:
             await self.crew.start()
         except BaseException:

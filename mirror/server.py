@@ -22,7 +22,7 @@ import msgspec
 import uvloop
 from structlog.typing import FilteringBoundLogger
 
-from mirror import expiry
+from mirror import descriptors, expiry
 from mirror.config import Config
 from mirror.control.changes import Changes
 from mirror.control.collector import SYNC_SECONDS, TURN_SECONDS, Collector
@@ -36,7 +36,7 @@ from mirror.control.turns import Repeated, any_of, every, unless
 from mirror.control.writer import Writer
 from mirror.errors import ServeError, StoreFault
 from mirror.health.listener import Listening, start
-from mirror.health.token import read_token
+from mirror.health.token import token_of
 from mirror.locks import alone
 from mirror.log import program_log
 from mirror.observed import Observed
@@ -78,6 +78,7 @@ def serve(config: Config, say: Callable[[str], None], reread: Callable[[], Confi
         _collecting(config.data_dir, log) as collector,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
+        descriptors.allow(posts.last.serving.content.limits, posts.last.serving.workers, log)
         parts = _Parts(records, sockets, posts, collector, reread or (lambda: config), log)
         runner.run(_Control(parts).run(say))
 
@@ -118,6 +119,7 @@ class _Control:
         self._desk = Desk(self._writer, self._changes, totals, parts.posts.minted, parts.log)
         self._hearing = Hearing(self._desk.hear, self._gone, shared_folder(serving.config.data_dir) / "audit")
         self._syncing = ThreadPoolExecutor(1, "syncing")
+        self._token: bytes | None = None
         self._told: set[str] = set()
         self._telling: set[asyncio.Task[float]] = set()
         self._stop, self._hurry, self._again = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -160,8 +162,8 @@ class _Control:
     async def _health(self, config: Config) -> Listening | None:
         if config.health is None:
             return None
-        token = None if config.health.token_file is None else read_token(Path(config.health.token_file))
-        listening = await start(config.health.listen, token, self._observed.status, self._observed.metrics, self._log)
+        self._token, observed = token_of(config.health), self._observed
+        listening = await start(config.health.listen, lambda: self._token, observed.status, observed.metrics, self._log)
         self._log.info("health and metrics", address=listening.address)
         return listening
 
@@ -183,7 +185,7 @@ class _Control:
         self._notify.reloading()
         self._collector.reopen()
         try:
-            post = await asyncio.to_thread(self._new_post)
+            post, token = await asyncio.to_thread(self._new_post)
             try:
                 await self._posts.begin(post, self._hearing)
             except BaseException:
@@ -193,16 +195,19 @@ class _Control:
             reason = getattr(error, "reason", type(error).__name__)
             self._log.error("refused, the old workers stay", what="reload", reason=reason, problem=str(error))
         else:
-            self._writer.pace = _pace(post.serving)
+            self._writer.pace, self._token = _pace(post.serving), token
             self._log.info("serves by the new configuration", workers=post.serving.workers)
             self._posts.leave(post.serving.content.drain_seconds)
         self._notify.ready(f"{self._posts.last.serving.workers} workers")
 
-    def _new_post(self) -> Post:
+    def _new_post(self) -> tuple[Post, bytes | None]:
+        """With the token of the health listener."""
         config, before = self._reread(), self._posts.last.serving.config
-        if config.data != before.data or config.health != before.health:
-            raise ServeError("needs-restart", "Another data folder or [health]: that takes a restart of the mirror.")
-        return Post(read_serving(config), self._records, utc_now(), self._log)
+        same = {"data": config.data == before.data, "[health]": config.health == before.health}
+        if other := [what for what, holds in same.items() if not holds]:
+            raise ServeError("needs-restart", f"Another {' and another '.join(other)}: that takes a restart.")
+        token = token_of(config.health)
+        return Post(read_serving(config), self._records, utc_now(), self._log), token
 
     async def _end(self) -> None:
         self._notify.stopping()

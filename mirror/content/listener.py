@@ -126,7 +126,11 @@ class Listener:
                 plain.close()
 
     def _pause(self, bound: socket.socket, error: OSError) -> None:
-        """Without descriptors nothing can be accepted, and the loop would ask again and again."""
+        """Without descriptors, or a socket that listens, nothing can be accepted, and the loop would ask again and
+        again."""
+        if error.errno == errno.EINVAL:  # control listens there no more, and is about to say so
+            self._loop.remove_reader(bound.fileno())
+            return
         if error.errno not in _FULL:
             self._log.warning("cannot accept", problem=error.strerror)
             return

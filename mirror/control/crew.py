@@ -6,6 +6,7 @@ serves, that goes on without an end. Where none is left and none can be started,
 """
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,7 +18,6 @@ from mirror.control import orders
 from mirror.control.member import Member, start_member
 from mirror.control.orders import Order, Setup
 from mirror.control.reports import Report
-from mirror.control.sockets import Sockets
 from mirror.errors import ServeError
 
 STEADY_SECONDS: Final = 10
@@ -31,17 +31,20 @@ _AT_ONCE: Final = 1.0
 
 
 class Crew:
-    """`setup.workers` workers. `hear` gets their reports, `gone` is told of each that has ended."""
+    """`setup.workers` workers. `hear` gets their reports, `gone` is told of each that has ended.
+
+    `lend` says which sockets are those of the worker of a number, each time that one is started.
+    """
 
     def __init__(
         self,
         setup: Setup,
-        sockets: Sockets,
+        lend: Callable[[int], list[socket.socket]],
         hear: Callable[[Member, Report], None],
         gone: Callable[[Member], None],
         log: FilteringBoundLogger,
     ) -> None:
-        self._setup, self._sockets = setup, sockets
+        self._setup, self._lend = setup, lend
         self._hear, self._gone, self._log = hear, gone, log
         self._stopping = asyncio.Event()
         self._keepers: list[asyncio.Task[None]] = []
@@ -116,7 +119,7 @@ class Crew:
 
     async def _live(self, index: int, started: "asyncio.Future[None]") -> int:
         """One life of one worker; returns its exit status. Raises ServeError, OSError: it did not become ready."""
-        member = await start_member(self._setup, self._sockets.of_worker(index, self._setup.workers))
+        member = await start_member(self._setup, self._lend(index))
         self.members[index] = member
         if self._stopping.is_set():  # while it was being started
             member.tell(orders.Drain(0))
@@ -132,6 +135,9 @@ class Crew:
             if not running.done():
                 member.kill()
                 await running
+            if (seconds := member.silent_seconds) is not None:
+                what = f"a worker was silent for {seconds} s, and was killed"
+                self._log.error(what, pid=member.pid, seconds=seconds)
             del self.members[index]
             self._gone(member)
 

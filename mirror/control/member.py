@@ -39,14 +39,15 @@ class Member:
         self.loaded = False
         """Whether it knows all that it needs: from then on it has to take changes."""
         self.was_told_to_end = False
+        self.silent_seconds: int | None = None
+        """How long it had been silent when it was killed for that."""
         self.pid = process.pid
 
     async def run(self, hear: Callable[[Self, Report], None]) -> int:
         """Hear its reports until it ends; returns its exit status, below 0 for the signal that killed it."""
         try:
             while True:
-                async with asyncio.timeout(SILENT_SECONDS if self.loaded else START_SECONDS):
-                    report = await self._channel.receive()
+                report = await self._next(SILENT_SECONDS if self.loaded else START_SECONDS)
                 if report is None:
                     break
                 self._note(report)
@@ -85,6 +86,14 @@ class Member:
         """End it at once."""
         if self._process.returncode is None:
             self._process.kill()
+
+    async def _next(self, seconds: int) -> Report | None:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._channel.receive()
+        except TimeoutError:
+            self.silent_seconds = seconds
+            raise
 
     def _note(self, report: Report) -> None:
         match report:

@@ -1,4 +1,4 @@
-"""The listening sockets: opened by control, lent to workers, and open for as long as control lives.
+"""The listening sockets: opened by control, lent to workers, and open for as long as their address is configured.
 
 Each address has a socket for every worker, all on one port (SO_REUSEPORT): the kernel deals connections out among
 them. Since control holds them too, a connection that came while its worker was dead waits for the next one. Where
@@ -8,7 +8,7 @@ systemd opened the sockets (sd_listen_fds(3)), all workers share those.
 import errno
 import socket
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Final
 
 from mirror.errors import ServeError
@@ -58,17 +58,19 @@ class Sockets:
         self._open |= opened
 
     def keep(self, addresses: Sequence[str], workers: int | None = None) -> None:
-        """Close what is not among the addresses; and what is for more than so many workers."""
+        """Listen no more on what is not among the addresses, whoever holds it; and close what is for more than so many
+        workers."""
         for address in self._open.keys() - set(addresses):
             for group in self._open.pop(address):
-                _close(group)
+                _end(group)
         for group in self._groups() if workers is not None else ():
             _close(group[workers:])
             del group[workers:]
 
-    def of_worker(self, index: int, workers: int) -> list[socket.socket]:
-        """Those of the worker of that number, counted from 0; every socket has a worker."""
-        return [*self._given, *(one for group in self._groups() for one in group[index::workers])]
+    def of_worker(self, index: int, workers: int, addresses: Sequence[str]) -> list[socket.socket]:
+        """Those of these addresses for the worker of that number, counted from 0; every socket has a worker."""
+        groups = [group for address in addresses for group in self._open.get(address, ())]
+        return [*self._given, *(one for group in groups for one in group[index::workers])]
 
     @property
     def workers(self) -> int:
@@ -82,9 +84,11 @@ class Sockets:
         return [f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}" for name in found]
 
     def close(self) -> None:
-        """Listen no more; workers still hold theirs."""
+        """Let go of all; workers still hold theirs, and whoever gave some goes on to listen there."""
         _close(self._given)
-        self.keep(())
+        for group in self._groups():
+            _close(group)
+        self._open.clear()
 
     def _groups(self) -> list[list[socket.socket]]:
         return [group for groups in self._open.values() for group in groups]
@@ -156,6 +160,18 @@ def _new(family: int, undo: ExitStack) -> socket.socket:
     if family == socket.AF_INET6:
         new.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     return new
+
+
+def _end(sockets: Sequence[socket.socket]) -> None:
+    """Close what workers may still hold, even one that hangs.
+
+    Shut down, a socket listens no more for anybody who has it, and does not keep its address from being taken again:
+    so the port need not be shared for that, and somebody else's is still told of as in use.
+    """
+    for one in sockets:
+        with suppress(OSError):  # it does not listen
+            one.shutdown(socket.SHUT_RD)
+    _close(sockets)
 
 
 def _close(sockets: Sequence[socket.socket]) -> None:

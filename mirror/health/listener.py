@@ -49,12 +49,13 @@ class Listening:
 
 async def start(
     listen: str,
-    token: bytes | None,
+    token: Callable[[], bytes | None],
     status: Callable[[], Status],
     metrics: Callable[[], bytes],
     log: FilteringBoundLogger,
 ) -> Listening:
-    """Listen on `HOST:PORT`. `status` and `metrics` are called at each request, in the event loop: they may not wait.
+    """Listen on `HOST:PORT`. `token`, `status` and `metrics` are called at each request, in the event loop: they may
+    not wait.
 
     Raises:
         ServeError: reason `port-in-use`, `no-permission`, `no-such-address` or `cannot-listen`.
@@ -63,7 +64,7 @@ async def start(
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         asked = Asked(request.method, request.path, request.headers.get("Authorization"))
         try:
-            return _response(answer(asked, token=token, status=status, metrics=metrics))
+            return _response(answer(asked, token=token(), status=status, metrics=metrics))
         except Exception:
             log.exception("no answer to a question about health", path=request.path)
             return _response(Answer(500, b"internal error\n"))

@@ -6,12 +6,18 @@ from typing import Final
 
 from ca.errors import CaError
 from ca.files import read_file
+from mirror.config import Health
 from mirror.errors import ServeError
 
 MAX_BYTES: Final = 4 * 2**10
 MIN_LENGTH: Final = 16
 
 _TOKEN = re.compile(rb"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 §2.1
+
+
+def token_of(health: Health | None) -> bytes | None:
+    """What the health listener asks for, if anything. Raises ServeError: as `read_token`."""
+    return None if health is None or health.token_file is None else read_token(Path(health.token_file))
 
 
 def read_token(path: Path) -> bytes:

@@ -40,7 +40,7 @@ async def running(mirror: Mirror) -> AsyncIterator[Mirror]:
     served = await asyncio.start_server(mirror.greet, "127.0.0.1", 0)
     mirror.port = served.sockets[0].getsockname()[1]
     token = b"a-token-that-haproxy-does-not-know"
-    health = await start("127.0.0.1:0", token, lambda: mirror.status, bytes, log_to(StringIO()))
+    health = await start("127.0.0.1:0", lambda: token, lambda: mirror.status, bytes, log_to(StringIO()))
     mirror.health = int(health.address.rpartition(":")[2])
     try:
         yield mirror

@@ -10,9 +10,11 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from http.client import HTTPConnection
 from io import StringIO
 from pathlib import Path
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -31,6 +33,7 @@ from tests.ca.house import HOSTS, House, der_of, make_house
 from tests.mirror.content.rig import BIG, SERVE, Mirror
 from tests.mirror.control.processes import logged, workers
 
+REFUSED = "refused, the old workers stay"
 PACK = "/releases/sdk/botocore/1.40.0/any/pack"
 ACTIVATE = (
     "import os, sys; os.dup2(int(sys.argv[1]), 3); "
@@ -119,6 +122,82 @@ def test_new_workers_show_the_new_certificate_while_the_old_ones_finish_and_nobo
     assert "Traceback" not in mirror.stderr()
 
 
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=10).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def reload(mirror: Mirror, process: subprocess.Popen[str], *listen: str) -> dict[str, object]:
+    """Have the mirror listen there; returns the line of the log that tells how that went."""
+
+    def ends() -> list[dict[str, object]]:
+        return [line for word in ("serves by the new configuration", REFUSED) for line in logged(mirror, word)]
+
+    before = len(ends())
+    mirror.config(listen='", "'.join(listen))
+    process.send_signal(signal.SIGHUP)
+    mirror.until(lambda: len(ends()) > before, 20)
+    return max(ends(), key=lambda line: str(line["timestamp"]))
+
+
+def test_an_address_that_was_taken_out_is_served_no_more_and_can_be_put_back_while_an_old_worker_hangs(
+    mirror: Mirror,
+) -> None:
+    with mirror.running() as process, socket.create_server(("127.0.0.1", 0)) as foreign:
+        (old,) = workers(process)
+        os.kill(old, signal.SIGSTOP)
+        try:
+            put_back, taken = f"127.0.0.1:{mirror.port}", f"127.0.0.1:{foreign.getsockname()[1]}"
+            assert reload(mirror, process, "127.0.0.2:0")["level"] == "info"
+            assert not listens(mirror.port)
+            assert reload(mirror, process, put_back, "127.0.0.2:0", taken)["reason"] == "port-in-use"
+            assert not listens(mirror.port)
+            assert reload(mirror, process, put_back, "127.0.0.2:0")["level"] == "info"
+            assert old in workers(process)
+            assert mirror.caller(mirror.party())("/licences")[0] == 200
+            assert reload(mirror, process, "127.0.0.2:0", taken)["reason"] == "port-in-use"
+            assert mirror.caller(mirror.party())("/licences")[0] == 200
+        finally:
+            os.kill(old, signal.SIGCONT)
+        assert reload(mirror, process, "127.0.0.2:0")["level"] == "info"
+        assert not listens(mirror.port)
+    assert logged(mirror, "cannot accept") == []
+    assert "Traceback" not in mirror.stderr()
+
+
+def trusted(address: str, token: str) -> bool:
+    """Whether the health listener takes the token."""
+    asking = HTTPConnection(address, timeout=10)
+    asking.request("GET", "/metrics", headers={"Authorization": f"Bearer {token}"})
+    status = asking.getresponse().status
+    asking.close()
+    assert status in {200, 401}
+    return status == 200
+
+
+def test_a_new_token_of_the_health_listener_is_taken_over_and_a_bad_one_refuses_the_reload(mirror: Mirror) -> None:
+    old, new = "the-old-token-of-this-mirror", "the-new-token-of-this-mirror"
+    file = mirror.folder / "token"
+    file.touch(mode=0o600)
+    file.write_text(old)
+    with mirror.running('[health]\nlisten = "127.0.0.1:0"\ntoken_file = "token"') as process:
+        (line,) = logged(mirror, "health and metrics")
+        address = str(line["address"])
+        assert trusted(address, old)
+        file.write_text(new)
+        process.send_signal(signal.SIGHUP)
+        mirror.until(lambda: bool(logged(mirror, "serves by the new configuration")), 20)
+        assert (trusted(address, old), trusted(address, new)) == (False, True)
+        file.write_text("short")
+        process.send_signal(signal.SIGHUP)
+        mirror.until(lambda: bool(logged(mirror, REFUSED)), 20)
+        assert logged(mirror, REFUSED)[0]["reason"] == "weak-token"
+        assert trusted(address, new)
+
+
 def unknown_key(mirror: Mirror) -> None:
     mirror.config("no_such_key = 1")
 
@@ -132,6 +211,10 @@ def other_data(mirror: Mirror) -> None:
     path.write_text(path.read_text().replace('data = "data"', 'data = "elsewhere"'))
 
 
+def other_health(mirror: Mirror) -> None:
+    mirror.config('[health]\nlisten = "127.0.0.1:0"')
+
+
 def other_key(mirror: Mirror) -> None:
     mirror.server["key"].write_bytes(b"no key")
 
@@ -141,26 +224,28 @@ def port_in_use(mirror: Mirror) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "reason"),
+    ("change", "reason", "named"),
     [
-        (unknown_key, "bad-value"),
-        (no_toml, "not-toml"),
-        (other_data, "needs-restart"),
-        (other_key, "bad-key"),
-        (port_in_use, "no-such-address"),
+        (unknown_key, "bad-value", "no_such_key"),
+        (no_toml, "not-toml", "mirror.toml"),
+        (other_data, "needs-restart", "Another data:"),
+        (other_health, "needs-restart", "Another [health]:"),
+        (other_key, "bad-key", "server.key"),
+        (port_in_use, "no-such-address", "192.0.2.1:8443"),
     ],
 )
 def test_a_bad_new_configuration_is_refused_loudly_and_the_old_workers_stay(
-    mirror: Mirror, change: Callable[[Mirror], None], reason: str
+    mirror: Mirror, change: Callable[[Mirror], None], reason: str, named: str
 ) -> None:
     with mirror.running() as process:
         caller, before = mirror.caller(mirror.party()), workers(process)
         assert caller("/licences")[0] == 200
         change(mirror)
         process.send_signal(signal.SIGHUP)
-        mirror.until(lambda: bool(logged(mirror, "refused, the old workers stay")), 20)
-        (told,) = logged(mirror, "refused, the old workers stay")
+        mirror.until(lambda: bool(logged(mirror, REFUSED)), 20)
+        (told,) = logged(mirror, REFUSED)
         assert (told["level"], told["reason"]) == ("error", reason)
+        assert named in str(told["problem"])
         assert caller("/licences")[0] == 200
         assert mirror.caller(mirror.party())("/licences")[0] == 200
         assert workers(process) == before
@@ -263,7 +348,13 @@ async def test_a_worker_that_hangs_is_killed_and_started_anew(mirror: Mirror, mo
     monkeypatch.setattr(member, "SILENT_SECONDS", 4)
     told, again = StringIO(), asyncio.Event()
     async with crew_of_one(mirror, told, lambda _: again.set()) as crew:
-        os.kill(crew.members[0].pid, signal.SIGSTOP)
+        hanging = crew.members[0].pid
+        os.kill(hanging, signal.SIGSTOP)
         async with asyncio.timeout(30):
             await again.wait()
-    assert '"signal": 9' in told.getvalue()
+    silent, ended, *_ = [
+        line for line in map(msgspec.json.decode, told.getvalue().splitlines()) if line["level"] == "error"
+    ]
+    assert silent["event"] == "a worker was silent for 4 s, and was killed"
+    assert (silent["pid"], silent["seconds"]) == (hanging, 4)
+    assert (ended["event"], ended["signal"]) == ("a worker ended", 9)

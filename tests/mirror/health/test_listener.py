@@ -28,7 +28,7 @@ class Asked:
 
     async def start(self, token: bytes | None) -> None:
         log = log_to(self.stderr)
-        self.listening = await start("127.0.0.1:0", token, lambda: self.status, self.metrics, log)
+        self.listening = await start("127.0.0.1:0", lambda: token, lambda: self.status, self.metrics, log)
 
     def metrics(self) -> bytes:
         return whole_page(self.status)
@@ -201,15 +201,15 @@ async def test_a_fault_of_ours_is_logged_and_told_as_no_more_than_that(
 
 async def test_an_address_that_is_taken_or_not_here_is_named() -> None:
     log = log_to(StringIO())
-    first = await start("127.0.0.1:0", None, lambda: GOOD, bytes, log)
+    first = await start("127.0.0.1:0", lambda: None, lambda: GOOD, bytes, log)
     try:
         with pytest.raises(ServeError, match=first.address) as caught:
-            await start(first.address, None, lambda: GOOD, bytes, log)
+            await start(first.address, lambda: None, lambda: GOOD, bytes, log)
         assert caught.value.reason == "port-in-use"
     finally:
         await first.close()
     with pytest.raises(ServeError) as caught:
-        await start("192.0.2.1:0", None, lambda: GOOD, bytes, log)
+        await start("192.0.2.1:0", lambda: None, lambda: GOOD, bytes, log)
     assert caught.value.reason == "no-such-address"
 
 
