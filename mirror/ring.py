@@ -35,6 +35,7 @@ _CHECK, _SIZE, _APPENDED, _FREED = 0, 1, 8, 16  # words of the first page; the c
 _MAX_SIZE: Final = 2**30
 _HEAD: Final = struct.Struct("=II")
 _LOW: Final = 2**32 - 1
+_FLAGS: Final = mmap.MAP_SHARED | mmap.MAP_POPULATE  # it is all there: a process should not seem to grow into it
 
 
 class RingWriter:
@@ -57,7 +58,7 @@ class RingWriter:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.posix_fallocate(self._file, 0, _PAGE + size)  # a hole that finds no space later is SIGBUS
-            self._map = mmap.mmap(self._file, _PAGE + size)
+            self._map = mmap.mmap(self._file, _PAGE + size, flags=_FLAGS)
             self._words = memoryview(self._map)[:_PAGE].cast("Q")
             self._words[_SIZE], self._words[_CHECK] = size, _MAGIC
             part.rename(path)
@@ -114,7 +115,7 @@ class RingReader:
         if not stat.S_ISREG(found.st_mode) or not 2 * _PAGE <= found.st_size <= _PAGE + _MAX_SIZE:
             os.close(self._file)
             raise ValueError(f"{path} is no ring: it has {found.st_size} bytes")
-        self._map = mmap.mmap(self._file, found.st_size)
+        self._map = mmap.mmap(self._file, found.st_size, flags=_FLAGS)
         self._words = memoryview(self._map)[:_PAGE].cast("Q")
         self.size = found.st_size - _PAGE
         if self._words[_CHECK] != _MAGIC or self._words[_SIZE] != self.size or self.size & (self.size - 1):
