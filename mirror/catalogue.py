@@ -20,7 +20,9 @@ from tuf.api.exceptions import RepositoryError, UnsignedMetadataError
 from tuf.api.metadata import Metadata, MetaFile, Root, Signed, Snapshot, TargetFile, Targets, Timestamp
 from tuf.api.serialization import DeserializationError
 
+from mirror.blobs import LocalBlobs
 from mirror.errors import CatalogueFault
+from mirror.place import Place
 from mirror.targets import RESTORE, Part, read_file, read_part
 from spot_client.wire import halts, names, trust
 from spot_client.wire.baselines import Baselines
@@ -35,6 +37,10 @@ MAX_METADATA_BYTES: Final = {"root": 512_000, "timestamp": 16_384, "snapshot": 2
 _FIRST_ROOT = "1.root.json"
 _TIMESTAMP = "timestamp.json"
 _MAKE = "Make a catalogue with 'spot-mirror init', or restore it from a backup."
+_SIGN = (
+    "The first catalogue still waits: 'spot-mirror staged' says for whose signatures; then the timer makes it visible "
+    "('spot-mirror catalogue-timer')."
+)
 
 S = TypeVar("S", Root, Timestamp, Snapshot, Targets)
 
@@ -144,6 +150,12 @@ def read_chain(folder: Path) -> Chain:
     return Chain(root, timestamp, snapshot, targets, products)
 
 
+def is_founding(data: Path) -> bool:
+    """Whether the first catalogue of a data folder still waits for signatures, or for the timer."""
+    place = Place(data, LocalBlobs(data))
+    return place.staged.is_file() and not any(place.catalogue.glob("*.json"))
+
+
 def first_root(folder: Path) -> bytes:
     """The root that the catalogue in `folder` begins with, not verified here. Raises CatalogueFault: as `load`."""
     return read_file(folder / _FIRST_ROOT, MAX_METADATA_BYTES["root"], _MAKE)
@@ -209,8 +221,7 @@ def _meta(snapshot: Snapshot, role: str) -> MetaFile:
 
 
 def _parsed(path: Path, kind: type[S], meta: MetaFile | None = None) -> Metadata[S]:
-    none = path.name in {_TIMESTAMP, _FIRST_ROOT} and not path.parent.exists()
-    raw = read_file(path, MAX_METADATA_BYTES[kind.type], _MAKE if none else RESTORE)
+    raw = read_file(path, MAX_METADATA_BYTES[kind.type], _if_missing(path))
     with _damage(path):
         if meta is not None:
             meta.verify_length_and_hashes(raw)
@@ -218,6 +229,15 @@ def _parsed(path: Path, kind: type[S], meta: MetaFile | None = None) -> Metadata
         if metadata.signed.type != kind.type:
             raise CatalogueFault("damaged", f"{path} holds the metadata of a role of another kind. {RESTORE}")
     return metadata
+
+
+def _if_missing(path: Path) -> str:
+    """What to do if this file is."""
+    if path.name not in {_TIMESTAMP, _FIRST_ROOT}:
+        return RESTORE
+    if is_founding(path.parent.parent):
+        return _SIGN
+    return RESTORE if path.parent.exists() else _MAKE
 
 
 def _verify(path: Path, metadata: Metadata[S], role: str, delegator: Root | Targets) -> None:

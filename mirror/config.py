@@ -15,6 +15,7 @@ from ca.errors import IdentityError
 from ca.identity import check_realm
 from mirror.errors import ConfigError
 from mirror.limits import Limits
+from mirror.mistakes import in_words
 
 MAX_BYTES = 256 * 2**10
 
@@ -135,7 +136,8 @@ def load(path: Path) -> Config:
     try:
         config = msgspec.convert(builtins, Config, strict=True)
     except msgspec.ValidationError as error:
-        raise ConfigError("bad-value", f"{path}: {error}. 'spot-mirror init' writes a commented example.") from error
+        hint = "docs/reference/configuration.md tells of every key."
+        raise ConfigError("bad-value", f"{path}: {in_words(str(error), Config)}. {hint}") from error
     _check(config, path)
     return _absolute(config, path.resolve().parent)
 
@@ -164,10 +166,24 @@ def _check(config: Config, path: Path) -> None:
             "has to be asked for there: name its file as health.token_file.",
         )
     for network in config.content.proxies if config.content else ():
-        try:
-            ip_network(network)
-        except ValueError as error:
-            raise ConfigError("bad-value", f"{path}: content.proxies: {error}.") from error
+        _check_balancers(network, path)
+
+
+def _check_balancers(network: str, path: Path) -> None:
+    try:
+        found = ip_network(network, strict=False)
+    except ValueError as error:
+        raise ConfigError("bad-value", f"{path}: content.proxies: {error}.") from error
+    where = f"{path}: content.proxies: {network} is"
+    if found.prefixlen == 0:
+        raise ConfigError(
+            "bad-value", f"{where} everybody, who could then say where they come from: name the balancers' addresses."
+        )
+    address = network.partition("/")[0]
+    if ip_address(address) != found.network_address:
+        raise ConfigError(
+            "bad-value", f"{where} an address with the size of a network: name {found}, or {address} alone."
+        )
 
 
 def _is_loopback(address: str) -> bool:

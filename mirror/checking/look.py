@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from ca.finding import Finding
-from mirror import config
+from mirror import catalogue, config
 from mirror.blobs import LocalBlobs
 from mirror.checking import host, offer, scrub, signing, store, trust
 from mirror.checking.findings import judge_clock, judge_scrub
@@ -58,7 +58,7 @@ def _data(loaded: Config, noted: Noted, now: datetime, *, deep: bool, progress: 
     yield from _guarded(lambda: store.look(data / FILE_NAME, deep=deep))
     yield from _guarded(lambda: signing.waiting(data, now))
     yield from _guarded(lambda: signing.above(loaded))
-    if not signing.is_founding(data):
+    if not catalogue.is_founding(data):
         looking = partial(offer.look, data / "catalogue", LocalBlobs(data), loaded.lifetimes, now, noted)
         yield from _guarded(lambda: looking(deep=deep, progress=progress))
         yield from _guarded(lambda: _scrubbed(data / scrub.FILE_NAME, noted, now))

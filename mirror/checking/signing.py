@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from ca.finding import Finding, good
+from mirror import catalogue
 from mirror.blobs import LocalBlobs
 from mirror.checking.findings import judge_waits
 from mirror.config import Config
@@ -53,7 +54,7 @@ def waiting(data: Path, now: datetime) -> Iterator[Finding]:
         return
     moments = {change.role: datetime.fromisoformat(change.at) for change in reversed(staged.changes)}
     yield from judge_waits({one.role: (moments.get(one.role, now), one.missing) for one in lines}, now)
-    if is_founding(data):
+    if catalogue.is_founding(data):
         what = "The first catalogue is not visible yet: there is nothing to serve."
         yield Finding("advice", "not-visible", what, "'spot-mirror staged' says whose signatures it waits for.")
 
@@ -71,9 +72,3 @@ def above(config: Config) -> Iterator[Finding]:
     if stranded:
         what = f"{', '.join(stranded)}: older than what clients may have seen, by the high-water mark."
         yield Finding("problem", "behind-mark", what, "Stage what has to be signed: 'spot-mirror restore --above'.")
-
-
-def is_founding(data: Path) -> bool:
-    """Whether the first catalogue still waits."""
-    place = Place(data, LocalBlobs(data))
-    return place.staged.is_file() and not any(place.catalogue.glob("*.json"))

@@ -100,13 +100,13 @@ class Gate:
 class Place:
     """One connection's place among the others. `address`: the caller's, as a balancer says it."""
 
-    __slots__ = ("_admitted", "_announced", "_customer", "_gate", "_header", "address")
+    __slots__ = ("_admitted", "_announced", "_customer", "_gate", "_header", "_is_first", "address")
 
     def __init__(self, gate: Gate, address: str, *, announced: bool) -> None:
         self._gate, self.address, self._announced = gate, address, announced
         self._admitted = False
         self._customer: str | None = None
-        self._header = b""
+        self._header, self._is_first = b"", announced
 
     def admit(self) -> bool:
         """Whether there is room for one more of this address."""
@@ -121,10 +121,13 @@ class Place:
         """The part of what came that is TLS: all of it, or what stands behind a balancer's header; None: not yet.
 
         Raises:
-            BadHeader: that is not such a header.
+            BadHeader: that is not such a header; or it is one, of somebody who is no balancer.
             ConnectionAbortedError: there is no room for the caller.
         """
         if self._announced:
+            if self._is_first:
+                proxied.refuse_header(raw)
+                self._is_first = False
             return raw
         self._header += raw
         found = proxied.read_header(self._header)

@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -335,6 +336,7 @@ def test_eight_thin_snapshots_may_come_at_once_and_then_one_a_minute(begin: Begi
 
 PROXIES = 'proxies = ["127.0.0.2"]'
 BALANCER = "127.0.0.2"
+VERSION_1 = b"PROXY TCP4 198.51.100.7 127.0.0.1 1 2\r\n"
 
 
 def header(source: str) -> bytes:
@@ -343,15 +345,26 @@ def header(source: str) -> bytes:
     return SIGNATURE + b"\x21\x11" + len(ends).to_bytes(2) + ends
 
 
+def failed(mirror: Mirror, reason: str, address: str) -> bool:
+    """Whether the log tells of a bad PROXY header with this reason, from this address."""
+    told = [f'"{name}": "{value}"' for name, value in (("reason", reason), ("address", address))]
+    lines = [line for line in mirror.stderr().splitlines() if '"bad-proxy-header"' in line]
+    return any(all(one in line for one in told) for line in lines)
+
+
 def test_only_a_balancer_says_whose_connection_it_is(begin: Begin) -> None:
     mirror = begin(PROXIES)
     with secure(mirror, source=BALANCER, first=header("198.51.100.7")) as connection:
         assert answer(connection) == b"HTTP/1.1 200 OK"
-    for source, first in ((BALANCER, b""), (BALANCER, b"PROXY TCP4 198.51.100.7 127.0.0.1 1 2\r\n")):
+    for source, first, reason in (
+        (BALANCER, b"", "not-proxied"),
+        (BALANCER, VERSION_1, "proxy-version-1"),
+        (ELSEWHERE, VERSION_1, "unexpected-proxy-header"),
+        ("127.0.0.10", header("198.51.100.7"), "unexpected-proxy-header"),
+    ):
         with pytest.raises(OSError):
             secure(mirror, source=source, first=first)
-    with pytest.raises(OSError):
-        secure(mirror, first=header("198.51.100.7"))
+        mirror.until(partial(failed, mirror, reason, source))
     assert is_served(mirror)
 
 

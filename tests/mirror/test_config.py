@@ -107,6 +107,51 @@ def test_a_value_that_cannot_be_is_refused(file: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[content.limits]\nhandshake_seconds = 0", "content.limits.handshake_seconds must be at least 1"),
+        ("[content.limits]\nhandshake_seconds = 601", "content.limits.handshake_seconds must be at most 600"),
+        ('[content.limits]\nhandshake_seconds = "9"', "content.limits.handshake_seconds must be a whole number"),
+        ("[content.limits]\nhandshake_secs = 9", "`handshake_secs` under [content.limits] is no key: is"),
+        ("[content.limits]\nhandshake_secs = 9", "is `handshake_seconds` meant?"),
+        ("wrokers = 2", "`wrokers` under [content] is no key: is `workers` meant?"),
+        ("[lifetimes]\nx = 2", "`x` under [lifetimes] is no key; there are root_days, targets_days,"),
+        ("[helth]", "`helth` is no key: is `health` meant?"),
+        ("[health]", "`listen` is missing under [health]"),
+        ("workers = 0", 'content.workers must be a whole number from 1 to 256, or "auto"'),
+        ('workers = "all"', 'content.workers must be a whole number from 1 to 256, or "auto"'),
+        ("workers = 1.5", 'content.workers must be a whole number from 1 to 256, or "auto"'),
+        ('min_tls = "1.1"', 'content.min_tls must be "1.2" or "1.3"'),
+        ("min_tls = 1.2", 'content.min_tls must be "1.2" or "1.3"'),
+        ('log_addresses = "no"', "content.log_addresses must be true or false"),
+        ('proxies = "192.0.2.2"', "content.proxies must be a list, [...]"),
+        ("proxies = [1]", "content.proxies[0] must be a text in quotes"),
+        (f"proxies = {['::1'] * 65}", "content.proxies must have at most 64 entries"),
+        ('proxies = ["balancer.example.com"]', "content.proxies[0] must be an address or a network"),
+        ('[health]\nlisten = "localhost"', "health.listen must be an address with its port"),
+        ("limits = []", "content.limits must be a table"),
+        ('[publishing]\nkeys = ""', "publishing.keys must not be empty"),
+        ('[publishing]\nkeys = "a\\u0000"', "Expected `str` matching regex"),
+        (
+            'proxies = ["10.0.0.1/8"]',
+            "10.0.0.1/8 is an address with the size of a network: name 10.0.0.0/8, or 10.0.0.1",
+        ),
+        ('proxies = ["10.0.0.0/33"]', "content.proxies: '10.0.0.0/33' does not appear to be"),
+        ('proxies = ["192.0.2.2", "0.0.0.0/0"]', "0.0.0.0/0 is everybody"),
+        ('proxies = ["::/0"]', "::/0 is everybody"),
+    ],
+)
+def test_the_usual_mistakes_are_told_in_plain_words(file: Path, text: str, said: str) -> None:
+    error = refused(file, f"{CONTENT}{text}")
+    assert error.reason == "bad-value"
+    assert said in str(error)
+
+
+def test_a_realm_that_is_missing_is_told_and_where_all_keys_are(file: Path) -> None:
+    assert "`realm` is missing. docs/reference/configuration.md" in str(refused(file, ""))
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "realm",

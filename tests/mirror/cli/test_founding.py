@@ -5,6 +5,7 @@ import json
 import pytest
 
 from mirror import catalogue
+from mirror.errors import CatalogueFault
 from tests.mirror.cli.shell import Shell
 from tests.mirror.cli.vendor import PEOPLE, ROOT, approve, carry, founding, make_keys, person
 
@@ -32,6 +33,27 @@ def test_the_ceremony_from_the_first_key_to_a_catalogue_that_is_visible(shell: S
     loaded = catalogue.load(shell.folder / "data/catalogue")
     assert set(loaded.current.values()) == {1}
     assert shell.done("staged").out == "Nothing waits for signatures.\n"
+
+
+def test_before_the_first_catalogue_is_signed_it_is_told_what_waits_and_no_backup_is_asked_for(shell: Shell) -> None:
+    make_keys(shell, *ROOT, *PEOPLE)
+    shell.done(*founding())
+    folder = shell.folder / "data/catalogue"
+    with pytest.raises(CatalogueFault) as caught:
+        catalogue.load(folder)
+    assert caught.value.reason == "missing"
+    for word in ("first catalogue", "spot-mirror staged", "catalogue-timer"):
+        assert word in str(caught.value)
+    assert "backup" not in str(caught.value)
+    result = shell("releases")
+    assert "spot-mirror staged" in result.err
+
+
+def test_a_catalogue_that_was_visible_and_is_gone_comes_from_a_backup(vendor: Shell) -> None:
+    (vendor.folder / "data/catalogue/timestamp.json").unlink()
+    (vendor.folder / "data/publishing/staged.json").write_text("{}")
+    with pytest.raises(CatalogueFault, match="from a backup"):
+        catalogue.load(vendor.folder / "data/catalogue")
 
 
 def test_no_private_key_of_people_is_where_the_mirror_is(vendor: Shell) -> None:

@@ -55,6 +55,14 @@ def test_without_a_catalogue_it_says_so_in_one_sentence_and_ends_with_6(mirror: 
     assert err.count("\n") == 1
 
 
+def test_before_the_first_catalogue_is_signed_it_says_what_waits(mirror: Mirror) -> None:
+    staged = mirror.data / "publishing/staged.json"
+    staged.parent.mkdir()
+    staged.touch()
+    code, _, err = serve(mirror.config())
+    assert (code, "spot-mirror staged" in err, "backup" in err, err.count("\n")) == (6, True, False, 1)
+
+
 def test_a_key_that_others_may_read_ends_with_5(mirror: Mirror) -> None:
     mirror.publish()
     mirror.server["key"].chmod(0o640)

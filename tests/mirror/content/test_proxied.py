@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mirror.content.proxied import MAX_HEADER, BadHeader, Proxied, read_header
+from mirror.content.proxied import MAX_HEADER, BadHeader, Proxied, read_header, refuse_header
 
 SIGNATURE = b"\x0d\x0a\x0d\x0a\x00\x0d\x0a\x51\x55\x49\x54\x0a"
 LOCAL, PROXY = 0x20, 0x21
@@ -31,6 +31,7 @@ def proxied(source: IPv4Address | IPv6Address, more: bytes = b"") -> bytes:
 
 
 WHOLE = proxied(ip_address("198.51.100.7"), b"\x04\x00\x02ab")
+VERSION_1 = b"PROXY TCP4 198.51.100.7 192.0.2.1 40000 443\r\n"
 
 
 def reason(raw: bytes) -> str:
@@ -72,8 +73,8 @@ def test_another_signature_is_refused_at_its_first_wrong_byte(bit: int) -> None:
 @pytest.mark.parametrize(
     "raw",
     [
-        b"PROXY TCP4 198.51.100.7 192.0.2.1 40000 443\r\n",
-        b"P",
+        b"POST / HTTP/1.1\r\n",
+        b"PROXYING",
         b"\x16\x03\x01\x02\x00\x01",
         b"GET / HTTP/1.1\r\n",
         b"\r\r",
@@ -81,6 +82,24 @@ def test_another_signature_is_refused_at_its_first_wrong_byte(bit: int) -> None:
 )
 def test_what_is_no_header_is_refused_at_once(raw: bytes) -> None:
     assert reason(raw) == "not-proxied"
+
+
+def test_version_1_is_told_apart_from_what_is_no_header() -> None:
+    assert {read_header(VERSION_1[:end]) for end in range(len(b"PROXY "))} == {None}
+    for end in range(len(b"PROXY "), len(VERSION_1)):
+        assert reason(VERSION_1[:end]) == "proxy-version-1"
+
+
+@pytest.mark.parametrize("raw", [WHOLE, SIGNATURE, header(LOCAL, 0, b""), header(0xFF, 0xFF, b""), VERSION_1])
+def test_from_everybody_else_a_header_is_refused(raw: bytes) -> None:
+    with pytest.raises(BadHeader) as caught:
+        refuse_header(raw)
+    assert caught.value.reason == "unexpected-proxy-header"
+
+
+@pytest.mark.parametrize("raw", [b"", b"P", b"\x16\x03\x01" + WHOLE, b"GET / HTTP/1.1\r\n", SIGNATURE[:11]])
+def test_from_everybody_else_what_is_no_header_is_left_to_tls(raw: bytes) -> None:
+    refuse_header(raw)
 
 
 @pytest.mark.parametrize("command", sorted(set(range(256)) - {LOCAL, PROXY}))
