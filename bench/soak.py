@@ -122,6 +122,10 @@ def _injected(faults: Faults, begun: float, seconds: float, tell: Callable[[str]
         rest(begun + seconds * WARM_SHARE * place / len(every))
         tell(f"{time.monotonic() - begun:.0f} s: {fault.__name__}")
         fault()
+    # What control takes for a configuration that comes and one that goes, it takes for some reloads anew.
+    while time.monotonic() + 3 < begun + seconds * WARM_SHARE:
+        faults.hang_up()
+        rest(time.monotonic() + seconds * 0.005)
     rest(begun + seconds * WARM_SHARE)
     warm, place = time.monotonic(), 0
     pause = max(seconds * 0.02, 6.0)
