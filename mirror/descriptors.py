@@ -13,11 +13,15 @@ RESERVE: Final = 256
 """For what a process has open beside its connections, and for downloads, each of which is over soon."""
 
 
-def allow(limits: Limits, workers: int, log: FilteringBoundLogger) -> None:
-    """Let this process, and those that it will start, have as many open files as the system allows; warn of too few."""
+def allow() -> None:
+    """Let this process, and those that it will start, have as many open files as the system allows."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):  # then it stays at what it is, which is looked at below
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def warn(limits: Limits, workers: int, log: FilteringBoundLogger) -> None:
+    """Say if that is too few for so many workers."""
     number, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = sys.maxsize if number == resource.RLIM_INFINITY else number
     if allowed < (need := needed(limits, workers)):

@@ -78,7 +78,7 @@ def serve(config: Config, say: Callable[[str], None], reread: Callable[[], Confi
         _collecting(config.data_dir, log) as collector,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
-        descriptors.allow(posts.last.serving.content.limits, posts.last.serving.workers, log)
+        descriptors.allow()
         parts = _Parts(records, sockets, posts, collector, reread or (lambda: config), log)
         runner.run(_Control(parts).run(say))
 
@@ -140,6 +140,7 @@ class _Control:
             if await unless(self._stop, self._posts.begin(post, self._hearing)):
                 say(post.serving.ready(self._sockets.names, post.filled.state))
                 self._notify.ready(f"{post.serving.workers} workers")
+                descriptors.warn(post.serving.content.limits, post.serving.workers, log)
                 await self._until_told()
             await self._end()
         finally:
