@@ -21,7 +21,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     small: float = 0.000028
     shed: float = 0.000040
     per_gb: float = 0.47
-    poll_bytes: int = 5700
+    poll_bytes: int = 3700
     connection_bytes: int = 56 * 2**10
     worker_bytes: int = 60 * 2**20
     busy: float = 0.5

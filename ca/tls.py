@@ -18,7 +18,7 @@ further.
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
@@ -29,12 +29,45 @@ from ca.pins import check_pinned, check_server_leaf, read_pins
 from ca.profiles import ISSUING, is_strong
 from ca.reading import UNREADABLE
 
-__all__ = ["check_cipher", "check_pinned", "client_context", "read_pins", "server_context"]
+__all__ = [
+    "ServerContexts",
+    "check_cipher",
+    "check_pinned",
+    "client_context",
+    "read_pins",
+    "server_context",
+    "server_contexts",
+]
 
 _CIPHERS: Final = "ECDHE+AESGCM+HIGH:!aNULL:!eNULL"
 _NO_CHECK_TIME: Final = ssl.VerifyFlags(0x200000)  # X509_V_FLAG_NO_CHECK_TIME; Python has no name for it
 _MAX_FILE: Final = 64 * 1024  # bytes, of a certificate or key file
 _VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+
+class ServerContexts(NamedTuple):
+    """The mirror's side of mutual TLS, for one listener that has a handshake begin with `opening`, and go on with
+    `whole` once its first flight is out.
+
+    `opening` is `whole` without anchors. With them, OpenSSL looks for the issuer of the server's own certificate among
+    them and sends it along: a kilobyte in every handshake, and the clients trust the leaf; Python cannot turn that off
+    (`SSL_MODE_NO_AUTO_CHAIN`). Whoever forgets to change over refuses everybody.
+    """
+
+    opening: ssl.SSLContext
+    whole: ssl.SSLContext
+
+
+def server_contexts(
+    *,
+    certificate: Path,
+    key: Path,
+    issuing_cas: Sequence[x509.Certificate | bytes],
+    min_tls: Literal["1.2", "1.3"] = "1.2",
+) -> ServerContexts:
+    """Both of a listener. Args and errors as in `server_context`, which is the one of them that can serve alone."""
+    whole = server_context(certificate=certificate, key=key, issuing_cas=issuing_cas, min_tls=min_tls)
+    return ServerContexts(_without_anchors(certificate, key, min_tls), whole)
 
 
 def server_context(
@@ -44,7 +77,7 @@ def server_context(
     issuing_cas: Sequence[x509.Certificate | bytes],
     min_tls: Literal["1.2", "1.3"] = "1.2",
 ) -> ssl.SSLContext:
-    """The mirror's side of mutual TLS, for one listener.
+    """The mirror's side of mutual TLS, in one context.
 
     Args:
         certificate: PEM, the server's leaf first.
@@ -57,14 +90,8 @@ def server_context(
             `not-an-issuing-ca`.
     """
     check_server_leaf(_check_pair(certificate, key))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    _harden(context, certificate, key)
-    context.minimum_version = _VERSIONS[min_tls]
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.verify_flags |= _NO_CHECK_TIME
+    context = _without_anchors(certificate, key, min_tls)
     context.load_verify_locations(cadata=_issuing_anchors(issuing_cas))
-    context.num_tickets = 0
-    context.options |= ssl.OP_NO_TICKET | ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_SINGLE_ECDH_USE
     return context
 
 
@@ -98,6 +125,18 @@ def check_cipher(cipher: tuple[str, str, int] | None) -> None:
     name = cipher[0] if cipher else "none"
     if "GCM" not in name.replace("_", "-").split("-"):
         raise TlsError("weak-cipher", f"The connection would use {name}; only AES-GCM is used here.")
+
+
+def _without_anchors(certificate: Path, key: Path, min_tls: str) -> ssl.SSLContext:
+    """Requires a client certificate, and knows none that would do."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _harden(context, certificate, key)
+    context.minimum_version = _VERSIONS[min_tls]
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_flags |= _NO_CHECK_TIME
+    context.num_tickets = 0
+    context.options |= ssl.OP_NO_TICKET | ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_SINGLE_ECDH_USE
+    return context
 
 
 def _harden(context: ssl.SSLContext, certificate: Path, key: Path) -> None:

@@ -1,6 +1,5 @@
 """What a configuration leads to, read and checked before anything is served by it: for control, and for its workers."""
 
-import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from os import sched_getaffinity
@@ -9,7 +8,7 @@ from pathlib import Path
 import msgspec
 from cryptography import x509
 
-from ca.tls import server_context
+from ca.tls import ServerContexts, server_contexts
 from mirror import expiry
 from mirror.certificates import read_certificate, read_issuer
 from mirror.config import Config, Content
@@ -22,7 +21,7 @@ class Serving(msgspec.Struct, frozen=True):
 
     config: Config
     content: Content
-    context: ssl.SSLContext
+    contexts: ServerContexts
     leaf: x509.Certificate
     issuers: tuple[x509.Certificate, ...]
 
@@ -81,7 +80,7 @@ def read_serving(config: Config) -> Serving:
     """
     content = content_of(config)
     issuers = tuple(read_issuer(Path(path), config.realm) for path in content.issuing_cas)
-    context = server_context(
+    contexts = server_contexts(
         certificate=Path(content.certificate), key=Path(content.key), issuing_cas=issuers, min_tls=content.min_tls
     )
-    return Serving(config, content, context, read_certificate(Path(content.certificate)), issuers)
+    return Serving(config, content, contexts, read_certificate(Path(content.certificate)), issuers)

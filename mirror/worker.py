@@ -114,7 +114,7 @@ class Worker:
         self._asking = Asking(channel.send)
         content = given.serving.content
         terms = Terms(new_app(given, self._asking, self._seen, self._counted), content.limits, self._counted)
-        self._listener = Listener(terms, given.serving.context, given.log, content.proxies)
+        self._listener = Listener(terms, given.serving.contexts, given.log, content.proxies)
         self._draining: asyncio.Task[None] | None = None
 
     async def run(self) -> None:

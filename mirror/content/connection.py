@@ -13,6 +13,7 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from ca.errors import TlsError
+from ca.tls import ServerContexts
 from mirror.content.caller import caller_of
 from mirror.content.conversation import (
     BODY,
@@ -41,7 +42,7 @@ class Site(msgspec.Struct, frozen=True):
     """What all connections of a listener share. `ended` is called when one is over."""
 
     loop: asyncio.AbstractEventLoop
-    context: ssl.SSLContext
+    contexts: ServerContexts
     terms: Terms
     gate: Gate
     log: FilteringBoundLogger
@@ -67,7 +68,7 @@ class Connection:
     def __init__(self, plain: socket.socket, place: Place, site: Site) -> None:
         """`plain`: accepted, not blocking; `place`: what the gate gave for it. Raises OSError."""
         self._place, self._site, self._fd = place, site, plain.fileno()
-        self._tunnel = Tunnel(plain, site.context)
+        self._tunnel = Tunnel(plain, site.contexts)
         self._conversation: Conversation | None = None
         self._listening = self._writing = False
         self._ignored = 0

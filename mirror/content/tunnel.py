@@ -12,7 +12,7 @@ import struct
 import termios
 from typing import Final
 
-from ca.tls import check_cipher
+from ca.tls import ServerContexts, check_cipher
 
 CHUNK: Final = 16 * 2**10
 """Most bytes that are taken out of TLS at once: a record's."""
@@ -34,13 +34,14 @@ def prepare(listening: socket.socket) -> None:
 class Tunnel:
     """One connection. Every call raises `OSError` (`ssl.SSLError` is one) when it is broken."""
 
-    __slots__ = ("_in", "_out", "_socket", "_tls", "_unsent", "handed")
+    __slots__ = ("_in", "_out", "_socket", "_tls", "_unsent", "_whole", "handed")
 
-    def __init__(self, plain: socket.socket, context: ssl.SSLContext) -> None:
+    def __init__(self, plain: socket.socket, contexts: ServerContexts) -> None:
         """`plain`: accepted from a socket that was `prepare`d."""
         self._socket = plain
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._in, self._out, server_side=True)
+        self._tls = contexts.opening.wrap_bio(self._in, self._out, server_side=True)
+        self._whole = contexts.whole
         self._unsent = b""
         self.handed = 0
         """Bytes that the kernel took."""
@@ -66,6 +67,8 @@ class Tunnel:
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
+            if self._out.pending:  # our first flight: from here on, a client certificate can be one that is good
+                self._tls.context = self._whole
             self.flush()
             return False
         check_cipher(self._tls.cipher())

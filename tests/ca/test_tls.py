@@ -19,7 +19,7 @@ from ca.errors import TlsError
 from ca.pins import names_host
 from ca.profiles import CLIENT, ISSUING, SERVER, KeyType
 from ca.subjects import Authority, Hosts
-from ca.tls import check_pinned, client_context, read_pins, server_context
+from ca.tls import check_pinned, client_context, read_pins, server_context, server_contexts
 from tests.ca.house import NOW, REALM, House, PairFiles, Party, client, der_of, odd_certificate, pem_of, sign
 
 
@@ -110,6 +110,23 @@ def test_a_client_of_an_issuing_ca_and_a_pinned_server_meet(
     assert outcome.peer == der_of(house.client.certificate)
     assert outcome.version == ("TLSv1.2" if tls12 else "TLSv1.3")
     assert "GCM" in outcome.cipher
+
+
+@pytest.mark.parametrize("tls12", [False, True])
+def test_what_a_handshake_only_begins_with_lets_nobody_in(
+    house: House, pins: tuple[bytes, ...], tls12: bool, tmp_path: Path
+) -> None:
+    both = server_contexts(**house.server.files(tmp_path, "server"), issuing_cas=[house.issuing.certificate])
+    mine = caller(house.client, pins, tmp_path, tls12=tls12)
+    if tls12:
+        mine.maximum_version = ssl.TLSVersion.TLSv1_2
+    assert shake(both.whole, mine).read == b"hello"
+    outcome = shake(both.opening, mine)
+    assert outcome.read == b""
+    assert isinstance(outcome.server_error, ssl.SSLCertVerificationError)
+    assert "PEER_DID_NOT_RETURN_A_CERTIFICATE" in str(shake(both.opening, bare()).server_error)
+    for name in ("minimum_version", "options", "verify_flags", "verify_mode", "num_tickets"):
+        assert getattr(both.opening, name) == getattr(both.whole, name)
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ca.tls import client_context, server_context
+from ca.tls import client_context, server_contexts
 from mirror.content.answer import Answer
 from mirror.content.app import App
 from mirror.content.caller import Caller
@@ -97,7 +97,7 @@ async def inside(
     house: House, folder: Path, handler: Handler, *, balancers: tuple[str, ...] = (), fails: bool = False, **limits: int
 ) -> AsyncIterator[Inside]:
     """`limits`: as in `Limits`; `fails`: whether a mistake of ours is made on purpose."""
-    server = server_context(**house.server.files(folder, "server"), issuing_cas=[house.issuing.certificate])
+    server = server_contexts(**house.server.files(folder, "server"), issuing_cas=[house.issuing.certificate])
     client = client_context(**house.client.files(folder, "client"), pins=[der_of(house.server.certificate)], tls12=True)
     (folder / "pin.pem").write_bytes(pem_of(house.server.certificate))
     app, counted, log = Saying(handler), Counted(), StringIO()

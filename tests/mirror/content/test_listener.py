@@ -3,6 +3,7 @@
 import socket
 import ssl
 import subprocess
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import trustme
 
 from spot_client.wire.problem import read_reason
-from tests.ca.house import House, Party
+from tests.ca.house import House, Party, der_of
 from tests.mirror.content.rig import Mirror
 
 GET = b"GET /licences HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -144,6 +145,37 @@ def test_what_is_not_http_is_refused_without_being_repeated(mirror: Mirror, said
     assert read_reason(body) is not None
     assert b"9.9" not in answer
     assert b"<b>" not in answer
+
+
+@pytest.mark.parametrize("piece", [1, 100, 2**16])
+def test_the_server_shows_its_own_certificate_and_no_other_however_the_hello_comes(mirror: Mirror, piece: int) -> None:
+    """In TLS 1.2 it crosses the wire in clear."""
+    context = mirror.context(mirror.party())
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    came, goes = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls, shown = context.wrap_bio(came, goes, server_hostname="127.0.0.1"), b""
+    with socket.create_connection(("127.0.0.1", mirror.port), timeout=10) as plain:
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while True:
+            try:
+                tls.do_handshake()
+            except ssl.SSLWantReadError:
+                said = goes.read()
+                for start in range(0, len(said), piece):
+                    plain.sendall(said[start : start + piece])
+                    time.sleep(0.001)
+                raw = plain.recv(2**16)
+                assert raw
+                came.write(raw)
+                shown += raw
+            else:
+                break
+        assert der_of(mirror.house.server.certificate) in shown
+        assert der_of(mirror.house.issuing.certificate) not in shown
+        tls.write(GET)
+        plain.sendall(goes.read())
+        came.write(plain.recv(2**16))
+        assert tls.read(12) == b"HTTP/1.1 200"
 
 
 def test_plain_http_gets_nothing(mirror: Mirror) -> None:
