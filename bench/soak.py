@@ -27,8 +27,8 @@ from bench.scene import Mirror
 from bench.stage import Stage
 from bench.tally import Tally
 
-WARM_SHARE: Final = 0.25  # of the time: every fault once, then memory is looked at for the first time
-_QUIET_SHARE = 0.1  # at the end: no faults
+WARM_SHARE: Final = 0.35  # of the time: every fault once, then memory is looked at for the first time
+_QUIET_SHARE = 0.1  # at the end, and before that first look: no faults
 _LARGE_BYTES = 32 * 2**20
 _MAX_LOCK_SECONDS = 12.0  # longer than the mirror waits for the lock
 
@@ -111,19 +111,20 @@ def play(folder: Path, seconds: float, installations: int, tell: Callable[[str],
 def _injected(faults: Faults, begun: float, seconds: float, tell: Callable[[str], None]) -> float:
     """All faults once while it warms up, then all but killing in turn until shortly before the end; when it was warm.
 
-    A worker is killed only at first: one that is new has less memory, and would hide what others gain.
+    Workers that are new have less memory, and would hide what others gain or seem to gain themselves: none is killed
+    but at first, and each of the two looks at memory finds workers that have served for a while.
     """
 
     def rest(until: float) -> None:
         time.sleep(max(0.0, until - time.monotonic()))
 
-    every = faults.all()
+    every, busy = faults.all(), seconds * (WARM_SHARE - _QUIET_SHARE)
     for place, fault in enumerate(every):
-        rest(begun + seconds * WARM_SHARE * place / len(every))
+        rest(begun + busy * place / len(every))
         tell(f"{time.monotonic() - begun:.0f} s: {fault.__name__}")
         fault()
     # What control takes for a configuration that comes and one that goes, it takes for some reloads anew.
-    while time.monotonic() + 3 < begun + seconds * WARM_SHARE:
+    while time.monotonic() + 3 < begun + busy:
         faults.hang_up()
         rest(time.monotonic() + seconds * 0.005)
     rest(begun + seconds * WARM_SHARE)
