@@ -12,8 +12,9 @@ import pytest
 from bench import serve
 from bench.measure import ProgramFailed
 from bench.rivals import find
-from bench.serve import CASES, GOALS, SYSTEMS, Sample, Sizes, Theatre
+from bench.serve import CASES, GOALS, SYSTEMS
 from bench.stage import SMALL
+from bench.theatre import Sample, Sizes, Theatre
 from tests.hostile.needs import need
 
 ROOT = Path(__file__).parents[2]
