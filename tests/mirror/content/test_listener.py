@@ -161,9 +161,11 @@ def test_the_server_shows_its_own_certificate_and_no_other_however_the_hello_com
                 tls.do_handshake()
             except ssl.SSLWantReadError:
                 said = goes.read()
-                for start in range(0, len(said), piece):
-                    plain.sendall(said[start : start + piece])
-                    time.sleep(0.001)
+                while said:
+                    plain.sendall(said[:piece])
+                    said = said[piece:]
+                    time.sleep(0.001)  # so that each piece comes alone
+                piece = 2**16
                 raw = plain.recv(2**16)
                 assert raw
                 came.write(raw)
