@@ -22,7 +22,7 @@ import msgspec
 import uvloop
 from structlog.typing import FilteringBoundLogger
 
-from mirror import descriptors, expiry
+from mirror import descriptors, expiry, heap
 from mirror.config import Config
 from mirror.control.changes import Changes
 from mirror.control.collector import SYNC_SECONDS, TURN_SECONDS, Collector
@@ -79,6 +79,7 @@ def serve(config: Config, say: Callable[[str], None], reread: Callable[[], Confi
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         descriptors.allow()
+        heap.hand_back()
         parts = _Parts(records, sockets, posts, collector, reread or (lambda: config), log)
         runner.run(_Control(parts).run(say))
 

@@ -82,6 +82,23 @@ def shown(mirror: Mirror) -> bytes:
         return b""
 
 
+def own_bytes(process: subprocess.Popen[str]) -> int:
+    """Memory of control that is no file's, in bytes."""
+    text = Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="ascii")
+    return int(text.partition("Anonymous:")[2].split()[0]) * 1024
+
+
+@pytest.mark.slow
+def test_reloads_do_not_add_up_in_the_memory_of_control(mirror: Mirror) -> None:
+    with mirror.running() as process:
+        before = own_bytes(process)
+        for number in range(1, 8):
+            process.send_signal(signal.SIGHUP)
+            mirror.until(lambda: len(logged(mirror, "serves by the new configuration")) == number, 20)  # noqa: B023
+        mirror.until(lambda: len(workers(process)) == 1, 20)
+        assert own_bytes(process) - before < 4 * 2**20
+
+
 @pytest.mark.slow
 def test_new_workers_show_the_new_certificate_while_the_old_ones_finish_and_nobody_is_refused(
     tmp_path: Path, house: House
