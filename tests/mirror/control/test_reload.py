@@ -16,7 +16,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from ca.profiles import SERVER
 from mirror import config, server
@@ -29,7 +28,7 @@ from mirror.errors import ServeError
 from mirror.log import program_log
 from mirror.post import Post
 from mirror.serving import read_serving, utc_now
-from tests.ca.house import HOSTS, House, der_of, make_house
+from tests.ca.house import HOSTS, House, der_of
 from tests.mirror.content.rig import BIG, SERVE, Mirror
 from tests.mirror.control.processes import logged, workers
 
@@ -56,18 +55,6 @@ async def crew_of_one(mirror: Mirror, told: StringIO, gone: Callable[[Member], N
         await post.crew.kill()
         post.close()
     sockets.close()
-
-
-@pytest.fixture(scope="module")
-def house() -> House:
-    return make_house(lambda: ec.generate_private_key(ec.SECP256R1()))
-
-
-@pytest.fixture
-def mirror(tmp_path: Path, house: House) -> Mirror:
-    made = Mirror(tmp_path, house)
-    made.publish()
-    return made
 
 
 def shown(mirror: Mirror) -> bytes:

@@ -5,16 +5,13 @@ import signal
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import msgspec
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from mirror.control.pace import SAVED
 from mirror.records.protocol import Licence
 from spot_client.wire import thin_snapshot
-from tests.ca.house import House, make_house
 from tests.mirror.content.rig import LISTS, LONG_AGO, Caller, Mirror, make_index, make_release, sign_catalogue
 from tests.mirror.control.processes import load, logged, on_each, runs, workers
 
@@ -23,18 +20,6 @@ NEWER = PACK.replace("1.40.0", "1.41.0")
 FREE = "[content.limits]\nthin_snapshot_seconds = 0"
 SOON = 2.5
 """Seconds. A change is to be everywhere within a look and 0.25; the machine may be busy, so the figure is printed."""
-
-
-@pytest.fixture(scope="module")
-def house() -> House:
-    return make_house(lambda: ec.generate_private_key(ec.SECP256R1()))
-
-
-@pytest.fixture
-def mirror(tmp_path: Path, house: House) -> Mirror:
-    made = Mirror(tmp_path, house)
-    made.publish()
-    return made
 
 
 @pytest.mark.slow
