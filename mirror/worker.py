@@ -155,6 +155,7 @@ class Worker:
                 self._send(reports.Ready())
             case orders.Changed(turn):
                 self._memory.renew()
+                self._listener.recheck()
                 self._send(reports.Took(turn))
             case orders.Written():
                 self._asking.written(order)

@@ -21,11 +21,11 @@ from mirror.content.bodies import check_form
 from mirror.content.caller import Caller
 from mirror.content.customers import Customers
 from mirror.content.exchange import Exchange
-from mirror.content.files import Files
+from mirror.content.files import Files, check_channels
 from mirror.content.head import Request
 from mirror.content.limits import Rates, retry_after
 from mirror.content.memory import Memory, State
-from mirror.content.moment import moment_of
+from mirror.content.moment import Moment, moment_of
 from mirror.content.policy import Allow
 from mirror.content.problems import Refused
 from mirror.content.representation import Conditions
@@ -93,6 +93,23 @@ class App:
                 exchange.work = self._work(exchange, answer)
         return exchange
 
+    def recheck(self, exchange: Exchange) -> Refused | None:
+        """Whether a request that was let in would be refused by now, whatever became of it meanwhile."""
+        route = exchange.route
+        if exchange.reason is not None or exchange.request is None or route is None:  # it is refused already
+            return None
+        parts, state = self._parts, self._parts.memory.state
+        standing = exchange.caller.judged(state.world, self._moment_of(parts.clock()))
+        request = exchange.request
+        allowed = policy.ask(standing, state.world, route, request.method, request.single("spot-installation"))
+        if isinstance(allowed, policy.Deny):
+            return Refused(allowed.reason, allowed.detail)
+        try:
+            check_channels(route, state, allowed.channels)
+        except Refused as refused:
+            return refused
+        return None
+
     def refuse(self, refused: Refused, caller: Caller, address: str) -> Exchange:
         """A request that could not be read: of it, only who sent it is known."""
         exchange = self._exchange(None, caller, address)
@@ -122,12 +139,17 @@ class App:
             self.ended(exchange)
 
     def _exchange(self, request: Request | None, caller: Caller, address: str) -> Exchange:
-        parts, moment = self._parts, self._moment
+        parts = self._parts
         now = parts.clock()
-        if not moment.begin <= now < moment.end:
-            moment = self._moment = moment_of(now)
+        moment = self._moment_of(now)
         told = address if parts.log_addresses else None
         return Exchange(request, caller, parts.ids(), moment, now, time.monotonic(), told)
+
+    def _moment_of(self, now: datetime) -> Moment:
+        moment = self._moment
+        if not moment.begin <= now < moment.end:
+            moment = self._moment = moment_of(now)
+        return moment
 
     async def _work(self, exchange: Exchange, coming: Coroutine[Any, Any, Answer]) -> None:
         self.working += 1
@@ -167,24 +189,29 @@ class App:
             self._check_wait(rates.take_of(allowed.installation, allowed.identity.name, exchange.began))
             exchange.installation = allowed.installation
             self._parts.seen.note(allowed.installation, exchange.now)
-        return self._dispatch(allowed, request, state, exchange.now)
+        return self._dispatch(allowed, exchange, state)
+
+    def _check_still(self, exchange: Exchange) -> None:
+        refused = self.recheck(exchange)
+        if refused is not None:
+            raise refused
 
     def _check_wait(self, wait: float) -> None:
         if wait:
             seconds = retry_after(wait, self._parts.chance())
             raise Refused(Reason.TOO_MANY_REQUESTS, "", {"Retry-After": str(seconds)})
 
-    def _dispatch(
-        self, allowed: Allow, request: Request, state: State, now: datetime
-    ) -> Answer | Coroutine[Any, Any, Answer]:
-        customers = self._parts.customers
+    def _dispatch(self, allowed: Allow, exchange: Exchange, state: State) -> Answer | Coroutine[Any, Any, Answer]:
+        customers, request = self._parts.customers, exchange.asked
         match allowed.route.kind:
             case Kind.LICENCES:
                 return customers.licences(allowed, state)
             case Kind.INSTALLATIONS:
-                return customers.mint(allowed, request)
+                return customers.mint(allowed, request, lambda: self._check_still(exchange))
             case Kind.THIN_SNAPSHOT:
-                return customers.put_thin_snapshot(allowed, request, state, now)
+                return customers.put_thin_snapshot(
+                    allowed, request, state, exchange.now, lambda: self._check_still(exchange)
+                )
             case _:
                 return self._parts.files.answer(allowed.route, state, _conditions(request), allowed.channels)
 

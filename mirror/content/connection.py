@@ -157,6 +157,16 @@ class Connection:
             self._site.log.exception("a connection failed")
             self.end()
 
+    def recheck(self) -> None:
+        """What was decided about the request under way may not hold any more."""
+        if self._conversation is not None:
+            self.safely(self._conversation.recheck)
+
+    def cut(self) -> None:
+        """Close it now, with what the kernel has of it and did not send."""
+        self._tunnel.reset()
+        self.end()
+
     def farewell(self) -> None:
         """Close it so that the last bytes arrive: what the caller still sends is read and thrown away."""
         if self.state is SHAKING:

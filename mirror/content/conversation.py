@@ -48,7 +48,7 @@ SHAKING, IDLE, HEAD, DECIDING, BODY, SENDING, CLOSING, CLOSED = State
 class Link(Protocol):
     """The connection, as a conversation needs it.
 
-    `now`: the loop's time; `enter` sets a deadline, in seconds from now.
+    `now`: the loop's time; `enter` sets a deadline, in seconds from now; `cut` ends it with what is under way.
     """
 
     state: State
@@ -65,6 +65,7 @@ class Link(Protocol):
     def safely(self, call: Callable[[], None]) -> None: ...  # noqa: D102
     def farewell(self) -> None: ...  # noqa: D102
     def end(self) -> None: ...  # noqa: D102
+    def cut(self) -> None: ...  # noqa: D102
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -148,6 +149,22 @@ class Conversation:
         else:
             self._terms.counted.close("slow-reader")
             self._link.end()
+
+    def recheck(self) -> None:
+        """What was decided may not hold any more: then a body is not waited for, and an answer not sent to its end."""
+        link, exchange = self._link, self._exchange
+        if exchange is None or (link.state is not BODY and link.state is not SENDING):
+            return
+        refused = self._terms.app.recheck(exchange)
+        if refused is None:
+            return
+        if link.state is BODY:
+            link.enter(DECIDING, NEVER)
+            exchange.asked.body.cut(refused)
+            return
+        exchange.reason, exchange.detail = refused.reason.value, f"cut: {refused.detail}"
+        self._terms.counted.close("not-any-more")
+        link.cut()
 
     def broken(self) -> None:
         """The connection is over."""

@@ -70,8 +70,10 @@ class Customers:
         body = document.encode(LicenceList(customer=customer, licences=tuple(lines)))
         return Answer(200, dict(_JSON), (body,))
 
-    async def mint(self, allowed: Allow, request: Request) -> Answer:
+    async def mint(self, allowed: Allow, request: Request, check: Callable[[], None]) -> Answer:
         """A new installation id; the same one for a repeated `Idempotency-Key`, of which only the digest is kept.
+
+        `check` raises Refused if the caller is not let in any more; it is asked when the body is there.
 
         Raises:
             Refused: `bad-request` for a key that is not 16 to 64 letters, digits or hyphens; `too-large` for a body.
@@ -80,6 +82,7 @@ class Customers:
         if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
             raise Refused(Reason.BAD_REQUEST, "bad Idempotency-Key")
         await read_body(request, 0)
+        check()
         digest = self._random(_UNIQUE_BYTES) if key is None else hashlib.sha256(key.encode()).digest()
         try:
             minted = await self._writer.mint(allowed.identity.name, digest)
@@ -87,14 +90,17 @@ class Customers:
             raise Refused(Reason.UNKNOWN_CUSTOMER, str(error)) from error
         return Answer(201, dict(_JSON), (document.encode(installation.Minted(installation=minted)),))
 
-    async def put_thin_snapshot(self, allowed: Allow, request: Request, state: State, now: datetime) -> Answer:
-        """Store what an installation has; 204 once it is durable.
+    async def put_thin_snapshot(
+        self, allowed: Allow, request: Request, state: State, now: datetime, check: Callable[[], None]
+    ) -> Answer:
+        """Store what an installation has; 204 once it is durable. `check`: as for `mint`.
 
         Raises:
             Refused: `bad-thin-snapshot`, `too-large`, or `bad-request`; or 429, for one too soon after others (RFC 6585
                 §4); nothing was stored.
         """
         raw = await read_body(request, thin_snapshot.MAX_BYTES)
+        check()
         try:
             components = thin_snapshot.decode(raw).components
         except FormatError as error:

@@ -133,6 +133,20 @@ class Files:
         return Refused(Reason.UNAVAILABLE, str(error))
 
 
+def check_channels(route: Route, state: State, channels: frozenset[str] | None) -> None:
+    """Whether a release that was sent to somebody with these channels still may be, if it is still on offer.
+
+    Raises:
+        Refused: reason `not-licensed`.
+    """
+    try:
+        if route.kind in (Kind.MANIFEST, Kind.PACK):
+            _offered(route, state, channels)
+    except Refused as refused:
+        if refused.reason is Reason.NOT_LICENSED:
+            raise
+
+
 def _offered(route: Route, state: State, channels: frozenset[str] | None) -> Seal:
     """What is signed for the manifest of a release that is on offer to the caller."""
     place = (route.product or "", route.component or "", route.version or "", route.platform or "")

@@ -20,6 +20,7 @@ _AT_ONCE: Final = 16  # connections taken up in one turn, so that those there ar
 _LOOK_SECONDS: Final = 0.25
 _LATE_SECONDS: Final = 0.5  # by which the loop may be late before it lets nobody more in
 _PROBES: Final = 50
+_RECHECKED_AT_ONCE: Final = 250  # some 2 ms
 _POLL_SECONDS: Final = 0.02
 _ARRIVING_SECONDS: Final = 1.0  # that a connection which is just being made gets for its request
 _WAIT_SECONDS: Final = 0.5  # before it is tried again to accept, when there are no descriptors left
@@ -48,6 +49,7 @@ class Listener:
         self._looking: asyncio.TimerHandle | None = None
         self._look_at = 0.0
         self._to_probe: list[Connection] = []
+        self._to_recheck: list[Connection] = []
         self._measured = self._loop.time(), time.process_time()
 
     def listen(self, sockets: Sequence[socket.socket]) -> None:
@@ -61,6 +63,21 @@ class Listener:
         if self._looking is None:
             self._look_at = self._loop.time()
             self._look()
+
+    def recheck(self) -> None:
+        """Look anew at every request that is under way: what was decided about it may not hold any more."""
+        waits = bool(self._to_recheck)
+        self._to_recheck = [one for one in self._connections if one.is_busy]
+        if not waits:
+            self._recheck_some()
+
+    def _recheck_some(self) -> None:
+        for _ in range(min(_RECHECKED_AT_ONCE, len(self._to_recheck))):
+            connection = self._to_recheck.pop()
+            if connection in self._connections:
+                connection.recheck()
+        if self._to_recheck:
+            self._loop.call_soon(self._recheck_some)
 
     async def drain(self, seconds: float) -> None:
         """Stop accepting, let running requests end for `seconds` at most, then cut what is left. May be cancelled."""
@@ -159,6 +176,7 @@ class Listener:
             at, worked = self._measured
             self._measured = now, time.process_time()
             self._app.measured(min(1.0, (self._measured[1] - worked) / (now - at)))
+            self.recheck()  # certificates and licences end without anything being changed
 
     def _probe(self) -> None:
         """A part of the connections at each look: all of them within some seconds."""

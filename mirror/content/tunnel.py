@@ -136,6 +136,10 @@ class Tunnel:
         self.flush()
         self._socket.shutdown(socket.SHUT_WR)
 
+    def reset(self) -> None:
+        """Have the socket reset the connection when it is closed: bytes that wait are thrown away (TCP: RST)."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
     def close(self) -> None:
         """Let go of the socket, and of OpenSSL's memory at once: it is warm for the next connection."""
         self._socket.close()

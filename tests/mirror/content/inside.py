@@ -48,6 +48,9 @@ class Saying(App):
             exchange.work = self._work(exchange, found)
         return exchange
 
+    def recheck(self, _exchange: Exchange) -> None:
+        pass
+
     def measured(self, busy: float) -> None:
         assert 0 <= busy <= 1
 
