@@ -7,6 +7,12 @@ import pytest
 
 import ca.keys
 import mirror.signing.keys
+from tests import measured
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _programs_are_not_measured() -> None:
+    measured.spare()
 
 
 @pytest.fixture(scope="session", autouse=True)

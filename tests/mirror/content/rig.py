@@ -47,6 +47,7 @@ from spot_client.wire.halts import Halts
 from spot_client.wire.index import Index, Release, Severity, Tombstone
 from spot_client.wire.sealed import Seal
 from spot_client.wire.trust import OfficialMirror, Trust
+from tests import measured
 from tests.ca.house import NOW, REALM, House, Party, der_of, pem_of
 
 LONG_AGO: Final = date(2020, 1, 1)
@@ -252,7 +253,11 @@ class Mirror:
         """The process, once it is ready; ended at the end unless it ended by itself."""
         with (self.folder / "stderr.log").open("a") as log:
             process = subprocess.Popen(
-                [*command, str(self.folder / "mirror.toml")], stdout=subprocess.PIPE, stderr=log, text=True
+                [*command, str(self.folder / "mirror.toml")],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=measured.environment(),
             )
         try:
             assert process.stdout is not None

