@@ -67,7 +67,12 @@ def server_contexts(
 ) -> ServerContexts:
     """Both of a listener. Args and errors as in `server_context`, which is the one of them that can serve alone."""
     whole = server_context(certificate=certificate, key=key, issuing_cas=issuing_cas, min_tls=min_tls)
-    return ServerContexts(_without_anchors(certificate, key, min_tls), whole)
+    before = _check_pair(certificate, key)
+    opening = _without_anchors(certificate, key, min_tls)
+    check_server_leaf(after := _check_pair(certificate, key))
+    if before != after:
+        raise TlsError("bad-certificate", f"{certificate} changed while it was read: load it once more.")
+    return ServerContexts(opening, whole)
 
 
 def server_context(

@@ -20,6 +20,7 @@ OUTCOMES: Final = (
     "no-certificate",
     "unknown-ca",
     "weak-cipher",
+    "long-handshake",
     "not-tls",
     "bad-proxy-header",
     "broken-off",

@@ -14,15 +14,17 @@ Many = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Times in seconds, sizes in bytes, rates a second.
 
-    handshake_seconds, header_seconds, body_seconds: how long each may take as a whole. idle_seconds: between requests.
-    header_bytes: of all headers of a request with its first line. body_rate, answer_rate: the slowest pace of a body
-    that a caller sends or of an answer that it reads. connections...: at the same time. handshakes: those of them that
-    have not proved a certificate yet. handshake_rate: how many an address may begin, on average. requests_per...: on
-    average; twice as many seconds' worth may be saved up, of handshakes, too. thin_snapshot_seconds: an installation
-    may store one so often; eight may be saved up.
+    handshake_seconds, header_seconds, body_seconds: how long each may take as a whole. idle_seconds: between
+    requests. handshake_bytes: of what a caller sends for its handshake. header_bytes: of all headers of a request
+    with its first line. body_rate, answer_rate: the slowest pace of a body that a caller sends or of an answer that
+    it reads. connections...: at the same time. handshakes: those of them that have not proved a certificate yet.
+    handshake_rate: how many an address may begin, on average. requests_per...: on average; twice as many seconds'
+    worth may be saved up, of handshakes, too. thin_snapshot_seconds: an installation may store one so often; eight
+    may be saved up.
     """
 
     handshake_seconds: Seconds = 10
+    handshake_bytes: Annotated[int, msgspec.Meta(ge=4096, le=65536)] = 8192
     header_seconds: Seconds = 10
     header_bytes: Annotated[int, msgspec.Meta(ge=1024, le=65536)] = 16384
     body_seconds: Seconds = 20

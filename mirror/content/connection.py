@@ -31,7 +31,7 @@ from mirror.content.conversation import (
 )
 from mirror.content.gate import Gate, Place
 from mirror.content.proxied import BadHeader
-from mirror.content.tunnel import Tunnel
+from mirror.content.tunnel import LongHandshake, Tunnel
 
 CLOSE_SECONDS: Final = 5.0
 """How long a connection that is being closed has for its last bytes, and the caller for its part of the farewell."""
@@ -68,7 +68,7 @@ class Connection:
     def __init__(self, plain: socket.socket, place: Place, site: Site) -> None:
         """`plain`: accepted, not blocking; `place`: what the gate gave for it. Raises OSError."""
         self._place, self._site, self._fd = place, site, plain.fileno()
-        self._tunnel = Tunnel(plain, site.contexts)
+        self._tunnel = Tunnel(plain, site.contexts, site.terms.limits.handshake_bytes)
         self._conversation: Conversation | None = None
         self._listening = self._writing = False
         self._ignored = 0
@@ -230,7 +230,7 @@ class Connection:
             self._tunnel.take(rest)
             if not self._tunnel.shake():
                 return
-        except (BadHeader, TlsError, ssl.SSLError) as error:
+        except (BadHeader, LongHandshake, TlsError, ssl.SSLError) as error:
             site.gate.failed(error, self.address)
             self.state = CLOSING
             self.farewell()

@@ -30,6 +30,7 @@ _OUTCOMES: Final = {
     "HTTPS_PROXY_REQUEST": "not-tls",
     "WRONG_VERSION_NUMBER": "not-tls",
     "NO_SHARED_CIPHER": "weak-cipher",
+    "long-handshake": "long-handshake",
 }
 
 

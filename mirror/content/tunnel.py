@@ -16,6 +16,8 @@ from ca.tls import ServerContexts, check_cipher
 
 CHUNK: Final = 16 * 2**10
 """Most bytes that are taken out of TLS at once: a record's."""
+MAX_SESSIONS: Final = 1000
+"""Of TLS 1.2 that OpenSSL may remember, beside those of open connections; each has its client's certificates."""
 _RECEIVE: Final = 64 * 2**10
 _NOT_SENT: Final = (
     128 * 2**10
@@ -31,17 +33,25 @@ def prepare(listening: socket.socket) -> None:
     listening.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, _NOT_SENT)
 
 
+class LongHandshake(Exception):
+    """The peer's part of a handshake has more bytes than it may have."""
+
+    reason = "long-handshake"
+
+
 class Tunnel:
     """One connection. Every call raises `OSError` (`ssl.SSLError` is one) when it is broken."""
 
-    __slots__ = ("_in", "_out", "_socket", "_tls", "_unsent", "_whole", "handed")
+    __slots__ = ("_allowed", "_contexts", "_held", "_in", "_out", "_socket", "_tls", "_unsent", "handed")
 
-    def __init__(self, plain: socket.socket, contexts: ServerContexts) -> None:
-        """`plain`: accepted from a socket that was `prepare`d."""
+    def __init__(self, plain: socket.socket, contexts: ServerContexts, handshake_bytes: int) -> None:
+        """`plain`: from a socket that was `prepare`d. `handshake_bytes`: most that the peer's part may have."""
         self._socket = plain
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = contexts.opening.wrap_bio(self._in, self._out, server_side=True)
-        self._whole = contexts.whole
+        self._contexts = contexts
+        self._allowed: int | None = handshake_bytes  # None: it is done
+        self._held = b""  # what came beyond that
         self._unsent = b""
         self.handed = 0
         """Bytes that the kernel took."""
@@ -54,24 +64,39 @@ class Tunnel:
             return None
 
     def take(self, raw: bytes) -> None:
-        """Bytes that `receive` gave."""
-        self._in.write(raw)
+        """Bytes that `receive` gave; OpenSSL gets no more of them for a handshake than it may have."""
+        allowed = self._allowed
+        if allowed is None:
+            self._in.write(raw)
+            return
+        # It would read 100 KB of certificates before it looks at the first: 25 ms for a stranger.
+        self._in.write(raw[:allowed])
+        self._held, self._allowed = raw[allowed:], max(0, allowed - len(raw))
 
     def shake(self) -> bool:
         """Go on with the handshake; whether it is done.
 
         Raises:
             ssl.SSLError: it failed; what tells the peer so waits to be flushed.
+            LongHandshake: nothing tells the peer so.
             TlsError: it ended in a cipher that Python cannot switch off.
         """
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
-            if self._out.pending:  # our first flight: from here on, a client certificate can be one that is good
-                self._tls.context = self._whole
+            if self._held:
+                raise LongHandshake("more bytes than it may have") from None
+            # Our first flight is out: from here on, a client certificate can be a good one. (After a HelloRetryRequest
+            # it is not yet out, and the issuing CA's certificate goes along.)
+            if self._out.pending:
+                self._tls.context = self._contexts.whole
             self.flush()
             return False
         check_cipher(self._tls.cipher())
+        self._allowed = None
+        if self._held:
+            self._in.write(self._held)
+            self._held = b""
         self.flush()
         # Without tickets the server has nothing to say now, and a client without TCP_NODELAY would wait 40 ms for our
         # delayed acknowledgement before it sends its request.
@@ -126,7 +151,13 @@ class Tunnel:
         return count
 
     def last(self) -> None:
-        """Say in TLS that nothing more comes, to be flushed."""
+        """Say in TLS that nothing more comes, to be flushed.
+
+        Of a connection that ends without, OpenSSL forgets the session: in TLS 1.2, where Python cannot turn resumption
+        off, it remembers twenty thousand otherwise.
+        """
+        if self._tls.version() == "TLSv1.2" and self._contexts.opening.session_stats()["number"] >= MAX_SESSIONS:
+            return
         with contextlib.suppress(ssl.SSLError):  # it waits for the peer's; or it was said before, or there was no TLS
             self._tls.unwrap()
 

@@ -125,6 +125,7 @@ LIMITS: Final = {
     "ranges in one `Range`": ranges.MAX_RANGES,
     "`If-None-Match`, `If-Range`": ranges.MAX_HEADER,
     "all headers of a request, with its first line": Limits().header_bytes,
+    "TLS handshake, of the client": Limits().handshake_bytes,
     "TLS handshake": Limits().handshake_seconds,
     "headers of a request, from their first byte on": Limits().header_seconds,
     "idle connection": Limits().idle_seconds,

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from ca.identity import Identity, Role
 from ca.profiles import CLIENT
 from ca.tls import client_context
-from tests.ca.house import REALM, House, der_of, make_house
+from tests.ca.house import REALM, House, der_of, make_house, pem_of
 from tests.hostile.needs import need_program
 from tests.mirror.content.rig import BIG, Caller, Mirror
 
@@ -145,6 +145,53 @@ def test_a_handshake_that_never_ends_does(begin: Begin, house: House) -> None:
     with Plain(mirror) as caller:
         assert 0.5 < caller.dripped(first, 0.1) < 3
     assert is_served(mirror)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_of_a_long_list_of_certificates_none_is_looked_at(
+    begin: Begin, house: House, tmp_path: Path, version: ssl.TLSVersion
+) -> None:
+    mirror = begin()
+    files = house.client.files(tmp_path, "chain")
+    one = pem_of(house.issuing.certificate)
+    files["certificate"].write_bytes(pem_of(house.client.certificate) + one * 3)
+    context = client_context(**files, pins=[der_of(house.server.certificate)], tls12=True)
+    context.maximum_version = version
+    with mirror.raw(context) as honest:  # with more of them than it need have
+        assert answer(honest) == b"HTTP/1.1 200 OK"
+    files["certificate"].write_bytes(pem_of(house.client.certificate) + one * 60)
+    context = client_context(**files, pins=[der_of(house.server.certificate)], tls12=True)
+    context.maximum_version = version
+    with suppress(OSError), mirror.raw(context) as connection:
+        assert connection.recv(1) == b""  # in TLS 1.3 the client thinks that it is through
+    mirror.until(lambda: '"outcome": "long-handshake"' in mirror.stderr())
+    assert is_served(mirror)
+
+
+def test_what_comes_right_behind_a_handshake_may_be_long(begin: Begin, house: House) -> None:
+    mirror = begin()
+    came, goes = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = mirror.context(house.client)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    tls = context.wrap_bio(came, goes, server_hostname="127.0.0.1")
+    with socket.create_connection(("127.0.0.1", mirror.port), timeout=15) as plain:
+        with pytest.raises(ssl.SSLWantReadError):
+            tls.do_handshake()
+        plain.sendall(goes.read())
+        while True:
+            came.write(plain.recv(2**16))
+            with suppress(ssl.SSLWantReadError):
+                tls.do_handshake()
+                break
+        for _ in range(20):  # each of them some 2 KB, all in one piece with the end of the handshake
+            tls.write(GET[:-2] + b"X: " + b"x" * 2000 + b"\r\n\r\n")
+        plain.sendall(goes.read())
+        answers = b""
+        while answers.count(b"HTTP/1.1 200 OK") < 20:
+            came.write(plain.recv(2**16))
+            with suppress(ssl.SSLWantReadError):
+                while True:
+                    answers += tls.read(2**14)
 
 
 def test_whoever_leaves_all_its_handshakes_open_keeps_nobody_out(begin: Begin) -> None:

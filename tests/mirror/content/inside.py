@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ca.tls import client_context, server_contexts
+from ca.tls import ServerContexts, client_context, server_contexts
 from mirror.content.answer import Answer
 from mirror.content.app import App
 from mirror.content.caller import Caller
@@ -85,6 +85,7 @@ class Inside(msgspec.Struct):
     log: StringIO
     port: int
     context: ssl.SSLContext
+    contexts: ServerContexts
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", self.port, ssl=self.context, server_hostname="127.0.0.1")
@@ -109,7 +110,7 @@ async def inside(
     listener.listen([bound])
     port = bound.getsockname()[1]
     try:
-        yield Inside(listener, app, counted, log, port, client)
+        yield Inside(listener, app, counted, log, port, client, server)
         assert ("a connection failed" in log.getvalue()) is fails
     finally:
         await listener.close()
