@@ -7,7 +7,7 @@ TRUST := ca/*,spot_client/wire/*,spot_client/decide/*,mirror/content/policy.py
 WORKERS ?= $(shell expr $$(nproc) + 2)
 CODE := ca mirror spot_client tests demo bench fuzz
 
-.PHONY: help env demo test lint types unit fuzz guards mutants bench bench-catalogue bench-growth bench-serve soak reference install format lock clean
+.PHONY: help env demo test lint types unit fuzz guards mutants bench bench-catalogue bench-growth bench-serve bench-revocation soak reference install format lock clean
 
 help:  ## Show the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 16
@@ -57,6 +57,9 @@ bench-growth: env  ## Measure a mirror at 1, 10 and 100 % of what it is to hold.
 bench-serve: env  ## Measure how the mirror serves, with Apache and nginx beside it.
 	@sh tools/bench_needs.sh
 	@$(BIN)/python -m bench.serve
+
+bench-revocation: env  ## Measure how soon a revoked client is refused, whatever it is doing.
+	@$(BIN)/python -m bench.revocation
 
 soak: env  ## Load the mirror for MINUTES=10 while things fail, and count what was lost.
 	@$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),10)
