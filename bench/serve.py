@@ -112,8 +112,8 @@ def _ratios(mine: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
     for other in (one for one in rows if one["case"] == mine["case"] and one["system"] != mine["system"]):
         key = "rss_kib_per_connection" if mine["case"] == "idle" else "per_cpu_second"
         ours, theirs = mine[key], other[key]
-        ratio = theirs / ours if mine["case"] in {"handshake", "bulk"} else ours / theirs
-        parts.append(f"{ratio:.2f} x {other['system']}")
+        over, under = (theirs, ours) if mine["case"] in {"handshake", "bulk"} else (ours, theirs)
+        parts.append(f"{over / under:.2f} x {other['system']}" if under else f"{other['system']}: 0")
     return ", ".join(parts)
 
 

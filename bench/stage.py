@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from http.client import HTTPSConnection
 from pathlib import Path
 from random import Random
+from select import select
 from typing import Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
@@ -40,12 +41,11 @@ class Answer(NamedTuple):
 
 
 class Caller:
-    """A client on one connection that stays, opened anew when it is gone; as a context manager."""
+    """A client on one connection that stays, opened anew when it is gone, as SPOT's is; as a context manager."""
 
     def __init__(self, url: str, context: ssl.SSLContext, *, timeout: float = 30.0) -> None:
         place = urlsplit(url)
-        self.used = False
-        """Whether the connection that is open has carried an answer."""
+        self._used = False
         self._connection = HTTPSConnection(
             place.hostname or "", place.port, context=context, timeout=timeout, blocksize=256 * 2**10
         )
@@ -56,6 +56,19 @@ class Caller:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
+    @property
+    def used(self) -> bool:
+        """Whether the connection that is open has carried an answer."""
+        self._drop()
+        return self._used
+
+    def _drop(self) -> None:
+        """Let go of a connection that the mirror closed meanwhile: nobody says anything unasked."""
+        plain = self._connection.sock
+        if plain is not None and select([plain], [], [], 0)[0]:
+            self._used = False
+            self._connection.close()
+
     def ask(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> Answer:
@@ -64,15 +77,16 @@ class Caller:
         Raises:
             OSError, HTTPException: there was no such answer; the connection is closed.
         """
+        self._drop()
         try:
             self._connection.request(method, path, body, dict(headers or {}))
             with self._connection.getresponse() as answer:
                 content = answer.read()
         except BaseException:
-            self.used = False
+            self._used = False
             self._connection.close()
             raise
-        self.used = not answer.will_close
+        self._used = not answer.will_close
         return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, content)
 
 
