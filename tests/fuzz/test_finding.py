@@ -43,7 +43,7 @@ def obeys(_: bytes) -> bool:
 
 
 def takes_memory(_: bytes) -> bool:
-    return len(b"\1" * (target.MEMORY + 2**24)) > 0
+    return len(b"\1" * (target.MEMORY + 2**26)) > 0
 
 
 def takes_all_memory(_: bytes) -> bool:
@@ -97,6 +97,14 @@ def only(outcomes: list[run.Outcome]) -> run.Finding:
     (outcome,) = outcomes
     assert outcome.finding is not None
     return outcome.finding
+
+
+def test_memory_that_one_input_took_is_not_forgiven_the_next() -> None:
+    sizes = iter((target.MEMORY // 2, target.MEMORY + 2**26))
+    greedy = planted(lambda _: len(b"\1" * next(sizes)) > 0)
+    assert judge(greedy, FAULT) == "read"
+    with pytest.raises(target.Costly, match="MiB of memory for"):
+        judge(greedy, FAULT)
 
 
 @pytest.mark.slow
