@@ -32,6 +32,7 @@ CLOSED: Final = (
     "slow-header",
     "slow-body",
     "slow-reader",
+    "not-any-more",
     "idle",
     "too-many",
     "too-many-of-address",

@@ -1,6 +1,10 @@
 """mirror.counters: what workers counted, as one."""
 
-from mirror.counters import BUCKETS, Counted, total
+import re
+from pathlib import Path
+
+import mirror.content
+from mirror.counters import BUCKETS, CLOSED, Counted, total
 from tests.mirror.health.rig import busy
 
 
@@ -22,3 +26,10 @@ def test_what_is_summed_stays_as_it_was() -> None:
     one = busy()
     total([one, one])
     assert one == busy()
+
+
+def test_every_reason_to_end_a_connection_has_a_name_of_its_own_in_the_metrics() -> None:
+    (folder,) = mirror.content.__path__
+    code = "".join(path.read_text() for path in sorted(Path(folder).glob("*.py")))
+    given = set(re.findall(r'counted\.close\("([a-z-]+)"', code))
+    assert {"slow-reader", "not-any-more"} <= given <= set(CLOSED)
