@@ -4,6 +4,7 @@ import socket
 import ssl
 import threading
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from ca import tls
 from ca.errors import TlsError
 from ca.pins import names_host
 from ca.profiles import CLIENT, ISSUING, SERVER, KeyType
@@ -127,6 +129,24 @@ def test_what_a_handshake_only_begins_with_lets_nobody_in(
     assert "PEER_DID_NOT_RETURN_A_CERTIFICATE" in str(shake(both.opening, bare()).server_error)
     for name in ("minimum_version", "options", "verify_flags", "verify_mode", "num_tickets"):
         assert getattr(both.opening, name) == getattr(both.whole, name)
+
+
+def test_a_certificate_that_changes_while_it_is_read_is_refused(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, other = house.server.files(tmp_path, "server"), house.leaf(Hosts("mirror-2", ("localhost",)), SERVER)
+    times, load = count(1), tls._without_anchors
+
+    def replaced_at_the_second_time(*given: Any) -> ssl.SSLContext:
+        if next(times) == 2:
+            other.files(tmp_path, "server")
+        return load(*given)
+
+    monkeypatch.setattr(tls, "_without_anchors", replaced_at_the_second_time)
+    with pytest.raises(TlsError, match="changed while it was read") as refused:
+        server_contexts(**files, issuing_cas=[house.issuing.certificate])
+    assert refused.value.reason == "bad-certificate"
+    assert server_contexts(**files, issuing_cas=[house.issuing.certificate]).whole.get_ca_certs() != []
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
