@@ -20,6 +20,7 @@ from mirror.content.problems import Refused
 from mirror.content.representation import CHANGING, Conditions, Form, conditional, shelved
 from mirror.content.shelf import MAX_HELD, MAX_MANIFEST, MAX_MANIFESTS, TIMESTAMP, Manifests, Shelf, Shelved
 from mirror.errors import BlobFault, CatalogueFault
+from mirror.memory.values import Offer
 from spot_client.wire.problem import Reason
 from spot_client.wire.routes import METADATA_BASE, Kind, Route
 from spot_client.wire.sealed import Seal
@@ -139,23 +140,28 @@ def check_channels(route: Route, state: State, channels: frozenset[str] | None) 
     Raises:
         Refused: reason `not-licensed`.
     """
-    try:
-        if route.kind in (Kind.MANIFEST, Kind.PACK):
-            _offered(route, state, channels)
-    except Refused as refused:
-        if refused.reason is Reason.NOT_LICENSED:
-            raise
+    release = _release_of(route, state) if route.kind in (Kind.MANIFEST, Kind.PACK) else None
+    if release is not None:
+        _check_release(release, channels)
 
 
 def _offered(route: Route, state: State, channels: frozenset[str] | None) -> Seal:
     """What is signed for the manifest of a release that is on offer to the caller."""
-    place = (route.product or "", route.component or "", route.version or "", route.platform or "")
-    release = state.catalogue.release(*place)
+    release = _release_of(route, state)
     if release is None:
         raise Refused(Reason.NOT_FOUND, "not on offer")
+    _check_release(release, channels)
+    return release.manifest
+
+
+def _release_of(route: Route, state: State) -> Offer | None:
+    place = (route.product or "", route.component or "", route.version or "", route.platform or "")
+    return state.catalogue.release(*place)
+
+
+def _check_release(release: Offer, channels: frozenset[str] | None) -> None:
     if channels is not None and channels.isdisjoint(release.channels):
         raise Refused(Reason.NOT_LICENSED, f"offered in {' '.join(release.channels)} only")
-    return release.manifest
 
 
 def _is_offered(route: Route, state: State) -> bool:
