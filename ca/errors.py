@@ -5,6 +5,7 @@
     ├── JsonError          bytes are not strict, canonical JSON
     ├── BundleError        a bundle is malformed, or its parts do not belong together
     ├── RevocationError    a CRL cannot be believed
+    ├── RequestError       a certificate signing request is not one that is signed here
     ├── TlsError           files given for TLS cannot be used
     ├── VaultError         keys at rest, the ledger, or the passphrase
     │   └── PassphraseError    the passphrase is missing or wrong
@@ -47,6 +48,10 @@ class BundleError(CaError):
 
 class RevocationError(CaError):
     """A CRL cannot be believed: wrong issuer, signature, number or dates."""
+
+
+class RequestError(CaError):
+    """A certificate signing request is malformed, weak, without proof, or asks for no identity of ours."""
 
 
 class TlsError(CaError):

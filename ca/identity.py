@@ -2,6 +2,7 @@
 
     spiffe://REALM/client/CUSTOMER                  an installation package of a customer
     spiffe://REALM/client/CUSTOMER/INSTALLATION     a single installation
+    spiffe://REALM/enrol/CUSTOMER                   an installation package that can do nothing but enrol
     spiffe://REALM/mirror/NAME                      an official mirror, as a client of another
     spiffe://REALM/support/USER                     support staff
     spiffe://REALM/ca-operator/NAME                 the issuing host, as a client of the operator listener
@@ -33,13 +34,14 @@ class Role(Enum):
     """What kind of party a certificate names; the first segment of the path."""
 
     CLIENT = "client"
+    ENROL = "enrol"
     MIRROR = "mirror"
     SUPPORT = "support"
     CA_OPERATOR = "ca-operator"
 
 
 class Identity(msgspec.Struct, frozen=True, order=True):
-    """Who a certificate names. `name` is the customer for clients; only clients may carry an `installation`."""
+    """Who a certificate names. `name` is the customer for client and enrol; only a client has an `installation`."""
 
     realm: str
     role: Role
@@ -88,7 +90,7 @@ def make(realm: str, role: Role, name: str, installation: str | None = None) -> 
         IdentityError: reason `bad-realm` or `bad-id`, or `bad-path` for an installation of anything but a client.
     """
     check_realm(realm)
-    check_id("customer" if role is Role.CLIENT else "name", name)
+    check_id("customer" if role in (Role.CLIENT, Role.ENROL) else "name", name)
     if installation is not None:
         if role is not Role.CLIENT:
             raise IdentityError("bad-path", f"Only clients have installations, not a {role.value}.")

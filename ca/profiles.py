@@ -3,8 +3,9 @@
 Lifetimes: the root outlives three issuing CAs. Server certificates last two years, not the 397 days of the public
 web: SPOT trusts them by pin, and a new pin must reach machines that are rarely on before the old one ends. Client
 certificates last as long, and are renewed long before. The wider world's limits (CA/Browser Forum) do not bind a
-private CA. People and hosts of the vendor's own (support, ca-operator) are close by, and get a year. These are the
-defaults: `ca.lifetimes` reads what a CA has chosen instead.
+private CA. What can only enrol lies in packages for a while, and gets 90 days. People and hosts of the vendor's own
+(support, ca-operator) are close by, and get a year. These are the defaults: `ca.lifetimes` reads what a CA has chosen
+instead.
 
 A new role is one line in `PROFILES`. RFC 5280 §4.2.1.3 (key usage), §4.2.1.9 (path length), §4.2.1.12 (extended use).
 
@@ -23,7 +24,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ca.identity import Role
 
-_YEAR = timedelta(days=365)
+_DAY = timedelta(days=1)
+_YEAR = 365 * _DAY
 _MIN_RSA_BITS = 2048  # NIST SP 800-131A
 _MAX_RSA_BITS = 8192  # a larger key only costs whoever has to check its signatures
 
@@ -55,10 +57,11 @@ ROOT: Final = Profile("root", 15 * _YEAR, path_length=1)
 ISSUING: Final = Profile("issuing", 5 * _YEAR, path_length=0)
 SERVER: Final = Profile("server", 2 * _YEAR, usage=ExtendedKeyUsageOID.SERVER_AUTH)
 CLIENT: Final = Profile("client", 2 * _YEAR, usage=ExtendedKeyUsageOID.CLIENT_AUTH, role=Role.CLIENT)
+ENROL: Final = Profile("enrol", 90 * _DAY, usage=ExtendedKeyUsageOID.CLIENT_AUTH, role=Role.ENROL)
 MIRROR: Final = Profile("mirror", 2 * _YEAR, usage=ExtendedKeyUsageOID.CLIENT_AUTH, role=Role.MIRROR)
 SUPPORT: Final = Profile("support", _YEAR, usage=ExtendedKeyUsageOID.CLIENT_AUTH, role=Role.SUPPORT)
 CA_OPERATOR: Final = Profile("ca-operator", _YEAR, usage=ExtendedKeyUsageOID.CLIENT_AUTH, role=Role.CA_OPERATOR)
-PROFILES: Final = (ROOT, ISSUING, SERVER, CLIENT, MIRROR, SUPPORT, CA_OPERATOR)
+PROFILES: Final = (ROOT, ISSUING, SERVER, CLIENT, ENROL, MIRROR, SUPPORT, CA_OPERATOR)
 
 
 def key_usage(profile: Profile) -> x509.KeyUsage:

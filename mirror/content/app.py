@@ -212,6 +212,8 @@ class App:
                 return customers.put_thin_snapshot(
                     allowed, request, state, exchange.now, lambda: self._check_still(exchange)
                 )
+            case Kind.ENROL | Kind.REENROL:
+                raise Refused(Reason.UNAVAILABLE, "nobody takes requests for certificates yet")
             case _:
                 return self._parts.files.answer(allowed.route, state, _conditions(request), allowed.channels)
 

@@ -51,6 +51,14 @@ TABLE: Final[Mapping[Reason, Line]] = {
     Reason.NOT_YOUR_INSTALLATION: Line(
         403, "Not your installation", "This installation does not belong to the client certificate."
     ),
+    Reason.ENROL_ONLY: Line(403, "Enrol only", "This certificate can enrol an installation, and nothing else."),
+    Reason.OWN_CERTIFICATE: Line(
+        403, "Own certificate", "This installation has a certificate of its own, and only that one speaks for it."
+    ),
+    Reason.BAD_CERTIFICATE_REQUEST: Line(
+        422, "Bad certificate request", "This is not a request for a certificate that the caller may have."
+    ),
+    Reason.REQUEST_DENIED: Line(403, "Request denied", "The request for a certificate was refused."),
     Reason.NOT_FOUND: Line(404, "Not found", "There is nothing here under this path."),
     Reason.METHOD_NOT_ALLOWED: Line(405, "Method not allowed", "This path does not answer that method."),
     Reason.BAD_REQUEST: Line(400, "Bad request", "The request is not one that this mirror understands.", closes=True),

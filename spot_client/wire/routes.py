@@ -19,6 +19,7 @@ MAX_PATH: Final = 1024
 
 METADATA_BASE: Final = "/catalogue/"
 TARGET_BASE: Final = "/catalogue/targets/"
+_EST: Final = "/.well-known/est"  # RFC 7030 §3.2.2
 
 _PUBLIC_ROLES = frozenset({"root", "targets", "snapshot", "timestamp", halts.ROLE, trust.ROLE})
 _METADATA = re.compile(r"(?:(?P<number>[1-9][0-9]{0,9})\.)?(?P<role>[a-z0-9-]{1,63})\.json", re.ASCII)
@@ -42,6 +43,10 @@ class Kind(Enum):
     LICENCES = "licences"
     INSTALLATIONS = "installations"
     THIN_SNAPSHOT = "thin-snapshot"
+    ENROL = "simpleenroll"
+    """A certificate for one installation, asked for by one that is not its own."""
+    REENROL = "simplereenroll"
+    """Another certificate for the same identity."""
 
 
 METHODS: Final = {
@@ -55,6 +60,8 @@ METHODS: Final = {
     Kind.LICENCES: frozenset({"GET", "HEAD"}),
     Kind.INSTALLATIONS: frozenset({"POST"}),
     Kind.THIN_SNAPSHOT: frozenset({"PUT"}),
+    Kind.ENROL: frozenset({"POST"}),
+    Kind.REENROL: frozenset({"POST"}),
 }
 """The methods that each route answers."""
 
@@ -87,6 +94,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
                 return f"/releases/{release}/{self.kind.value}"
             case Kind.THIN_SNAPSHOT:
                 return f"/installations/{self.installation}/thin-snapshot"
+            case Kind.ENROL | Kind.REENROL:
+                return f"{_EST}/{self.kind.value}"
             case _:
                 return f"/{self.kind.value}"
 
@@ -117,6 +126,8 @@ def _parse(segments: list[str]) -> Route | None:
             return Route(kind=Kind(kind), product=product, component=component, version=version, platform=platform)
         case ["licences"]:
             return Route(kind=Kind.LICENCES)
+        case [".well-known", "est", "simpleenroll" | "simplereenroll" as kind]:
+            return Route(kind=Kind(kind))
         case ["installations"]:
             return Route(kind=Kind.INSTALLATIONS)
         case ["installations", installation, "thin-snapshot"] if INSTALLATION_ID.fullmatch(installation):

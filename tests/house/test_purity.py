@@ -17,6 +17,7 @@ PURE = [
     "ca.peer",
     "ca.pins",
     "ca.profiles",
+    "ca.request",
     "ca.revocation",
     "ca.strict_json",
     "mirror.content.limits",
