@@ -50,7 +50,7 @@ def test_whoever_does_not_hold_the_key_has_no_proof() -> None:
 
 
 def test_weak_keys_are_refused() -> None:
-    assert reason_of(lambda: read_request(request(rsa.generate_private_key(65537, 1024)))) == "weak-key"
+    assert reason_of(lambda: read_request(request(rsa.generate_private_key(65537, 1024)))) == "weak-key"  # noqa: S505
     assert reason_of(lambda: read_request(request(ec.generate_private_key(ec.SECP521R1())))) == "weak-key"
 
 
@@ -72,6 +72,9 @@ def test_it_asks_for_the_one_uri_of_an_identity(names: Sequence[x509.GeneralName
     assert reason_of(lambda: read_request(request(names=names))) == reason
 
 
+WHOLE = request()
+
+
 def test_a_long_one_is_not_looked_at() -> None:
     assert reason_of(lambda: read_request(b"\x30" * (MAX_REQUEST + 1))) == "too-large"
 
@@ -79,10 +82,8 @@ def test_a_long_one_is_not_looked_at() -> None:
 @settings(max_examples=200)
 @given(st.data())
 def test_whatever_is_changed_is_refused_by_name(data: st.DataObject) -> None:
-    raw = bytearray(request())
+    raw = bytearray(WHOLE)
     place = data.draw(st.integers(0, len(raw) - 1))
     raw[place] ^= data.draw(st.integers(1, 255))
-    try:
+    with pytest.raises(RequestError):
         read_request(bytes(raw))
-    except RequestError as error:
-        assert error.reason

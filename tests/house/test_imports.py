@@ -89,12 +89,12 @@ def test_trust_knows_neither_client_nor_mirror() -> None:
 
 
 def test_formats_know_names_and_json_and_one_another() -> None:
-    known = {"ca.identity", "ca.strict_json", "ca.errors"}
+    known = {"ca.identity", "ca.strict_json", "ca.errors", "ca.reading"}
     assert imports_of_ours("spot_client.wire", lambda name: origin(name) in known or is_format_or_version(name)) == {}
 
 
 def test_the_client_knows_nothing_of_the_mirror_and_only_its_own_half_of_trust() -> None:
-    known = {"ca.identity", "ca.tls", "ca.bundle", "ca.errors", "ca.files", "ca.strict_json"}
+    known = {"ca.identity", "ca.tls", "ca.bundle", "ca.errors", "ca.files", "ca.strict_json", "ca.reading"}
     known |= {"ca.keys", "ca.passphrase"}  # how a passphrase protects a key, and where one comes from: a site has a key
     found = imports_of_ours("spot_client", lambda name: within(origin(name), "spot_client") or origin(name) in known)
     assert found == {}

@@ -162,4 +162,6 @@ def test_all_kinds_of_routes_are_among_the_vectors_and_have_methods() -> None:
     assert {kind for kind, methods in METHODS.items() if methods - {"GET", "HEAD"}} == {
         Kind.INSTALLATIONS,
         Kind.THIN_SNAPSHOT,
+        Kind.ENROL,
+        Kind.REENROL,
     }
