@@ -41,6 +41,7 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     crls: Annotated[tuple[File, ...], msgspec.Meta(min_length=1, max_length=16)]
     min_tls: Literal["1.2", "1.3"] = "1.2"
     crl_grace_days: Annotated[int, msgspec.Meta(ge=0, le=90)] = 7
+    renewal_grace_days: Annotated[int, msgspec.Meta(ge=0, le=366)] = 30
     drain_seconds: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 30
     log_addresses: bool = False
     workers: Annotated[int, msgspec.Meta(ge=1, le=256)] | Literal["auto"] = "auto"

@@ -34,7 +34,8 @@ class Serving(msgspec.Struct, frozen=True):
     @property
     def fixed(self) -> Fixed:
         """What a memory is read by."""
-        return Fixed(self.config.realm, self.issuers, timedelta(days=self.content.crl_grace_days))
+        days = self.content.crl_grace_days, self.content.renewal_grace_days
+        return Fixed(self.config.realm, self.issuers, *(timedelta(days=number) for number in days))
 
     def lapses(self, state: State) -> list[expiry.Lapse]:
         """What will lapse."""

@@ -27,6 +27,7 @@ from mirror.blobs import LocalBlobs, make_folder
 from mirror.config import Config, Content
 from mirror.content.app import App, Parts
 from mirror.content.audit import Audit
+from mirror.content.certificates import Certificates
 from mirror.content.conversation import Terms
 from mirror.content.customers import Customers
 from mirror.content.files import Files
@@ -48,6 +49,7 @@ from mirror.serving import Serving, read_serving, utc_now
 
 _BEAT_SECONDS: Final = 1.0
 _COLLECT_EVERY: Final = 20_000  # objects that may be garbage
+_PAUSE: Final = 60  # seconds, and up to as many more, until whoever waits for a certificate asks again
 _ORPHAN_SECONDS: Final = 5.0
 """How long running requests get once control is gone: nobody tells of revocations any more."""
 
@@ -196,6 +198,7 @@ def new_app(given: Given, asking: Asking, seen: Seen, counted: Counted) -> App:
             memory=given.memory,
             files=Files(data / "catalogue", LocalBlobs(data), log, given.workers),
             customers=Customers(asking, secrets.token_bytes),
+            certificates=Certificates(asking, lambda: _PAUSE + secrets.randbelow(_PAUSE)),
             audit=given.audit,
             seen=seen,
             counted=counted,

@@ -19,6 +19,7 @@ from mirror.content.answer import Answer
 from mirror.content.audit import Audit, line_of
 from mirror.content.bodies import check_form
 from mirror.content.caller import Caller
+from mirror.content.certificates import Certificates
 from mirror.content.customers import Customers
 from mirror.content.exchange import Exchange
 from mirror.content.files import Files, check_channels
@@ -54,6 +55,7 @@ class Parts(msgspec.Struct, frozen=True):
     memory: Memory
     files: Files
     customers: Customers
+    certificates: Certificates
     audit: Audit
     seen: Seen
     counted: Counted
@@ -213,7 +215,13 @@ class App:
                     allowed, request, state, exchange.now, lambda: self._check_still(exchange)
                 )
             case Kind.ENROL | Kind.REENROL:
-                raise Refused(Reason.UNAVAILABLE, "nobody takes requests for certificates yet")
+                return self._parts.certificates.ask(
+                    allowed,
+                    request,
+                    exchange.caller.certificate,
+                    state.world,
+                    lambda: self._check_still(exchange),
+                )
             case _:
                 return self._parts.files.answer(allowed.route, state, _conditions(request), allowed.channels)
 

@@ -19,11 +19,13 @@ _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 class Caller(msgspec.Struct):
     """Who calls, and how audit lines say that. Callers with the same certificate may be one and the same.
 
-    counted_as: the customer whose requests its own are. standing: what was judged of it last, in the world of that
-    number at `moment`. It outlives connections, and must hold no world: each of them is a transaction of the memory.
+    certificate: DER; empty, if there is none. counted_as: the customer whose requests its own are. standing: what was
+    judged of it last, in the world of that number at `moment`. It outlives connections, and must hold no world: each of
+    them is a transaction of the memory.
     """
 
     peer: Peer
+    certificate: bytes
     serial: str
     role: str | None
     customer: str | None
@@ -54,16 +56,16 @@ def caller_of(der: bytes | None) -> Caller:
 
 @lru_cache(maxsize=4096)
 def _read(der: bytes) -> Caller:
-    return _caller(read_peer(der))
+    return _caller(read_peer(der), der)
 
 
-def _caller(peer: Peer) -> Caller:
+def _caller(peer: Peer, der: bytes = b"") -> Caller:
     identity, serial = peer.identity, f"{peer.serial:x}"
     if identity is None:
-        return Caller(peer, serial, None, None, None, None)
-    is_client = identity.role is Role.CLIENT
-    customer, name = (identity.name, None) if is_client else (None, identity.name)
-    return Caller(peer, serial, identity.role.value, customer, name, identity.installation)
+        return Caller(peer, der, serial, None, None, None, None)
+    is_customer = identity.role in (Role.CLIENT, Role.ENROL)
+    customer, name = (identity.name, None) if is_customer else (None, identity.name)
+    return Caller(peer, der, serial, identity.role.value, customer, name, identity.installation)
 
 
 _NOBODY: Final = _caller(Peer(None, ("bad-certificate",), 0, b"", _NEVER, _NEVER))

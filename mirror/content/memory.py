@@ -19,11 +19,16 @@ from spot_client.wire.digest import sha256_hex
 
 
 class Fixed(msgspec.Struct, frozen=True):
-    """What does not change while a worker lives. `grace`: how long a revocation list counts after it has lapsed."""
+    """What does not change while a worker lives.
+
+    grace: how long a revocation list counts after it has lapsed. renewal_grace: how long after its end a client's
+    certificate can still be renewed with.
+    """
 
     realm: str
     issuers: Sequence[x509.Certificate]
     grace: timedelta
+    renewal_grace: timedelta
 
 
 class State(msgspec.Struct, frozen=True):
@@ -41,6 +46,7 @@ class Memory:
     def __init__(self, opened: Opened, fixed: Fixed) -> None:
         """Take the memory as it is now. Raises MemoryFault: reason `memory-unusable`."""
         self._reader, self._realm, self._grace = Reader(opened), fixed.realm, fixed.grace
+        self._renewal_grace = fixed.renewal_grace
         self._issuers = {_key_id(issuer): _validity(issuer) for issuer in fixed.issuers}
         self._numbers = count(1)
         self.state = self._read()
@@ -58,6 +64,8 @@ class Memory:
             grace=self._grace,
             holders=view.holders,
             installations=view.installations,
+            owns=view.installations.owns,
+            renewal_grace=self._renewal_grace,
             number=next(self._numbers),
         )
         return State(world, view.catalogue, Shelved(view.timestamp, sha256_hex(view.timestamp)), view.count)

@@ -9,7 +9,7 @@ Pure: the peer, the request, the world and the clock come in, a decision goes ou
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -24,6 +24,9 @@ from spot_client.wire.routes import METHODS, Kind, Route
 _READABLE_BY_MIRRORS: Final = frozenset(
     {Kind.METADATA, Kind.TARGET, Kind.BASELINES, Kind.HALTS, Kind.TRUST, Kind.MANIFEST, Kind.PACK}
 )
+_CUSTOMERS: Final = (Role.CLIENT, Role.ENROL)
+_FOR_CERTIFICATES: Final = frozenset({Kind.ENROL, Kind.REENROL})
+_FOR_ENROLLING: Final = frozenset({Kind.INSTALLATIONS, Kind.ENROL})
 
 
 class Allow(msgspec.Struct, frozen=True):
@@ -48,12 +51,13 @@ class Deny(msgspec.Struct, frozen=True):
 class Standing(msgspec.Struct, frozen=True):
     """Who a caller is, and what that is worth at one moment, whatever it asks for.
 
-    denial: that of a customer, of which nothing is said before routes are. channels: those that licences in force name,
-    by product.
+    denial: that of a customer, of which nothing is said before routes are. lapsed: that of a certificate which has
+    ended just now, and can do nothing but be renewed with. channels: those that licences in force name, by product.
     """
 
     identity: Identity
     denial: Deny | None = None
+    lapsed: Deny | None = None
     channels: Mapping[str, frozenset[str]] = {}
 
 
@@ -73,7 +77,7 @@ def decide(
 def counted_as(peer: Peer, realm: str) -> str | None:
     """The customer whose requests a caller's are; also those that will be denied, which it could make without end."""
     identity = peer.identity
-    if identity is None or peer.problems or identity.role is not Role.CLIENT or identity.realm != realm:
+    if identity is None or peer.problems or identity.role not in _CUSTOMERS or identity.realm != realm:
         return None
     return identity.name
 
@@ -83,22 +87,22 @@ def judge(peer: Peer, world: World, now: datetime) -> Standing | Deny:
     identity = peer.identity
     if identity is None or peer.problems:
         return Deny(Reason.BAD_CERTIFICATE, " ".join(peer.problems))
-    denial = (
-        _issuer(peer, world, now)
-        or _realm(identity, world)
-        or _dates(peer, now, "certificate")
-        or _revocation(peer, world, now)
-    )
+    lapsed = _dates(peer, now, "certificate")
+    if lapsed is not None and _may_renew(identity, peer, world, now):
+        dates, ending = None, lapsed
+    else:
+        dates, ending = lapsed, None
+    denial = _issuer(peer, world, now) or _realm(identity, world) or dates or _revocation(peer, world, now)
     if denial is not None:
         return denial
-    if identity.role is not Role.CLIENT:
+    if identity.role not in _CUSTOMERS:
         return Standing(identity)
     holding = world.holders.get(identity.name)
     if holding is None:
-        return Standing(identity, Deny(Reason.UNKNOWN_CUSTOMER, identity.name))
+        return Standing(identity, Deny(Reason.UNKNOWN_CUSTOMER, identity.name), ending)
     # A suspension comes before licences: it holds for all that a client may ask, with a product in it or without.
     suspension = Deny(Reason.SUSPENDED, identity.name) if holding.suspended else None
-    return Standing(identity, suspension, _channels(holding, now))
+    return Standing(identity, suspension, ending, _channels(holding, now))
 
 
 def ask(
@@ -108,7 +112,7 @@ def ask(
     if isinstance(standing, Deny):
         return standing
     identity = standing.identity
-    denial = _role(identity, route)
+    denial = _lapsed(standing, route) or _role(identity, route)
     if denial is not None:
         return denial
     if route is None:
@@ -160,6 +164,15 @@ def _dates(dated: Validity | Peer, now: datetime, what: str) -> Deny | None:
     return None
 
 
+def _may_renew(identity: Identity, peer: Peer, world: World, now: datetime) -> bool:
+    """Whether a client's certificate ended so short a time ago that another can be asked for with it."""
+    return identity.role is Role.CLIENT and timedelta(0) < now - peer.not_after <= world.renewal_grace
+
+
+def _lapsed(standing: Standing, route: Route | None) -> Deny | None:
+    return None if route is not None and route.kind in _FOR_CERTIFICATES else standing.lapsed
+
+
 def _revocation(peer: Peer, world: World, now: datetime) -> Deny | None:
     revocations = world.revocations.get(peer.issuer_key)
     if revocations is None:
@@ -172,18 +185,28 @@ def _revocation(peer: Peer, world: World, now: datetime) -> Deny | None:
 
 
 def _role(identity: Identity, route: Route | None) -> Deny | None:
-    """Clients may ask for anything here, mirrors read what they copy; nobody else has business on this listener."""
+    """Clients may ask for anything, who enrols enrols, mirrors read what they copy; nobody else has business here."""
     if identity.role is Role.CLIENT:
         return None
+    if identity.role is Role.ENROL:
+        may = route is not None and route.kind in _FOR_ENROLLING
+        return None if may else Deny(Reason.ENROL_ONLY, identity.name)
     if identity.role is Role.MIRROR and (route is None or route.kind in _READABLE_BY_MIRRORS):
         return None
     return Deny(Reason.WRONG_ROLE, identity.role.value)
 
 
 def _installation(identity: Identity, route: Route, claimed: str | None, world: World) -> Deny | None:
-    """Certificate, path and claim name one installation, if any; it is the customer's, and one that was minted."""
-    if route.kind is Kind.INSTALLATIONS and identity.installation is not None:
+    """Certificate, path and claim name one installation, if any; it is the customer's, and one that was minted.
+
+    One that has a certificate of its own is spoken for by no other.
+    """
+    if route.kind in _FOR_ENROLLING and identity.installation is not None:
         return Deny(Reason.NOT_YOUR_INSTALLATION, "the certificate names an installation already")
+    if route.kind is Kind.REENROL and identity.installation is None:
+        return Deny(Reason.NOT_YOUR_INSTALLATION, "the certificate names no installation: simpleenroll is for it")
+    if identity.installation is None and route.installation is not None and world.owns(route.installation):
+        return Deny(Reason.OWN_CERTIFICATE, "another certificate of the customer")
     if claimed is None and route.installation is None and identity.installation is None:
         return None
     named = {name for name in (identity.installation, route.installation, claimed) if name is not None}

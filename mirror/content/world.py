@@ -1,6 +1,6 @@
 """What the mirror knows at one moment, as far as decisions need it. Pure."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
@@ -56,12 +56,18 @@ class Validity(msgspec.Struct, frozen=True):
     not_after: datetime
 
 
+def _nobody_owns(_installation: str) -> bool:
+    return False
+
+
 class World(msgspec.Struct, frozen=True):
     """What the mirror knows at one moment.
 
     issuers, revocations: by the issuing CA's key identifier. grace: how long a CRL is believed after `next_update`.
-    holders: what customers have, by name. installations: customer by installation id. number: tells this world from
-    those before it, for who remembers what held in one; whoever kept the world itself would keep all that it looks at.
+    holders: what customers have, by name. installations: customer by installation id. owns: whether an installation has
+    a certificate of its own. renewal_grace: how long after its end a certificate can still be renewed with. number:
+    tells this world from those before it, for who remembers what held in one; whoever kept the world itself would keep
+    all that it looks at.
     """
 
     realm: str
@@ -70,4 +76,6 @@ class World(msgspec.Struct, frozen=True):
     grace: timedelta
     holders: Lookup[str, Holding]
     installations: Lookup[str, str]
+    owns: Callable[[str], bool] = _nobody_owns
+    renewal_grace: timedelta = timedelta(0)
     number: int = 0

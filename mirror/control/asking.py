@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from mirror.control.orders import Fault, Written
-from mirror.control.reports import Mint, Put
+from mirror.control.reports import Ask, Mint, Put
 from mirror.errors import NotThere, RecordsError, StoreFault, TooOften
+from mirror.records.requests import Answered, Asked
 
 MAX_ASKED: Final = 4096
 """Most requests to write that a worker waits for."""
@@ -15,7 +16,7 @@ MAX_ASKED: Final = 4096
 class Asking:
     """`send` sends a request to control, whose answers come back through `written`."""
 
-    def __init__(self, send: Callable[[Mint | Put], None]) -> None:
+    def __init__(self, send: Callable[[Mint | Put | Ask], None]) -> None:
         self._send = send
         self._number = 0
         self._asked: dict[int, asyncio.Future[Written | None]] = {}
@@ -44,6 +45,18 @@ class Asking:
         """
         await self._ask(lambda number: Put(number, installation, dict(components)))
 
+    async def ask(self, asked: Asked) -> Answered:
+        """Have a request for a certificate wait; what has come of it. Durable on return.
+
+        Raises:
+            NotThere, TooOften, RecordsError: as `mirror.records.requests`.
+            StoreFault: as `mint`.
+        """
+        written = await self._ask(
+            lambda number: Ask(number, asked.installation, asked.enrols, asked.request, asked.requester)
+        )
+        return Answered(written.certificate, written.denied)
+
     def written(self, answer: Written) -> None:
         """An answer of control's."""
         asked = self._asked.get(answer.number)
@@ -57,7 +70,7 @@ class Asking:
             if not asked.done():
                 asked.set_result(None)
 
-    async def _ask(self, request: Callable[[int], Mint | Put]) -> Written:
+    async def _ask(self, request: Callable[[int], Mint | Put | Ask]) -> Written:
         if len(self._asked) >= MAX_ASKED:
             raise StoreFault("overloaded", "More waits to be written than can be held: try again later.")
         self._number += 1
@@ -84,3 +97,5 @@ def _error(fault: Fault) -> RecordsError:
             return NotThere(fault.reason, fault.message)
         case "store":
             return StoreFault(fault.reason, fault.message)
+        case "refused":
+            return RecordsError(fault.reason, fault.message)

@@ -1,6 +1,7 @@
 """What becomes of a worker's report: it is written, counted, or passed on; and what was written is answered."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -10,10 +11,11 @@ from mirror.control import reports
 from mirror.control.changes import Changes
 from mirror.control.member import Member
 from mirror.control.orders import Fault, Written
-from mirror.control.reports import Mint, Put, Report
+from mirror.control.reports import Ask, Mint, Put, Report
 from mirror.control.totals import Totals
 from mirror.control.writer import Writer
-from mirror.errors import NotThere, RecordsError, TooOften
+from mirror.errors import NotThere, RecordsError, StoreFault, TooOften
+from mirror.records.requests import Asked
 
 
 class Desk:
@@ -38,6 +40,8 @@ class Desk:
                 self._do(self._mint(member, report))
             case Put():
                 self._do(self._put(member, report))
+            case Ask():
+                self._do(self._ask(member, report))
             case reports.Took(turn):
                 self._changes.took(member, turn)
             case reports.Seen(installations):
@@ -71,6 +75,16 @@ class Desk:
         else:
             member.tell(Written(asked.number))
 
+    async def _ask(self, member: Member, report: Ask) -> None:
+        digest = hashlib.sha256(report.request).digest()
+        asked = Asked(digest, report.installation, report.enrols, report.request, report.requester)
+        try:
+            answered = await self._writer.ask(asked)
+        except Exception as error:  # noqa: BLE001  as above
+            member.tell(Written(report.number, fault=self._fault(error)))
+        else:
+            member.tell(Written(report.number, certificate=answered.certificate, denied=answered.denied))
+
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
@@ -85,8 +99,12 @@ class Desk:
         match error:
             case TooOften(seconds=seconds):
                 return Fault("too-often", error.reason, str(error), seconds)
+            case NotThere():
+                return Fault("not-there", error.reason, str(error))
+            case StoreFault():
+                return Fault("store", error.reason, str(error))
             case RecordsError():
-                return Fault("not-there" if isinstance(error, NotThere) else "store", error.reason, str(error))
+                return Fault("refused", error.reason, str(error))
             case OSError():
                 return Fault("store", "io", str(error))
             case _:

@@ -29,9 +29,9 @@ class Changed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
 
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Why nothing was written. seconds: how long to wait, for `too-often`."""
+    """Why nothing was written. refused: for a reason of the records. seconds: how long to wait, for `too-often`."""
 
-    kind: Literal["not-there", "store", "too-often"]
+    kind: Literal["not-there", "store", "too-often", "refused"]
     reason: str
     message: str
     seconds: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -40,11 +40,13 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="written"):
     """What came of the request to write of that number: it is durable, or there is a fault.
 
-    installation: the id, for a `reports.Mint`.
+    installation: the id, for a `reports.Mint`. certificate: DER, and denied: why, for a `reports.Ask`.
     """
 
     number: int
     installation: str | None = None
+    certificate: bytes | None = None
+    denied: str | None = None
     fault: Fault | None = None
 
 

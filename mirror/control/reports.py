@@ -8,6 +8,8 @@ from typing import Annotated, Final
 
 import msgspec
 
+from ca.peer import MAX_CERTIFICATE
+from ca.request import MAX_REQUEST
 from mirror.counters import Counted
 
 MAX_SEEN: Final = 1000
@@ -68,4 +70,14 @@ class Put(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="put"):
     components: dict[Text, Text]
 
 
-Report = Loaded | Ready | Failed | Took | Seen | Count | Mint | Put
+class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="ask"):
+    """Have a request for a certificate wait, or tell what has come of it; as `mirror.records.requests.Asked`."""
+
+    number: Number
+    installation: InstallationId
+    enrols: bool
+    request: Annotated[bytes, msgspec.Meta(max_length=MAX_REQUEST)]
+    requester: Annotated[bytes, msgspec.Meta(max_length=MAX_CERTIFICATE)]
+
+
+Report = Loaded | Ready | Failed | Took | Seen | Count | Mint | Put | Ask

@@ -19,6 +19,7 @@ from structlog.typing import FilteringBoundLogger
 from mirror.control.pace import Pace
 from mirror.errors import StoreFault, TooOften
 from mirror.records.protocol import Installation, Records
+from mirror.records.requests import Answered, Asked
 from mirror.records.told import Received
 
 MAX_WAITING: Final = 4096
@@ -86,6 +87,19 @@ class Writer:
         except BaseException:
             self.pace.give_back(installation)
             raise
+
+    async def ask(self, asked: Asked) -> Answered:
+        """Have a request for a certificate wait; what has come of it. Durable on return.
+
+        Raises:
+            NotThere, TooOften, RecordsError: as `mirror.records.requests`.
+            StoreFault: as `mint`.
+        """
+        return await self._write(partial(self._records.ask, asked, self._now()), 0)
+
+    async def answer(self, digest: bytes, answered: Answered) -> bool:
+        """Answer a request. Durable on return. Raises: as `mirror.records.requests`, and StoreFault as `mint`."""
+        return await self._write(partial(self._records.answer, digest, answered, self._now()), 0)
 
     def seen(self, installations: Iterable[str]) -> None:
         """They were seen now; written down by `flush`."""

@@ -23,6 +23,7 @@ from mirror.memory.place import Opened
 from mirror.memory.watched import Watched, file_mark
 from mirror.memory.write import Writer
 from mirror.records.protocol import Holder, Records
+from mirror.records.requests import Owned
 from mirror.records.told import Minted
 from mirror.targets import Part, read_file
 from spot_client.wire.digest import sha256_hex
@@ -138,6 +139,7 @@ class Filler:
             there = [holder for holder in holders.values() if holder is not None]
             self._write.put_holders([there], gone=[name for name, holder in holders.items() if holder is None])
         self._write.put_installations(_minted(records, since or 0))
+        self._write.put_owned(_owned(records, since or 0))
         return changed.number
 
 
@@ -150,6 +152,12 @@ def _all_holders(records: Records) -> Iterator[Sequence[Holder]]:
 
 def _minted(records: Records, after: int) -> Iterator[Sequence[Minted]]:
     while page := records.minted(after, _MINTED):
+        yield page
+        after = page[-1].number
+
+
+def _owned(records: Records, after: int) -> Iterator[Sequence[Owned]]:
+    while page := records.owned(after, _MINTED):
         yield page
         after = page[-1].number
 

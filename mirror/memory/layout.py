@@ -2,7 +2,7 @@
 
     holders        customer's name        number (8 octets), suspended (1), licences
     names          number of a holder     customer's name
-    installations  id                     number of its holder
+    installations  id                     number of its holder (8 octets); one more: it has a certificate of its own
     serials        issuer, serial         nothing: it is revoked
     offers         product, component, version, platform    channels, seal of the manifest
     versions       product, component, version              nothing: it is or was on offer
@@ -24,6 +24,8 @@ _MAX_KEY = 480  # LMDB takes 511 octets; the longest name of ours has 209
 _MAX_SERIAL = 31
 NUMBER_OCTETS: Final = 8
 """How long a number of a holder is."""
+OWN: Final = b"\1"
+"""Behind the number: the installation has a certificate of its own."""
 
 
 class ListFacts(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from mirror.errors import MemoryFault
-from mirror.memory.layout import CatalogueFacts, ListFacts, issuer_prefix, name_key, serial_key
+from mirror.memory.layout import NUMBER_OCTETS, OWN, CatalogueFacts, ListFacts, issuer_prefix, name_key, serial_key
 from mirror.memory.place import Opened, faults
 from mirror.memory.values import Holding, Offer, holding, offer
 
@@ -92,13 +92,19 @@ class InstallationView:
 
     def get(self, installation: str, /) -> str | None:
         """Whose it is; None if there is no such installation, or its customer was removed."""
-        number = self._installations(name_key(installation))
-        if number is None:
+        value = self._installations(name_key(installation))
+        if value is None:
             return None
+        number = value[:NUMBER_OCTETS]
         if (last := self._holders.named(number)) is not None:
             return last
         name = self._names(number)
         return None if name is None else name.decode()
+
+    def owns(self, installation: str, /) -> bool:
+        """Whether it has a certificate of its own."""
+        value = self._installations(name_key(installation))
+        return value is not None and value.endswith(OWN, NUMBER_OCTETS)
 
 
 class View(msgspec.Struct, frozen=True):

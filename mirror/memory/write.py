@@ -14,6 +14,7 @@ from ca.revocation import Revocations
 from mirror.catalogue import Catalogue
 from mirror.memory.layout import (
     NUMBER_OCTETS,
+    OWN,
     CatalogueFacts,
     ListFacts,
     issuer_prefix,
@@ -24,6 +25,7 @@ from mirror.memory.layout import (
 from mirror.memory.place import Opened, faults
 from mirror.memory.values import pack_holder, pack_offer
 from mirror.records.protocol import Holder
+from mirror.records.requests import Owned
 from mirror.records.told import Minted
 from spot_client.wire.index import Index
 
@@ -53,6 +55,12 @@ class Writer:
         for page in pages:
             with self._changing() as change, change.cursor(self._tables["installations"]) as cursor:
                 cursor.putmulti([(name_key(one.id), number_key(one.holder)) for one in page])
+
+    def put_owned(self, pages: Iterable[Sequence[Owned]]) -> None:
+        """Installations that have a certificate of their own by now. Pages as above."""
+        for page in pages:
+            with self._changing() as change, change.cursor(self._tables["installations"]) as cursor:
+                cursor.putmulti([(name_key(one.id), number_key(one.holder) + OWN) for one in page])
 
     def put_lists(self, old: Mapping[bytes, Revocations], new: Mapping[bytes, Revocations]) -> None:
         """Revocation lists by their issuer's key; `old`: what was written last."""

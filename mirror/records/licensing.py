@@ -19,6 +19,7 @@ _LICENCES = """SELECT c.name, l.product, l.channels, l.valid_from, l.valid_until
 _COUNTS = """SELECT (SELECT count(*) FROM installation WHERE customer = ?1),
     (SELECT count(*) FROM line WHERE installation IN (SELECT key FROM installation WHERE customer = ?1))"""
 _REMOVE = (
+    "DELETE FROM request WHERE installation IN (SELECT key FROM installation WHERE customer = ?)",
     "DELETE FROM line WHERE installation IN (SELECT key FROM installation WHERE customer = ?)",
     "DELETE FROM installation WHERE customer = ?",
     "DELETE FROM licence WHERE customer = ?",

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from mirror.errors import RecordsError
+from mirror.records.requests import CertificateRequests
 from mirror.records.told import Changed, Holdings, Minted, Received
 
 
@@ -89,7 +90,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
 C = TypeVar("C", bound=Changes)
 
 
-class Records(Protocol):
+class Records(CertificateRequests, Protocol):
     """The store. All calls are synchronous and may come from any thread; each is one transaction, durable on return.
 
     Raises (every call): `StoreFault`; and `RecordsError` (`bad-name`) for a customer or product that no id names, where

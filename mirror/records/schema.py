@@ -75,6 +75,25 @@ ALTER TABLE marker ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0;
 UPDATE marker SET forgotten = number;
 """
 
+_REQUESTS = """
+CREATE TABLE request (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    digest BLOB NOT NULL UNIQUE,
+    installation INTEGER NOT NULL REFERENCES installation (key),
+    enrols INTEGER NOT NULL,
+    request BLOB NOT NULL,
+    requester BLOB NOT NULL,
+    received INTEGER NOT NULL,
+    answered INTEGER,
+    certificate BLOB,
+    denied TEXT
+) STRICT;
+CREATE INDEX request_waiting ON request (number) WHERE answered IS NULL;
+CREATE INDEX request_installation ON request (installation, answered);
+ALTER TABLE installation ADD COLUMN own INTEGER;
+CREATE UNIQUE INDEX installation_own ON installation (own) WHERE own IS NOT NULL;
+"""
+
 
 def _tables(db: Database) -> None:
     db.executescript(_TABLES)
@@ -88,7 +107,16 @@ def _changes(db: Database) -> None:
     db.executescript(_CHANGES)
 
 
-_STEPS: Final = {"0001-tables": _tables, "0002-suspension": _suspension, "0003-changes": _changes}
+def _requests(db: Database) -> None:
+    db.executescript(_REQUESTS)
+
+
+_STEPS: Final = {
+    "0001-tables": _tables,
+    "0002-suspension": _suspension,
+    "0003-changes": _changes,
+    "0004-requests": _requests,
+}
 
 _NO_RECORDS: Final = "The records' file holds no records: restore it from a backup."
 

@@ -11,8 +11,9 @@ from sqlite3 import Connection
 from typing import Final
 
 from mirror.errors import RecordsError
-from mirror.records import checks, following, history, licensing, rows
+from mirror.records import asking, checks, following, history, licensing, rows
 from mirror.records.protocol import C, Customer, Holder, Installation, Licence, Records, ThinSnapshot
+from mirror.records.requests import Answered, Asked, Owned, Waiting
 from mirror.records.sqlite_file import SqliteFile, open_file
 from mirror.records.told import Changed, Holdings, Minted, Received
 from spot_client.wire.installation import INSTALLATION_ID
@@ -192,6 +193,26 @@ class _SqliteRecords(Records):
     def minted(self, after: int, limit: int) -> Sequence[Minted]:
         with self._file.reading() as db:
             return following.minted(db, after, limit)
+
+    def ask(self, asked: Asked, now: datetime) -> Answered:
+        with self._file.writing() as db:
+            return asking.ask(db, asked, rows.seconds(now))
+
+    def waiting(self, after: int, limit: int) -> Sequence[Waiting]:
+        with self._file.reading() as db:
+            return asking.waiting(db, after, limit)
+
+    def find_request(self, digest: bytes) -> Asked | None:
+        with self._file.reading() as db:
+            return asking.find(db, digest)
+
+    def answer(self, digest: bytes, answered: Answered, now: datetime) -> bool:
+        with self._file.writing() as db:
+            return asking.answer(db, digest, answered, rows.seconds(now))
+
+    def owned(self, after: int, limit: int) -> Sequence[Owned]:
+        with self._file.reading() as db:
+            return asking.owned(db, after, limit)
 
     def close(self) -> None:
         self._file.close()

@@ -24,7 +24,7 @@ NOBODY: Final = b"\x30\x03\x02\x01\x01"
 
 @pytest.fixture
 def caller() -> Caller:
-    return Caller(PEER, "7", "client", "acme", None, None)
+    return Caller(PEER, b"", "7", "client", "acme", None, None)
 
 
 def refused(standing: Standing | Deny) -> Reason | None:

@@ -35,6 +35,7 @@ TRUST = f"/catalogue/targets/house/{'0' * 64}.trust.json"
 TIMESTAMP, ROLE = "/catalogue/timestamp.json", "/catalogue/1.sdk.json"
 LICENCES, MINT = "/licences", "/installations"
 PUT = f"/installations/{MINE}/thin-snapshot"
+ENROL, REENROL = "/.well-known/est/simpleenroll", "/.well-known/est/simplereenroll"
 
 ACME = Identity(REALM, Role.CLIENT, "acme")
 PEER: Final = Peer(ACME, (), 7, CA, NOW - DAY, NOW + DAY)
@@ -101,6 +102,10 @@ MIRROR, SUPPORT, OPERATOR = who(Role.MIRROR, "two"), who(Role.SUPPORT, "ann"), w
 NO_CRL: Any = {"revocations": {}}
 SUSPENDED: Any = {"suspended": frozenset({"acme"})}
 BARE = who(installation=MINE)
+PACKAGE = who(Role.ENROL)
+LAPSED: Any = {"not_after": NOW - DAY}
+GRACE: Any = {"renewal_grace": DAY}
+OWNED: Any = {"owns": {MINE}.__contains__}
 
 
 def crl_until(moment: datetime) -> dict[str, Any]:
@@ -127,6 +132,19 @@ ALLOWED: Final[dict[str, dict[str, Any]]] = {
     "a claim to be its own installation": {"claim": MINE},
     "the first second of a certificate": {"peer": {"not_before": NOW}},
     "the last second of a certificate": {"peer": {"not_after": NOW}},
+    "a certificate for an installation": {"path": ENROL, "method": "POST"},
+    "another one for the same": {"path": REENROL, "method": "POST", "peer": BARE},
+    "a package that only enrols, an id": {"path": MINT, "method": "POST", "peer": PACKAGE},
+    "a package that only enrols, a certificate": {"path": ENROL, "method": "POST", "peer": PACKAGE},
+    "another certificate, just after the end": {
+        "path": REENROL,
+        "method": "POST",
+        "peer": BARE | LAPSED,
+        "world": GRACE,
+    },
+    "a first certificate, just after the end": {"path": ENROL, "method": "POST", "peer": LAPSED, "world": GRACE},
+    "its thin snapshot, by its own certificate": {"path": PUT, "method": "PUT", "peer": BARE, "world": OWNED},
+    "a claim to be an installation with its own certificate": {"claim": MINE, "world": OWNED},
     "a CRL in its grace": {"world": crl_until(NOW - timedelta(days=7))},
     "the last second of a licence": {"now": datetime(2026, 6, 15, 23, 59, 59, tzinfo=UTC), "world": {}},
     "a customer beside a suspended one": {"world": {"suspended": frozenset({"globex"})}},
@@ -242,6 +260,48 @@ DENIED: Final[dict[str, tuple[Reason, dict[str, Any]]]] = {
         Reason.NOT_YOUR_INSTALLATION,
         {"path": PUT, "method": "PUT", "claim": OTHERS},
     ),
+    "its thin snapshot, by another certificate than its own": (
+        Reason.OWN_CERTIFICATE,
+        {"path": PUT, "method": "PUT", "world": OWNED},
+    ),
+    "a certificate for an installation that has one": (
+        Reason.NOT_YOUR_INSTALLATION,
+        {"path": ENROL, "method": "POST", "peer": BARE},
+    ),
+    "another certificate for none": (Reason.NOT_YOUR_INSTALLATION, {"path": REENROL, "method": "POST"}),
+    "a package that only enrols, the catalogue": (Reason.ENROL_ONLY, {"path": TIMESTAMP, "peer": PACKAGE}),
+    "a package that only enrols, a pack": (Reason.ENROL_ONLY, {"peer": PACKAGE}),
+    "a package that only enrols, a thin snapshot": (Reason.ENROL_ONLY, {"path": PUT, "method": "PUT", "peer": PACKAGE}),
+    "a package that only enrols, another certificate": (
+        Reason.ENROL_ONLY,
+        {"path": REENROL, "method": "POST", "peer": PACKAGE},
+    ),
+    "a package that only enrols, nowhere": (Reason.ENROL_ONLY, {"path": "/nowhere", "peer": PACKAGE}),
+    "a package that only enrols, after its end": (
+        Reason.EXPIRED,
+        {"path": ENROL, "method": "POST", "peer": PACKAGE | LAPSED, "world": GRACE},
+    ),
+    "a package of a suspended customer": (
+        Reason.SUSPENDED,
+        {"path": ENROL, "method": "POST", "peer": PACKAGE, "world": SUSPENDED},
+    ),
+    "a pack, just after the end": (Reason.EXPIRED, {"peer": LAPSED, "world": GRACE}),
+    "nowhere, just after the end": (Reason.EXPIRED, {"path": "/nowhere", "peer": LAPSED, "world": GRACE}),
+    "an id, just after the end": (Reason.EXPIRED, {"path": MINT, "method": "POST", "peer": LAPSED, "world": GRACE}),
+    "another certificate, long after the end": (
+        Reason.EXPIRED,
+        {"path": REENROL, "method": "POST", "peer": BARE | {"not_after": NOW - DAY - SECOND}, "world": GRACE},
+    ),
+    "another certificate, just after the end, revoked": (
+        Reason.REVOKED,
+        {"path": REENROL, "method": "POST", "peer": BARE | LAPSED | {"serial": 666}, "world": GRACE},
+    ),
+    "another certificate, before the beginning": (
+        Reason.NOT_YET_VALID,
+        {"path": REENROL, "method": "POST", "peer": BARE | {"not_before": NOW + DAY}, "world": GRACE},
+    ),
+    "a mirror, just after the end": (Reason.EXPIRED, {"peer": MIRROR | LAPSED, "world": GRACE}),
+    "a mirror, a certificate": (Reason.WRONG_ROLE, {"path": ENROL, "method": "POST", "peer": MIRROR}),
     "revoked comes before nowhere": (Reason.REVOKED, {"peer": {"serial": 666}, "path": "/nowhere"}),
     "form comes before revoked": (Reason.BAD_CERTIFICATE, {"peer": {"serial": 666, "problems": ("two-sans",)}}),
     "dates come before revoked": (Reason.EXPIRED, {"peer": {"serial": 666, "not_after": NOW - DAY}}),
@@ -335,7 +395,7 @@ def test_nothing_unlicensed_is_ever_allowed(one: Try) -> None:
 
 EVERY_ROUTE = st.one_of(
     PRODUCT_PATHS.flatmap(lambda path: PRODUCTS.map(path.format)),
-    st.sampled_from([TIMESTAMP, TRUST, LICENCES, MINT, PUT]),
+    st.sampled_from([TIMESTAMP, TRUST, LICENCES, MINT, PUT, ENROL]),
 )
 
 

@@ -7,10 +7,10 @@ import pytest
 from mirror.control import asking as asking_module
 from mirror.control.asking import Asking
 from mirror.control.orders import Fault, Written
-from mirror.control.reports import Mint, Put
-from mirror.errors import NotThere, StoreFault, TooOften
+from mirror.control.reports import Ask, Mint, Put
+from mirror.errors import NotThere, RecordsError, StoreFault, TooOften
 
-Sent = list[Mint | Put]
+Sent = list[Mint | Put | Ask]
 
 
 async def test_answers_find_who_asked_in_whatever_order_they_come() -> None:
@@ -34,6 +34,7 @@ async def test_answers_find_who_asked_in_whatever_order_they_come() -> None:
         (Fault("not-there", "no-customer", "There is none."), NotThere),
         (Fault("store", "locked", "It is locked."), StoreFault),
         (Fault("too-often", "too-often", "Wait.", 7), TooOften),
+        (Fault("refused", "own-certificate", "It has one."), RecordsError),
     ],
 )
 async def test_a_fault_is_raised_as_the_store_would(fault: Fault, kind: type[Exception]) -> None:

@@ -1,3 +1,3 @@
 import pytest
 
-pytest.register_assert_rewrite("tests.mirror.records.contract")
+pytest.register_assert_rewrite("tests.mirror.records.contract", "tests.mirror.records.requests")

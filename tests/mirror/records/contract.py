@@ -23,6 +23,7 @@ from mirror.errors import AlreadyThere, NotThere, RecordsError
 from mirror.records.protocol import Changes, Customer, Installation, Licence, Records, Suspension, ThinSnapshot
 from mirror.records.told import Holdings, Received
 from spot_client.wire import installation
+from tests.mirror.records.requests import RequestsContract
 
 NOW: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR: Final = timedelta(hours=1)
@@ -44,7 +45,7 @@ def enrol(records: Records, number: object = 0, customer: str = "acme", now: dat
     return records.mint(customer, str(number).encode(), lambda: new_id(number), now)
 
 
-class RecordsContract(ABC):
+class RecordsContract(RequestsContract, ABC):
     @pytest.fixture
     @abstractmethod
     def opener(self, tmp_path: object) -> Opener:
