@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from mirror.control.orders import Fault, Written
-from mirror.control.reports import Ask, Mint, Put
+from mirror.control.writes import Ask, Mint, Put
 from mirror.errors import NotThere, RecordsError, StoreFault, TooOften
 from mirror.records.requests import Answered, Asked
 

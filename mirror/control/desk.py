@@ -11,9 +11,10 @@ from mirror.control import reports
 from mirror.control.changes import Changes
 from mirror.control.member import Member
 from mirror.control.orders import Fault, Written
-from mirror.control.reports import Ask, Mint, Put, Report
+from mirror.control.reports import Report
 from mirror.control.totals import Totals
 from mirror.control.writer import Writer
+from mirror.control.writes import Ask, Mint, Put
 from mirror.errors import NotThere, RecordsError, StoreFault, TooOften
 from mirror.records.requests import Asked
 

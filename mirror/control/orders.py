@@ -40,7 +40,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="written"):
     """What came of the request to write of that number: it is durable, or there is a fault.
 
-    installation: the id, for a `reports.Mint`. certificate: DER, and denied: why, for a `reports.Ask`.
+    installation: the id, for a `writes.Mint`. certificate: DER, and denied: why, for a `writes.Ask`.
     """
 
     number: int

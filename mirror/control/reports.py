@@ -8,17 +8,12 @@ from typing import Annotated, Final
 
 import msgspec
 
-from ca.peer import MAX_CERTIFICATE
-from ca.request import MAX_REQUEST
+from mirror.control.values import InstallationId, Number
+from mirror.control.writes import Ask, Mint, Put
 from mirror.counters import Counted
 
 MAX_SEEN: Final = 1000
 """Installations in one `Seen`."""
-
-Number = Annotated[int, msgspec.Meta(ge=0)]
-InstallationId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-hjkmnp-tv-z]{16}\Z")]
-Text = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=63)]
 
 
 class Loaded(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="loaded"):
@@ -52,32 +47,6 @@ class Count(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="count"
     """What it counted since it began."""
 
     counted: Counted
-
-
-class Mint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="mint"):
-    """Mint an id for an installation of a customer. request: the digest that makes a repeated one the same."""
-
-    number: Number
-    customer: Name
-    request: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
-
-
-class Put(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="put"):
-    """Store what an installation has: versions by component."""
-
-    number: Number
-    installation: InstallationId
-    components: dict[Text, Text]
-
-
-class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="ask"):
-    """Have a request for a certificate wait, or tell what has come of it; as `mirror.records.requests.Asked`."""
-
-    number: Number
-    installation: InstallationId
-    enrols: bool
-    request: Annotated[bytes, msgspec.Meta(max_length=MAX_REQUEST)]
-    requester: Annotated[bytes, msgspec.Meta(max_length=MAX_CERTIFICATE)]
 
 
 Report = Loaded | Ready | Failed | Took | Seen | Count | Mint | Put | Ask

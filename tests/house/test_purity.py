@@ -35,6 +35,8 @@ PURE = [
     "mirror.control.pace",
     "mirror.control.reports",
     "mirror.control.totals",
+    "mirror.control.values",
+    "mirror.control.writes",
     "mirror.counters",
     "mirror.records.protocol",
     "mirror.records.told",

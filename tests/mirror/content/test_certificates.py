@@ -83,7 +83,7 @@ def test_a_request_that_was_denied_stays_so(mirror: Mirror) -> None:
         (waiting,) = [one for one in records.waiting(0, 100) if one.asked.installation == installation]
         records.answer(waiting.asked.digest, Answered(denied="clone-suspected"), NOW)
     assert reason(post(acme, ENROL, der)) == (403, "request-denied")
-    assert mirror.audited(reason="request-denied", installation=None, detail="clone-suspected")
+    assert mirror.audited(reason="request-denied", customer="acme", detail="clone-suspected")
 
 
 def test_a_package_that_only_enrols_enrols_and_does_nothing_else(mirror: Mirror) -> None:

@@ -136,7 +136,7 @@ ALLOWED: Final[dict[str, dict[str, Any]]] = {
     "another one for the same": {"path": REENROL, "method": "POST", "peer": BARE},
     "a package that only enrols, an id": {"path": MINT, "method": "POST", "peer": PACKAGE},
     "a package that only enrols, a certificate": {"path": ENROL, "method": "POST", "peer": PACKAGE},
-    "another certificate, just after the end": {
+    "another one, just after the end": {
         "path": REENROL,
         "method": "POST",
         "peer": BARE | LAPSED,

@@ -7,7 +7,7 @@ import pytest
 from mirror.control import asking as asking_module
 from mirror.control.asking import Asking
 from mirror.control.orders import Fault, Written
-from mirror.control.reports import Ask, Mint, Put
+from mirror.control.writes import Ask, Mint, Put
 from mirror.errors import NotThere, RecordsError, StoreFault, TooOften
 
 Sent = list[Mint | Put | Ask]

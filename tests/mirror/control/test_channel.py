@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from mirror.control import channel, orders, reports
+from mirror.control import channel, orders, reports, writes
 from mirror.control.channel import MAX_FRAME, Channel, open_channel
 from mirror.control.orders import Changed, Order, Setup, Written
 from mirror.control.reports import Report
@@ -20,8 +20,8 @@ MESSAGES = (
     reports.Took(3),
     reports.Seen(("0" * 16,) * reports.MAX_SEEN),
     reports.Count(Counted(handshakes={"ok": 1}, latency={"pack": [0] * 13})),
-    reports.Mint(1, "acme", bytes(32)),
-    reports.Put(2, "0" * 16, {"sdk/botocore": "1.40.0"}),
+    writes.Mint(1, "acme", bytes(32)),
+    writes.Put(2, "0" * 16, {"sdk/botocore": "1.40.0"}),
     reports.Failed("bad-key", "There is no key."),
 )
 
