@@ -6,6 +6,7 @@
     ├── BundleError        a bundle is malformed, or its parts do not belong together
     ├── RevocationError    a CRL cannot be believed
     ├── RequestError       a certificate signing request is not one that is signed here
+    ├── OperatorError      a mirror cannot be called, or refuses what it is asked
     ├── TlsError           files given for TLS cannot be used
     ├── VaultError         keys at rest, the ledger, or the passphrase
     │   └── PassphraseError    the passphrase is missing or wrong
@@ -52,6 +53,10 @@ class RevocationError(CaError):
 
 class RequestError(CaError):
     """A certificate signing request is malformed, weak, without proof, or asks for no identity of ours."""
+
+
+class OperatorError(CaError):
+    """A mirror's operator listener cannot be reached, is not the one that is meant, or refuses."""
 
 
 class TlsError(CaError):

@@ -48,6 +48,16 @@ def read_issuer(path: Path, realm: str) -> x509.Certificate:
     return issuer
 
 
+def key_id(issuer: x509.Certificate) -> bytes:
+    """The key identifier of a CA of ours, as `ca.peer.Peer` names an issuer."""
+    return issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+
+
+def pushed_list(folder: Path, issuer: x509.Certificate) -> Path:
+    """Where the list of an issuing CA lies that was pushed."""
+    return folder / f"{key_id(issuer).hex()}.crl"
+
+
 def read_list(
     path: Path, issuers: Sequence[x509.Certificate], now: datetime, previous: Revocations | None = None
 ) -> Revocations:

@@ -60,6 +60,17 @@ class Health(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     token_file: File | None = None
 
 
+class Operator(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The listener that the issuing host calls, if there is to be one.
+
+    certificate, key: what it serves with, as of the content listener; left out, the same ones.
+    """
+
+    listen: Address
+    certificate: File | None = None
+    key: File | None = None
+
+
 class Publishing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What signs and publishes, and `serve` never opens.
 
@@ -101,6 +112,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     data: File = "data"
     content: Content | None = None
     health: Health | None = None
+    operator: Operator | None = None
     publishing: Publishing = Publishing()
     lifetimes: Lifetimes = Lifetimes()
 
@@ -156,7 +168,7 @@ def _check(config: Config, path: Path) -> None:
             "no more than snapshot_days: else the catalogue would lapse between two turns of the timer.",
         )
     addresses = [*config.content.listen] if config.content else []
-    addresses += [config.health.listen] if config.health else []
+    addresses += [one.listen for one in (config.health, config.operator) if one is not None]
     for address in addresses:
         if int(address.rpartition(":")[2]) > _MAX_PORT:
             raise ConfigError("bad-value", f"{path}: {address} has no port: ports go up to {_MAX_PORT}.")
@@ -165,6 +177,10 @@ def _check(config: Config, path: Path) -> None:
             "bad-value",
             f"{path}: health.listen: {config.health.listen} is not this machine alone (127.0.0.1, [::1]), so a token "
             "has to be asked for there: name its file as health.token_file.",
+        )
+    if config.operator and (config.operator.certificate is None) != (config.operator.key is None):
+        raise ConfigError(
+            "bad-value", f"{path}: operator.certificate and operator.key belong together: name both, or neither."
         )
     for network in config.content.proxies if config.content else ():
         _check_balancers(network, path)
@@ -210,8 +226,13 @@ def _absolute(config: Config, base: Path) -> Config:
     health = config.health
     if health is not None and health.token_file is not None:
         health = msgspec.structs.replace(health, token_file=at(health.token_file))
+    operator = config.operator
+    if operator is not None and operator.certificate is not None and operator.key is not None:
+        operator = msgspec.structs.replace(operator, certificate=at(operator.certificate), key=at(operator.key))
     publishing = config.publishing
     optional = {name: getattr(publishing, name) for name in _OPTIONAL_FILES}
     there = {name: at(value) for name, value in optional.items() if value is not None}
     publishing = msgspec.structs.replace(publishing, keys=at(publishing.keys), **there)
-    return msgspec.structs.replace(config, data=at(config.data), content=content, health=health, publishing=publishing)
+    return msgspec.structs.replace(
+        config, data=at(config.data), content=content, health=health, operator=operator, publishing=publishing
+    )

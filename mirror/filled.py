@@ -1,17 +1,23 @@
 """The memory as control keeps it: filled from outside, and read for what control itself has to tell."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
+from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
+from ca.revocation import Revocations
 from mirror import catalogue
 from mirror.content.memory import Memory, State
 from mirror.errors import MemoryFault
 from mirror.memory import fill, place
 from mirror.records.protocol import Records
 from mirror.serving import Serving
+
+PUSHED: Final = "crls"
+"""The folder, in the data folder, of the revocation lists that the issuing host sent."""
 
 
 class Filled:
@@ -28,6 +34,7 @@ class Filled:
         sources = fill.Sources(
             issuers=serving.issuers,
             crls=[Path(path) for path in serving.content.crls],
+            pushed=data / PUSHED,
             records=records,
             catalogue=data / "catalogue",
             load=catalogue.load,
@@ -48,6 +55,11 @@ class Filled:
     def folder(self) -> Path:
         """Where others read it."""
         return self._place.folder
+
+    @property
+    def lists(self) -> Sequence[Revocations]:
+        """The revocation lists in force, one an issuer."""
+        return self._filler.lists
 
     @property
     def state(self) -> State:

@@ -23,3 +23,8 @@ def program_log(stream: TextIO, level: str = "info") -> FilteringBoundLogger:
         wrapper_class=structlog.make_filtering_bound_logger(level),
     )
     return log
+
+
+def summary(told: dict[str, object]) -> str:
+    """What an event loop tells of an error that nobody caught, in one line of 300 characters at most."""
+    return f"{told.get('message')}: {told.get('exception')!r}"[:300]

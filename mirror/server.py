@@ -23,6 +23,7 @@ import uvloop
 from structlog.typing import FilteringBoundLogger
 
 from mirror import descriptors, expiry, heap
+from mirror.brief import Listening
 from mirror.config import Config
 from mirror.control.changes import Changes
 from mirror.control.collector import SYNC_SECONDS, TURN_SECONDS, Collector
@@ -35,14 +36,16 @@ from mirror.control.totals import Totals
 from mirror.control.turns import Repeated, any_of, every, unless
 from mirror.control.writer import Writer
 from mirror.errors import ServeError, StoreFault
-from mirror.health.listener import Listening, start
+from mirror.health.listener import start
 from mirror.health.token import token_of
 from mirror.locks import alone
-from mirror.log import program_log
+from mirror.log import program_log, summary
 from mirror.observed import Observed
+from mirror.office import Office, Parts
 from mirror.owner import check_folder
 from mirror.post import Post
 from mirror.posts import Hearing, Posts
+from mirror.reception import Ready, Reception, prepare
 from mirror.records.protocol import Records
 from mirror.records.sqlite import FILE_NAME, open_records
 from mirror.serving import Serving, content_of, read_serving, utc_now
@@ -119,6 +122,8 @@ class _Control:
         totals = Totals()
         self._desk = Desk(self._writer, self._changes, totals, parts.posts.minted, parts.log)
         self._hearing = Hearing(self._desk.hear, self._gone, shared_folder(serving.config.data_dir) / "audit")
+        office = Office(Parts(self._posts, parts.records, self._writer, self._changes.tell, utc_now, self._log))
+        self._reception = Reception(office, self._hearing.rings, utc_now, self._log)
         self._syncing = ThreadPoolExecutor(1, "syncing")
         self._token: bytes | None = None
         self._told: set[str] = set()
@@ -129,7 +134,7 @@ class _Control:
     async def run(self, say: Callable[[str], None]) -> None:
         """Serve until told to stop."""
         loop, log = asyncio.get_running_loop(), self._log
-        loop.set_exception_handler(lambda _loop, told: log.error("event loop", problem=_summary(told)))
+        loop.set_exception_handler(lambda _loop, told: log.error("event loop", problem=summary(told)))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop)
         loop.add_signal_handler(signal.SIGHUP, self._again.set)
@@ -138,6 +143,7 @@ class _Control:
         threads = self._threads(loop)
         try:
             health = await self._health(post.serving.config)
+            await self._reception.open(await asyncio.to_thread(prepare, post.serving))
             if await unless(self._stop, self._posts.begin(post, self._hearing)):
                 say(post.serving.ready(self._sockets.names, post.filled.state))
                 self._notify.ready(f"{post.serving.workers} workers")
@@ -146,6 +152,7 @@ class _Control:
             await self._end()
         finally:
             self._sockets.close()
+            await self._reception.close()
             if health is not None:
                 await health.close()
             await self._posts.ended()
@@ -187,7 +194,7 @@ class _Control:
         self._notify.reloading()
         self._collector.reopen()
         try:
-            post, token = await asyncio.to_thread(self._new_post)
+            post, token, ready = await asyncio.to_thread(self._new_post)
             try:
                 await self._posts.begin(post, self._hearing)
             except BaseException:
@@ -200,16 +207,19 @@ class _Control:
             self._writer.pace, self._token = _pace(post.serving), token
             self._log.info("serves by the new configuration", workers=post.serving.workers)
             self._posts.leave(post.serving.content.drain_seconds)
+            await self._reception.reopen(ready)
         self._notify.ready(f"{self._posts.last.serving.workers} workers")
 
-    def _new_post(self) -> tuple[Post, bytes | None]:
-        """With the token of the health listener."""
+    def _new_post(self) -> tuple[Post, bytes | None, Ready | None]:
+        """With the token of the health listener, and what the operator listener needs."""
         config, before = self._reread(), self._posts.last.serving.config
         same = {"data": config.data == before.data, "[health]": config.health == before.health}
         if other := [what for what, holds in same.items() if not holds]:
             raise ServeError("needs-restart", f"Another {' and another '.join(other)}: that takes a restart.")
         token = token_of(config.health)
-        return Post(read_serving(config), self._records, utc_now(), self._log), token
+        serving = read_serving(config)
+        ready = prepare(serving)
+        return Post(serving, self._records, utc_now(), self._log), token, ready
 
     async def _end(self) -> None:
         self._notify.stopping()
@@ -285,7 +295,3 @@ def _draw() -> str:
 
 def _pace(serving: Serving) -> Pace:
     return Pace(serving.content.limits.thin_snapshot_seconds)
-
-
-def _summary(told: dict[str, object]) -> str:
-    return f"{told.get('message')}: {told.get('exception')!r}"[:300]

@@ -42,7 +42,7 @@ from mirror.control.orders import Order, Setup
 from mirror.control.reports import MAX_SEEN, Report
 from mirror.counters import Counted
 from mirror.errors import MirrorError
-from mirror.log import program_log
+from mirror.log import program_log, summary
 from mirror.memory.place import open_to_read
 from mirror.ring import SUFFIX
 from mirror.serving import Serving, read_serving, utc_now
@@ -68,9 +68,7 @@ def main(descriptor: int) -> None:
 async def _work(end: socket.socket) -> Literal[0, 1]:
     end.set_inheritable(False)
     log, channel = program_log(sys.stderr), await open_channel(end, Order)
-    asyncio.get_running_loop().set_exception_handler(
-        lambda _loop, told: log.error("event loop", problem=_summary(told))
-    )
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, told: log.error("event loop", problem=summary(told)))
     setup = await channel.receive()
     if not isinstance(setup, Setup):
         return 1
@@ -216,7 +214,3 @@ def _ids() -> Callable[[], str]:
     """Ids of requests: which process, and how many there were before."""
     begin, numbers = secrets.token_hex(4), count()
     return lambda: f"{begin}{next(numbers) & 0xFFFFFFFF:08x}"
-
-
-def _summary(told: dict[str, object]) -> str:
-    return f"{told.get('message')}: {told.get('exception')!r}"[:300]

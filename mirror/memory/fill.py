@@ -15,9 +15,10 @@ import msgspec
 from cryptography import x509
 from structlog.typing import FilteringBoundLogger
 
+from ca.errors import RevocationError
 from ca.revocation import Revocations
 from mirror.catalogue import MAX_METADATA_BYTES, Catalogue
-from mirror.certificates import read_list
+from mirror.certificates import pushed_list, read_list
 from mirror.errors import CatalogueFault, MemoryFault, ServeError
 from mirror.memory.place import Opened
 from mirror.memory.watched import Watched, file_mark
@@ -35,10 +36,14 @@ _MINTED: Final = 20_000
 
 
 class Sources(msgspec.Struct, frozen=True, kw_only=True):
-    """Where everything comes from. `catalogue`: its folder, which `load` reads, given what it read last."""
+    """Where everything comes from. `catalogue`: its folder, which `load` reads, given what it read last.
+
+    pushed: the folder of the lists that the issuing host sent, one an issuer (`mirror.certificates.pushed_list`).
+    """
 
     issuers: Sequence[x509.Certificate]
     crls: Sequence[Path]
+    pushed: Path
     records: Records
     catalogue: Path
     load: Callable[[Path, Catalogue | None], Catalogue]
@@ -65,8 +70,13 @@ class Filler:
         self._crls = [
             Watched(str(path), _mark_of(path), _reader(path, sources.issuers), now, log) for path in sources.crls
         ]
+        self._pushed = [
+            Watched(str(path), _mark_of(path), _optional(path, issuer, log), now, log)
+            for issuer in sources.issuers
+            for path in [pushed_list(sources.pushed, issuer)]
+        ]
         self._lists: dict[bytes, Revocations] = {}
-        self._taken: list[Watched[Revocations]] = []
+        self._taken: list[tuple[str, Revocations]] = []
         self._put_lists()
         _check_lists(sources.issuers, self._lists)
         self._offered = Watched(
@@ -79,12 +89,18 @@ class Filler:
 
     def refresh(self, now: datetime) -> bool:
         """Write what changed; whether anything did. Never raises for what lies outside, or a full disk."""
-        self._taken += [crl for crl in self._crls if crl.refresh(now)]
+        self._taken += [(crl.what, crl.value) for crl in self._crls if crl.refresh(now)]
+        self._taken += [(crl.what, crl.value) for crl in self._pushed if crl.refresh(now) and crl.value is not None]
         written = [self._try(self._put_lists)]
         written.append(self.follow(now))
         self._offered.refresh(now)
         written.append(self._try(self._put_catalogue))
         return any(written)
+
+    @property
+    def lists(self) -> Sequence[Revocations]:
+        """The revocation lists in force, one an issuer."""
+        return [*self._lists.values()]
 
     def follow(self, now: datetime) -> bool:
         """Write what changed in the store; for whoever has just changed it, and cannot wait. Never raises, as above."""
@@ -105,14 +121,14 @@ class Filler:
 
     def _put_lists(self) -> bool:
         """Told in the log, so that whoever brought a list over sees that it holds, also after one that was refused."""
-        newest = {crl.value.issuer_key: crl.value for crl in sorted(self._crls, key=lambda crl: crl.value.number)}
+        there = [crl.value for crl in self._crls] + [crl.value for crl in self._pushed if crl.value is not None]
+        newest = {crl.issuer_key: crl for crl in sorted(there, key=lambda crl: crl.number)}
         changed = {key: crl for key, crl in newest.items() if crl is not self._lists.get(key)}
         if changed:
             self._write.put_lists(self._lists, newest)
             self._lists = newest
-        for crl in self._taken:
-            number, revoked = crl.value.number, len(crl.value.serials)
-            self._log.info("took a new revocation list", what=crl.what, number=number, revoked=revoked)
+        for what, crl in self._taken:
+            self._log.info("took a new revocation list", what=what, number=crl.number, revoked=len(crl.serials))
         self._taken = []
         return bool(changed)
 
@@ -178,6 +194,26 @@ def _mark_of(path: Path) -> Callable[[], Hashable]:
 
 def _reader(path: Path, issuers: Sequence[x509.Certificate]) -> Callable[[datetime, Revocations | None], Revocations]:
     return lambda now, previous: read_list(path, issuers, now, previous)
+
+
+def _optional(
+    path: Path, issuer: x509.Certificate, log: FilteringBoundLogger
+) -> Callable[[datetime, Revocations | None], Revocations | None]:
+    """A list that need not be there; what is bad at the start is told, and keeps nobody from serving."""
+
+    def read(now: datetime, previous: Revocations | None) -> Revocations | None:
+        if not path.exists():
+            return previous
+        try:
+            return read_list(path, [issuer], now, previous)
+        except RevocationError as error:
+            if previous is not None:
+                raise
+            refusal = error
+        log.error("a pushed revocation list is passed over", reason=refusal.reason, problem=str(refusal))
+        return None
+
+    return read
 
 
 def _offer(sources: Sources, last: _Offered | None) -> _Offered:

@@ -9,9 +9,12 @@ from tests.house.source import PACKAGES, imports, origin, trees, within
 
 COMPOSING = (
     "mirror.cli",
-    *(f"mirror.{one}" for one in ("filled", "observed", "post", "posts", "server", "serving", "worker")),
+    *(
+        f"mirror.{one}"
+        for one in ("filled", "observed", "office", "post", "posts", "reception", "server", "serving", "worker")
+    ),
 )
-ROOMS = ("publishing", "content", "support", "control", "health")
+ROOMS = ("publishing", "content", "support", "control", "health", "operator")
 
 ISSUING = (  # of `ca`: what makes certificates, keeps the keys of the CA, or reads its folder
     "batch",

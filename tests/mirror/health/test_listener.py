@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from io import StringIO
 
+import msgspec
 import pytest
 
+from mirror.brief import Listening
 from mirror.errors import ServeError
 from mirror.health import listener
-from mirror.health.listener import CONNECTIONS, Listening, start
+from mirror.health.listener import BOUNDS, start
 from mirror.health.status import Cause, Status
 from tests.mirror.health.rig import GOOD, but, log_to, whole_page
 
@@ -158,7 +160,7 @@ async def test_a_connection_carries_one_request(asked: Asked) -> None:
 
 
 async def test_a_caller_who_dawdles_is_cut_off(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener, "LIFE_SECONDS", 0.3)
+    monkeypatch.setattr(listener, "BOUNDS", msgspec.structs.replace(BOUNDS, life_seconds=0.3))
     await asked.start(None)
     for begun in (b"", b"GET /healthz HTTP/1.1\r\nHost:", b"GET /healthz HTTP/1.1\r\nContent-Length: 9\r\n\r\n"):
         reader, writer = await asked.open()
@@ -169,9 +171,9 @@ async def test_a_caller_who_dawdles_is_cut_off(asked: Asked, monkeypatch: pytest
 
 
 async def test_so_many_connections_and_no_more_and_then_again(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener, "LIFE_SECONDS", 3.0)
+    monkeypatch.setattr(listener, "BOUNDS", msgspec.structs.replace(BOUNDS, life_seconds=3.0))
     await asked.start(None)
-    held = [await asked.open() for _ in range(CONNECTIONS)]
+    held = [await asked.open() for _ in range(BOUNDS.connections)]
     with suppress(ConnectionError):
         assert await asked.raw(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n") == b""
     for _, one in held:

@@ -24,6 +24,7 @@ class Filled:
         self.sources = Sources(
             issuers=[mirror.house.issuing.certificate],
             crls=[mirror.folder / "issuing.crl"],
+            pushed=mirror.data / "crls",
             records=records,
             catalogue=mirror.data / "catalogue",
             load=catalogue.load,

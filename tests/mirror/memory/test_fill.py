@@ -252,7 +252,12 @@ def test_without_a_list_of_an_issuing_ca_nothing_begins(mirror: Mirror) -> None:
     with mirror.records() as records:
         filled = Filled(mirror, records)
         filled.sources = fill.Sources(
-            issuers=filled.sources.issuers, crls=[], records=records, catalogue=mirror.data, load=catalogue.load
+            issuers=filled.sources.issuers,
+            crls=[],
+            pushed=mirror.data / "crls",
+            records=records,
+            catalogue=mirror.data,
+            load=catalogue.load,
         )
         with pytest.raises(ServeError) as caught:
             fill.Filler(filled.opened, filled.sources, NOW, filled.filler._log)
@@ -331,6 +336,7 @@ def test_a_catalogue_that_is_replaced_while_it_is_read_is_read_again(filled: Fil
     sources = fill.Sources(
         issuers=filled.sources.issuers,
         crls=filled.sources.crls,
+        pushed=filled.sources.pushed,
         records=filled.records,
         catalogue=filled.sources.catalogue,
         load=load,
