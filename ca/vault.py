@@ -117,8 +117,15 @@ class Vault:
         profile: Profile,
         signer: Issuer,
         now: datetime,
+        *,
+        parent: str | None = None,
+        request: str | None = None,
+        uses: int | None = None,
     ) -> x509.Certificate:
         """Sign a certificate and record it; whoever gets it from here can be sure it is in the ledger.
+
+        Args:
+            parent, request, uses: as in `ca.ledger.Entry`.
 
         Raises:
             IssueError, IdentityError: as `ca.issue.issue`.
@@ -126,7 +133,8 @@ class Vault:
         """
         serial = secrets.randbits(128) or 1
         certificate = issue(Request(public_key, subject), profile, signer, serial=serial, now=now)
-        self.ledger.add(_entry(certificate, subject, profile, now))
+        entry = _entry(certificate, subject, profile, now)
+        self.ledger.add(msgspec.structs.replace(entry, parent=parent, request=request, uses=uses))
         return certificate
 
     def sign_crl(self, authority: str, signer: Issuer, now: datetime) -> Path:
