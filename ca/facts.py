@@ -12,9 +12,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from ca.entry import Entry, certificate_of
 from ca.errors import IdentityError
 from ca.identity import parse
-from ca.ledger import Entry, certificate_of
 from ca.listing import state
 from ca.profiles import ISSUING, ROOT, SERVER, is_strong, key_kind
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
+from ca.entry import Entry, certificate_of
 from ca.finding import Finding, good
-from ca.ledger import Entry, certificate_of
 from ca.listing import is_authority, state
 from ca.profiles import is_strong
 from ca.revocation import SKEW, Revocations

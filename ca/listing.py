@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from ca.entry import Entry
 from ca.errors import IssueError
-from ca.ledger import Entry
 from ca.profiles import ISSUING, ROOT
 
 _AUTHORITIES = (ROOT.name, ISSUING.name)

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives import hashes
 
 from ca import strict_json
 from ca.bundle import MAX_BUNDLE, Bundle, check, decode
+from ca.entry import Entry
 from ca.errors import IssueError, RevocationError
 from ca.facts import CertificateFacts, CrlFacts, certificate_facts, crl_facts
-from ca.ledger import Entry
 from ca.reading import UNREADABLE
 from ca.revocation import MAX_CRL, SKEW, read_crl
 

@@ -29,12 +29,13 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from filelock import FileLock, Timeout
 
+from ca.entry import Entry
 from ca.errors import RevocationError, VaultError
 from ca.files import read_file, replace
 from ca.identity import Identity
 from ca.issue import Issuer, Request, Revoked, build_crl, issue, realm_of
 from ca.keys import MAX_KEY, unseal
-from ca.ledger import Entry, Ledger
+from ca.ledger import Ledger
 from ca.lifetimes import MAX_LIFETIMES, Lifetimes, check_days, parse_lifetimes
 from ca.profiles import ISSUING, ROOT, Profile
 from ca.reading import UNREADABLE

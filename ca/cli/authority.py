@@ -10,13 +10,13 @@ from cryptography.x509 import load_pem_x509_crl
 from ca import listing
 from ca.cli.options import Settings, dry_run_option, json_option, key_type_option, utc_now
 from ca.cli.output import crl_document, print_json
+from ca.entry import Entry
 from ca.errors import IssueError
 from ca.facts import crl_facts, entry_facts
 from ca.files import read_file
 from ca.founding import create_vault
 from ca.identity import check_realm
 from ca.issue import REASONS, Issuer
-from ca.ledger import Entry
 from ca.lifetimes import MAX_LIFETIMES, parse_lifetimes, template
 from ca.profiles import ISSUING, ROOT, KeyType
 from ca.vault import AUTHORITIES, Vault, open_vault

@@ -10,13 +10,13 @@ from cryptography import x509
 from ca import listing
 from ca.cli.options import Settings, json_option, utc_now
 from ca.cli.output import bundle_lines, certificate_lines, crl_lines, print_json
+from ca.entry import Entry, certificate_of
 from ca.errors import IssueError, VaultError
 from ca.facts import CertificateFacts, entry_facts
 from ca.files import read_file
 from ca.finding import worst
 from ca.handout import file_stem
 from ca.inspection import inspect
-from ca.ledger import Entry, certificate_of
 from ca.profiles import PROFILES
 from ca.reading import UNREADABLE
 from ca.showing import MAX_SHOWN, Known, Shown, read_shown
