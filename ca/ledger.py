@@ -9,7 +9,7 @@ answers. So all that came of a stolen key can be revoked with it, and no request
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -86,13 +86,14 @@ class Ledger:
         """The certificate that answers a request, by the SHA-256 of its DER in hex; None if it has none yet."""
         return self._one("request = ?", digest)
 
-    def revoke(self, serial: str, at: datetime, reason: str) -> None:
-        """Mark a certificate as revoked; one that already is keeps its first date and reason."""
+    def revoke(self, serials: Iterable[str], at: datetime, reason: str) -> None:
+        """Mark certificates as revoked, all or none; one that already is keeps its first date and reason."""
         with self._write():
-            self._db.execute(
-                "update certificates set revoked_at = ?, reason = ? where serial = ? and revoked_at is null",
-                [_seconds(at), reason, serial],
-            )
+            for serial in serials:
+                self._db.execute(
+                    "update certificates set revoked_at = ?, reason = ? where serial = ? and revoked_at is null",
+                    [_seconds(at), reason, serial],
+                )
 
     def next_crl(
         self, issuer_key: str, now: datetime, published: tuple[int, datetime] = (0, _NEVER)

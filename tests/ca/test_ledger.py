@@ -45,8 +45,8 @@ def test_a_serial_is_recorded_once(path: Path) -> None:
 def test_a_revocation_keeps_its_first_date_and_reason(path: Path) -> None:
     with Ledger(path) as ledger:
         ledger.add(ENTRY)
-        ledger.revoke("abc0", NOW, "superseded")
-        ledger.revoke("abc0", NOW + timedelta(days=1), "key-compromise")
+        ledger.revoke(["abc0"], NOW, "superseded")
+        ledger.revoke(["abc0"], NOW + timedelta(days=1), "key-compromise")
         assert ledger.entries() == [msgspec.structs.replace(ENTRY, revoked_at=NOW, reason="superseded")]
 
 
@@ -144,7 +144,7 @@ def test_what_fails_is_undone(path: Path) -> None:
         with pytest.raises(VaultError):
             ledger.add(msgspec.structs.replace(ENTRY, serial="1"))
         assert ledger.entries() == [ENTRY]
-        ledger.revoke("abc0", NOW, "superseded")  # no transaction was left open
+        ledger.revoke(["abc0"], NOW, "superseded")  # no transaction was left open
 
 
 def test_an_entry_knows_its_parent_its_request_and_how_often_it_may_be_used(path: Path) -> None:
