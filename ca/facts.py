@@ -4,7 +4,7 @@ Each is a struct whose fields are also those of `--json`. Serial numbers, finger
 lower-case hex; times are UTC; `days_left` is whole days, negative once it is over.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -12,9 +12,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from ca.entry import Entry, certificate_of
 from ca.errors import IdentityError
 from ca.identity import parse
-from ca.ledger import Entry, certificate_of
 from ca.listing import state
 from ca.profiles import ISSUING, ROOT, SERVER, is_strong, key_kind
 
@@ -33,6 +33,9 @@ class CertificateFacts(msgspec.Struct, frozen=True, kw_only=True):
     state: `valid`, `expired`, `revoked` or `not-yet-valid`. Only the ledger tells what is revoked.
     issued: when; null if the ledger does not know it.
     file: where it lies in the CA's `issued/`, if it does.
+    parent: serial of the certificate under which it was asked for; null if it was issued by hand.
+    children: serials of those that were asked for under this one, oldest first.
+    uses, used: how many installations may enrol with it, and how many have; null for all but enrolment.
     """
 
     serial: str
@@ -54,6 +57,10 @@ class CertificateFacts(msgspec.Struct, frozen=True, kw_only=True):
     strong: bool
     fingerprint: str
     file: str | None = None
+    parent: str | None = None
+    children: tuple[str, ...] = ()
+    uses: int | None = None
+    used: int | None = None
 
 
 class CrlFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,12 +110,21 @@ def certificate_facts(certificate: x509.Certificate, entry: Entry | None, now: d
         key=key_kind(key),
         strong=is_strong(key),
         fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
+        parent=None if entry is None else entry.parent,
+        uses=None if entry is None else entry.uses,
     )
 
 
-def entry_facts(entry: Entry, now: datetime) -> CertificateFacts:
-    """What the ledger says of a certificate it holds."""
-    return certificate_facts(certificate_of(entry), entry, now)
+def entry_facts(entry: Entry, now: datetime, children: Sequence[Entry] = ()) -> CertificateFacts:
+    """What the ledger says of a certificate it holds, and of those that were asked for under it."""
+    facts = certificate_facts(certificate_of(entry), entry, now)
+    return with_children(facts, children)
+
+
+def with_children(facts: CertificateFacts, children: Sequence[Entry]) -> CertificateFacts:
+    """The facts of a certificate together with what was asked for under it."""
+    used = None if facts.uses is None else len(children)
+    return msgspec.structs.replace(facts, children=tuple(child.serial for child in children), used=used)
 
 
 def crl_facts(crl: x509.CertificateRevocationList, now: datetime) -> CrlFacts:

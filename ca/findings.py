@@ -1,17 +1,20 @@
 """What `spot-ca check` finds, and how it judges what ends. Pure: values and the clock in, findings out.
 
 What has a third of its life left is a warning, so that there is time to act; what has ended is a problem. A leaf that
-has a successor (same profile, same name, longer) needs nobody's attention, nor does one that was revoked.
+has a successor (same profile, same name, longer) needs nobody's attention, nor does one that was revoked. Installations
+renew their own, and one for enrolment is meant to end: these are only counted.
 """
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
+from ca.entry import Entry, certificate_of
+from ca.errors import IdentityError
 from ca.finding import Finding, good
-from ca.ledger import Entry, certificate_of
+from ca.identity import parse
 from ca.listing import is_authority, state
-from ca.profiles import is_strong
+from ca.profiles import CLIENT, ENROL, is_strong
 from ca.revocation import SKEW, Revocations
 
 _SIGN_AGAIN: Final = "Run spot-ca crl, and bring crl/issuing.crl to the mirrors."
@@ -29,18 +32,22 @@ def judge_end(what: str, start: datetime, end: datetime, now: datetime, step: st
 def judge_leaves(entries: Iterable[Entry], now: datetime) -> Iterator[Finding]:
     """What ends among the leaf certificates of the ledger, and which have weak keys; one line for all that are good."""
     newest: dict[tuple[str, str], Entry] = {}
+    cared_for = 0
     for entry in entries:
         if is_authority(entry) or entry.revoked_at is not None:
             continue
         if state(entry, now) == "valid" and not is_strong(certificate_of(entry).public_key()):
-            step = f"Issue another, bring it there, and run spot-ca revoke {entry.serial}."
+            step = f"Issue another, bring it there, and run spot-ca revoke {entry.serial} --only."
             yield Finding("problem", "weak-key", f"The key of {_named(entry)} is too weak.", step)
+        if _is_kept_elsewhere(entry):
+            cared_for += state(entry, now) == "valid"
+            continue
         key = (entry.profile, entry.name)
         if key not in newest or newest[key].not_after <= entry.not_after:
             newest[key] = entry
     fine = []
     for entry in newest.values():
-        step = f"Issue another; if nobody needs it any more, run spot-ca revoke {entry.serial}."
+        step = f"Issue another; if nobody needs it any more, run spot-ca revoke {entry.serial} --only."
         found = judge_end(_named(entry), entry.not_before, entry.not_after, now, step)
         if found.severity == "ok":
             fine.append(entry)
@@ -49,6 +56,43 @@ def judge_leaves(entries: Iterable[Entry], now: datetime) -> Iterator[Finding]:
     if fine:
         first = min(fine, key=lambda entry: entry.not_after)
         yield good(f"Leaf certificates that are good: {len(fine)}; the first to end is {_named(first)}, {_day(first)}.")
+    if cared_for:
+        yield good(f"Certificates of single installations and for enrolment that are good: {cared_for}.")
+
+
+def judge_twins(entries: Iterable[Entry], now: datetime) -> Iterator[Finding]:
+    """Installations that have several good keys: somebody may have renewed with a stolen one.
+
+    A renewal that is under way is none: its certificate is the child of one in the last third of its life.
+    """
+    live: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if _installation(entry) is not None and state(entry, now) == "valid":
+            live.setdefault(entry.who, []).append(entry)
+    for who, twins in live.items():
+        if len(twins) == 1 or (len(twins) == 2 and _is_renewal(twins[0], twins[1], now)):
+            continue
+        what = f"{who} has {len(twins)} good keys: {', '.join(entry.serial for entry in twins)}."
+        step = "Find out which of them its machine uses. If you cannot, revoke the identity, and let it enrol again."
+        yield Finding("warning", "two-live-keys", what, step)
+
+
+def _installation(entry: Entry) -> str | None:
+    try:
+        return parse(entry.who).installation if entry.profile == CLIENT.name else None
+    except IdentityError:  # a ledger that somebody wrote in: what else is wrong with it is to be found, too
+        return None
+
+
+def _is_kept_elsewhere(entry: Entry) -> bool:
+    """Whether nobody here sees to it that a certificate has a successor."""
+    return entry.profile == ENROL.name or _installation(entry) is not None
+
+
+def _is_renewal(first: Entry, second: Entry, now: datetime) -> bool:
+    """Whether the second, which is younger, succeeds the first, and has not for longer than its end is near."""
+    lifetime = first.not_after - first.not_before
+    return second.parent == first.serial and first.not_after - now < lifetime / 3
 
 
 def judge_crl(

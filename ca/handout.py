@@ -22,12 +22,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from ca.entry import certificate_of
 from ca.errors import CaError, IssueError, VaultError
 from ca.files import PRIVATE, read_file, write_new
 from ca.identity import check_id
 from ca.issue import Issuer
 from ca.keys import MAX_KEY, load_plain, new_key, plain_pem
-from ca.ledger import certificate_of
 from ca.profiles import CLIENT, SERVER, KeyType, Profile, key_kind
 from ca.subjects import Subject
 from ca.vault import Vault, describe

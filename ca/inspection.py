@@ -15,12 +15,13 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 
+from ca.entry import Entry
 from ca.errors import CaError, RevocationError, VaultError
 from ca.files import read_file
 from ca.finding import Finding, good
-from ca.findings import judge_crl, judge_end, judge_leaves, sign_again
+from ca.findings import judge_crl, judge_end, judge_leaves, judge_twins, sign_again
 from ca.keys import MAX_KEY, is_sealed, load_plain
-from ca.ledger import Entry, Ledger
+from ca.ledger import Ledger
 from ca.listing import is_authority, state
 from ca.profiles import ISSUING, ROOT, is_strong
 from ca.reading import UNREADABLE
@@ -60,6 +61,7 @@ def inspect(folder: Path, now: datetime) -> list[Finding]:
             *_lifetimes(looked),
             *_authorities(looked),
             *judge_leaves(looked.entries.values(), now),
+            *judge_twins(looked.entries.values(), now),
             *_issued(looked),
         ]
 

@@ -4,12 +4,12 @@ SQLite through sqlite-utils. The classic rollback journal with full flushing, no
 file is easily backed up. A row holds the certificate itself, so a run killed before it wrote the file loses nothing.
 Numbers of CRLs are taken from here and never given twice, whether or not a CRL with that number came to be.
 
-A ledger with a migration that this program does not know is of a newer version, and refused. Migrations do not lock
-one another out: the vault does, which holds its file lock before it opens the ledger.
+It knows descent: a certificate that was asked for under another one names that as its parent, and the request that it
+answers. So all that came of a stolen key can be revoked with it, and no request is answered twice.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,84 +17,15 @@ from typing import Any, Self
 from urllib.parse import quote
 
 import msgspec
-from cryptography import x509
-from sqlite_utils import Database
-from sqlite_utils.db import Table
-from sqlite_utils.migrations import Migrations
 
+from ca.entry import Entry
 from ca.errors import VaultError
-from ca.reading import UNREADABLE
+from ca.tables import explained, prepare, table
 
 _LOCK_SECONDS = 10
 _MAX_STEP = timedelta(minutes=5)  # how far the last CRL may lie ahead of the clock
 _NEVER = datetime.fromtimestamp(0, UTC)
-_migrations = Migrations("spot-ca")
-
-
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One certificate. `serial` and the key identifiers are lower-case hex; times are whole seconds, UTC.
-
-    who: the realm of a CA, the identity's URI of a client, DNS names and addresses of a server.
-    issuer_key: key identifier of the CA that signed it.
-    fingerprint: SHA-256 of the DER, hex.
-    certificate: DER.
-    """
-
-    serial: str
-    profile: str
-    name: str
-    who: str
-    issuer_key: str
-    not_before: datetime
-    not_after: datetime
-    fingerprint: str
-    created: datetime
-    certificate: bytes
-    revoked_at: datetime | None = None
-    reason: str | None = None
-
-
 _TIMES = ("not_before", "not_after", "created", "revoked_at")
-
-
-@_migrations()
-def m001_certificates_and_crls(db: Database) -> None:
-    """The first shape."""
-    _table(db, "certificates").create(
-        {
-            "serial": str,
-            "profile": str,
-            "name": str,
-            "who": str,
-            "issuer_key": str,
-            "not_before": int,
-            "not_after": int,
-            "fingerprint": str,
-            "created": int,
-            "certificate": bytes,
-            "revoked_at": int,
-            "reason": str,
-        },
-        pk="serial",
-        not_null={"profile", "name", "who", "issuer_key", "not_before", "not_after", "fingerprint", "certificate"},
-        strict=True,
-    )
-    _table(db, "crls").create(
-        {"issuer_key": str, "number": int, "this_update": int}, pk="issuer_key", not_null={"number"}, strict=True
-    )
-
-
-def certificate_of(entry: Entry) -> x509.Certificate:
-    """The certificate of an entry.
-
-    Raises:
-        VaultError: reason `damaged-ledger`.
-    """
-    try:
-        return x509.load_der_x509_certificate(entry.certificate)
-    except UNREADABLE as error:
-        sentence = f"The ledger's certificate {entry.serial} cannot be read: restore the ledger from a backup."
-        raise VaultError("damaged-ledger", sentence) from error
 
 
 class Ledger:
@@ -109,11 +40,11 @@ class Ledger:
         """
         if not create and not path.is_file():
             raise VaultError("missing-file", f"There is no ledger {path}: restore it from a backup.")
-        with _explained():
+        with explained():
             connection = sqlite3.connect(f"file:{quote(str(path))}", uri=True, timeout=_LOCK_SECONDS)
         try:
-            with _explained():
-                self._db = _prepare(connection, path)
+            with explained():
+                self._db = prepare(connection, path)
         except BaseException:
             connection.close()
             raise
@@ -129,30 +60,40 @@ class Ledger:
         self._db.close()
 
     def add(self, entry: Entry) -> None:
-        """Record a certificate. When this returns, it is on the disk."""
+        """Record a certificate. When this returns, it is on the disk.
+
+        Raises:
+            VaultError: also reason `already-answered`, if its request has a certificate already.
+        """
         row: dict[str, Any] = msgspec.structs.asdict(entry)
         row.update({column: _seconds(row[column]) for column in _TIMES})
         with self._write():
-            _table(self._db, "certificates").insert(row)
+            if entry.request is not None and self.by_request(entry.request) is not None:
+                sentence = "That request has its certificate already, and gets no second one: hand out the first."
+                raise VaultError("already-answered", sentence)
+            table(self._db, "certificates").insert(row)
 
     def entries(self) -> list[Entry]:
         """Everything ever recorded, oldest first."""
-        with _explained():
-            return [_entry(row) for row in _table(self._db, "certificates").rows_where(order_by="rowid")]
+        with explained():
+            return [_entry(row) for row in table(self._db, "certificates").rows_where(order_by="rowid")]
 
     def entry(self, serial: str) -> Entry | None:
         """The certificate with this serial number, lower-case hex; None if it was never recorded."""
-        with _explained():
-            rows = list(_table(self._db, "certificates").rows_where("serial = ?", [serial]))
-        return _entry(rows[0]) if rows else None
+        return self._one("serial = ?", serial)
 
-    def revoke(self, serial: str, at: datetime, reason: str) -> None:
-        """Mark a certificate as revoked; one that already is keeps its first date and reason."""
+    def by_request(self, digest: str) -> Entry | None:
+        """The certificate that answers a request, by the SHA-256 of its DER in hex; None if it has none yet."""
+        return self._one("request = ?", digest)
+
+    def revoke(self, serials: Iterable[str], at: datetime, reason: str) -> None:
+        """Mark certificates as revoked, all or none; one that already is keeps its first date and reason."""
         with self._write():
-            self._db.execute(
-                "update certificates set revoked_at = ?, reason = ? where serial = ? and revoked_at is null",
-                [_seconds(at), reason, serial],
-            )
+            for serial in serials:
+                self._db.execute(
+                    "update certificates set revoked_at = ?, reason = ? where serial = ? and revoked_at is null",
+                    [_seconds(at), reason, serial],
+                )
 
     def next_crl(
         self, issuer_key: str, now: datetime, published: tuple[int, datetime] = (0, _NEVER)
@@ -182,13 +123,18 @@ class Ledger:
 
     def last_crl(self, issuer_key: str) -> tuple[int, datetime] | None:
         """Number and thisUpdate that the last CRL of an issuer was given; None before the first."""
-        with _explained():
+        with explained():
             row = self._db.execute("select number, this_update from crls where issuer_key = ?", [issuer_key]).fetchone()
         return None if row is None else (row[0], _time(row[1]))
 
+    def _one(self, condition: str, value: str) -> Entry | None:
+        with explained():
+            rows = list(table(self._db, "certificates").rows_where(condition, [value]))
+        return _entry(rows[0]) if rows else None
+
     @contextmanager
     def _write(self) -> Iterator[None]:
-        with _explained():
+        with explained():
             self._db.execute("begin immediate")  # sqlite-utils' own `atomic` would be deferred
             try:
                 yield
@@ -196,32 +142,6 @@ class Ledger:
             except BaseException:
                 self._db.conn.rollback()
                 raise
-
-
-def _prepare(connection: sqlite3.Connection, path: Path) -> Database:
-    connection.execute("pragma synchronous = extra")
-    if connection.execute("pragma quick_check").fetchall() != [("ok",)]:
-        raise VaultError("damaged-ledger", f"The ledger {path} is damaged: restore it from a backup.")
-    db = Database(connection, execute_plugins=False)
-    known = {migration.name for migration in _migrations.pending(Database(memory=True, execute_plugins=False))}
-    if {migration.name for migration in _migrations.applied(db)} - known:
-        raise VaultError("newer-version", f"The ledger {path} was written by a newer spot-ca: use that one.")
-    _migrations.apply(db)
-    if not {"certificates", "crls"} <= set(db.table_names()):  # a table that is missing reads like an empty one
-        raise VaultError("damaged-ledger", f"The ledger {path} lacks a table: restore it from a backup.")
-    return db
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise VaultError("locked", "The ledger is in use by another program: try again.") from error
-        raise VaultError("ledger-unwritable", f"The ledger cannot be used: {error}. Nothing was recorded.") from error
-    except sqlite3.DatabaseError as error:
-        raise VaultError("damaged-ledger", f"The ledger is damaged: {error}. Restore it from a backup.") from error
 
 
 def _clock_behind(last: datetime, now: datetime) -> str:
@@ -249,10 +169,3 @@ def _seconds(time: datetime | None) -> int | None:
 
 def _time(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
-
-
-def _table(db: Database, name: str) -> Table:
-    table = db[name]
-    if not isinstance(table, Table):
-        raise VaultError("damaged-ledger", f"In the ledger, {name} is not a table: restore it from a backup.")
-    return table

@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from ca.errors import IssueError
-from ca.ledger import Entry
+from ca.entry import Entry
 from ca.profiles import ISSUING, ROOT
 
 _AUTHORITIES = (ROOT.name, ISSUING.name)
@@ -34,11 +33,20 @@ def select(entries: Iterable[Entry], wanted: Filter, now: datetime) -> list[Entr
 
 
 def table(entries: Iterable[Entry], now: datetime) -> list[str]:
-    """Aligned lines, a heading first."""
-    rows = [("SERIAL", "PROFILE", "NAME", "ISSUED", "VALID UNTIL", "STATE", "WHO")]
-    rows += [
-        (entry.serial, entry.profile, entry.name, *_dates(entry), state(entry, now), entry.who) for entry in entries
-    ]
+    """Aligned lines, a heading first; with the parents, if one of them has any."""
+    told = list(entries)
+    has_parents = any(entry.parent is not None for entry in told)
+    parent = ("PARENT",) if has_parents else ()
+    rows: list[tuple[str, ...]] = [("SERIAL", "PROFILE", "NAME", "ISSUED", "VALID UNTIL", "STATE", *parent, "WHO")]
+    for entry in told:
+        parent = (entry.parent or "-",) if has_parents else ()
+        row = (entry.serial, entry.profile, entry.name, *_dates(entry), state(entry, now), *parent, entry.who)
+        rows.append(row)
+    return aligned(rows)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells as lines whose columns stand below one another."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
@@ -61,24 +69,6 @@ def find(entries: Sequence[Entry], wanted: str) -> list[Entry]:
     return [entry for entry in entries if entry.serial == serial] or [
         entry for entry in entries if entry.name == wanted
     ]
-
-
-def find_leaf(entries: Sequence[Entry], wanted: str) -> Entry:
-    """The one leaf certificate with this serial or name.
-
-    By name, those not revoked count; if all are, the last of them, so that an interrupted revocation can be repeated.
-
-    Raises:
-        IssueError: reason `not-found` or `ambiguous`.
-    """
-    named = find([entry for entry in entries if not is_authority(entry)], wanted)
-    found = [entry for entry in named if entry.revoked_at is None] or named[-1:]
-    if not found:
-        raise IssueError("not-found", f"There is no certificate {wanted!r}: see spot-ca list --all.")
-    if len(found) > 1:
-        serials = ", ".join(f"{entry.serial} ({entry.profile}, issued {entry.created:%Y-%m-%d})" for entry in found)
-        raise IssueError("ambiguous", f"{wanted!r} has several certificates: name one by its serial, {serials}.")
-    return found[0]
 
 
 def _dates(entry: Entry) -> tuple[str, str]:

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives import hashes
 
 from ca import strict_json
 from ca.bundle import MAX_BUNDLE, Bundle, check, decode
+from ca.entry import Entry
 from ca.errors import IssueError, RevocationError
-from ca.facts import CertificateFacts, CrlFacts, certificate_facts, crl_facts
-from ca.ledger import Entry
+from ca.facts import CertificateFacts, CrlFacts, certificate_facts, crl_facts, with_children
 from ca.reading import UNREADABLE
 from ca.revocation import MAX_CRL, SKEW, read_crl
 
@@ -31,10 +31,15 @@ _ANY_TIME = datetime.max.replace(tzinfo=UTC) - SKEW
 
 
 class Known(msgspec.Struct, frozen=True):
-    """What the CA in the folder knows: its ledger by fingerprint, its own certificates; both empty without one."""
+    """What the CA in the folder knows; all is empty without one.
+
+    entries: of its ledger, by fingerprint. authorities: its own certificates.
+    children: by serial, what was asked for under that certificate.
+    """
 
     entries: Mapping[str, Entry]
     authorities: Sequence[x509.Certificate]
+    children: Mapping[str, Sequence[Entry]]
 
 
 class MirrorFacts(msgspec.Struct, frozen=True):
@@ -106,7 +111,9 @@ def _der(raw: bytes, known: Known, now: datetime) -> Shown:
 
 
 def _facts(certificate: x509.Certificate, known: Known, now: datetime) -> CertificateFacts:
-    return certificate_facts(certificate, known.entries.get(certificate.fingerprint(hashes.SHA256()).hex()), now)
+    entry = known.entries.get(certificate.fingerprint(hashes.SHA256()).hex())
+    below = () if entry is None else known.children.get(entry.serial, ())
+    return with_children(certificate_facts(certificate, entry, now), below)
 
 
 def _crl(crl: x509.CertificateRevocationList, raw: bytes, known: Known, now: datetime) -> CrlFacts:

@@ -29,12 +29,13 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from filelock import FileLock, Timeout
 
+from ca.entry import Entry
 from ca.errors import RevocationError, VaultError
 from ca.files import read_file, replace
 from ca.identity import Identity
 from ca.issue import Issuer, Request, Revoked, build_crl, issue, realm_of
 from ca.keys import MAX_KEY, unseal
-from ca.ledger import Entry, Ledger
+from ca.ledger import Ledger
 from ca.lifetimes import MAX_LIFETIMES, Lifetimes, check_days, parse_lifetimes
 from ca.profiles import ISSUING, ROOT, Profile
 from ca.reading import UNREADABLE
@@ -117,8 +118,15 @@ class Vault:
         profile: Profile,
         signer: Issuer,
         now: datetime,
+        *,
+        parent: str | None = None,
+        request: str | None = None,
+        uses: int | None = None,
     ) -> x509.Certificate:
         """Sign a certificate and record it; whoever gets it from here can be sure it is in the ledger.
+
+        Args:
+            parent, request, uses: as in `ca.ledger.Entry`.
 
         Raises:
             IssueError, IdentityError: as `ca.issue.issue`.
@@ -126,7 +134,8 @@ class Vault:
         """
         serial = secrets.randbits(128) or 1
         certificate = issue(Request(public_key, subject), profile, signer, serial=serial, now=now)
-        self.ledger.add(_entry(certificate, subject, profile, now))
+        entry = _entry(certificate, subject, profile, now)
+        self.ledger.add(msgspec.structs.replace(entry, parent=parent, request=request, uses=uses))
         return certificate
 
     def sign_crl(self, authority: str, signer: Issuer, now: datetime) -> Path:

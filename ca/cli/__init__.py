@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from ca.cli import authority, bundling, issuing, reading
+from ca.cli import authority, bundling, issuing, reading, revoking
 from ca.cli.options import ENV_NAME, Settings
 from ca.errors import CaError, PassphraseError, VaultError
 from ca.misplaced import Guiding
@@ -99,7 +99,7 @@ def _explain(command: click.Command) -> None:
 
 
 cli.epilog = _PASSPHRASE
-for _room in (authority, issuing, reading, bundling):
+for _room in (authority, issuing, reading, revoking, bundling):
     for _command in _room.COMMANDS:
         cli.add_command(_command)
 _explain(cli)

@@ -1,22 +1,19 @@
-"""The CA itself: made once; its CRLs, and what they revoke."""
+"""The CA itself: made once; and its CRLs."""
 
 from pathlib import Path
 
 import click
 import msgspec
 from cryptography.hazmat.primitives import hashes
-from cryptography.x509 import load_pem_x509_crl
 
-from ca import listing
-from ca.cli.options import Settings, dry_run_option, json_option, key_type_option, utc_now
-from ca.cli.output import crl_document, print_json
+from ca.cli.options import Settings, json_option, key_type_option, utc_now
+from ca.cli.output import print_json
+from ca.cli.revoking import sign_crl
 from ca.errors import IssueError
-from ca.facts import crl_facts, entry_facts
+from ca.facts import entry_facts
 from ca.files import read_file
 from ca.founding import create_vault
 from ca.identity import check_realm
-from ca.issue import REASONS, Issuer
-from ca.ledger import Entry
 from ca.lifetimes import MAX_LIFETIMES, parse_lifetimes, template
 from ca.profiles import ISSUING, ROOT, KeyType
 from ca.vault import AUTHORITIES, Vault, open_vault
@@ -75,33 +72,6 @@ def _tell_made(folder: Path, realm: str, vault: Vault) -> None:
     click.echo("Next: move root.key to offline storage, back the folder up, then run spot-ca issue server NAME.")
 
 
-@click.command()
-@click.argument("certificate", metavar="SERIAL|NAME")
-@click.option("--reason", type=click.Choice(list(REASONS)), default="unspecified", show_default=True, help="Why.")
-@dry_run_option
-@json_option
-@click.pass_obj
-def revoke(settings: Settings, *, certificate: str, reason: str, dry_run: bool, as_json: bool) -> None:
-    """Revoke a certificate, and sign the CRL that says so. It cannot be undone: issue another instead.
-
-    \b
-    --json prints:
-      dry_run, already_revoked   true or false
-      certificate                as spot-ca show --json
-      crl                        as spot-ca crl --json; null with --dry-run
-    """
-    if dry_run:
-        with open_vault(settings.folder) as vault:
-            _tell(listing.find_leaf(vault.ledger.entries(), certificate), None, None, as_json=as_json)
-        return
-    with settings.signer() as (vault, signer):
-        entry = listing.find_leaf(vault.ledger.entries(), certificate)
-        vault.ledger.revoke(entry.serial, utc_now(), reason)
-        after = vault.ledger.entry(entry.serial)
-        crl = _sign(vault, ISSUING.name, signer)
-        _tell(entry, after, crl, as_json=as_json)
-
-
 @click.command(short_help="Sign the revocation lists anew.")
 @json_option
 @click.pass_obj
@@ -120,7 +90,7 @@ def crl(settings: Settings, as_json: bool) -> None:
     with settings.unlocking() as (vault, unlock):
         for authority in signed:
             if authority == ISSUING.name or vault.has_key(authority):
-                signed[authority] = _sign(vault, authority, unlock(authority))
+                signed[authority] = sign_crl(vault, authority, unlock(authority))
                 if not as_json:
                     days = vault.lifetimes.crl(authority).days
                     click.echo(f"Signed {vault.crl_path(authority)}, good for {days} days.")
@@ -132,27 +102,4 @@ def crl(settings: Settings, as_json: bool) -> None:
         click.echo(f"Next: bring {vault.crl_path(ISSUING.name)} to the mirrors.")
 
 
-def _sign(vault: Vault, authority: str, signer: Issuer) -> dict[str, object]:
-    now = utc_now()
-    path = vault.sign_crl(authority, signer, now)
-    facts = crl_facts(load_pem_x509_crl(path.read_bytes()), now)
-    return crl_document(path, msgspec.structs.replace(facts, believed=True))
-
-
-def _tell(before: Entry, after: Entry | None, crl: dict[str, object] | None, *, as_json: bool) -> None:
-    what = f"{before.serial} ({before.profile} {before.name})"
-    if as_json:
-        facts = entry_facts(after or before, utc_now())
-        flags = {"dry_run": after is None, "already_revoked": before.revoked_at is not None}
-        print_json({**flags, "certificate": facts, "crl": crl})
-        return
-    if before.revoked_at is not None:
-        click.echo(f"{what} was revoked on {before.revoked_at:%Y-%m-%d} ({before.reason}), and that stays.")
-    if crl is None:
-        click.echo(f"Nothing was changed. Without --dry-run, {what} would be revoked, and the CRL signed.")
-        return
-    click.echo(f"Revoked {what}." if before.revoked_at is None else "Signed the CRL again.")
-    click.echo(f"Next: bring {crl['path']} to the mirrors.")
-
-
-COMMANDS = (init, revoke, crl)
+COMMANDS = (init, crl)

@@ -222,7 +222,8 @@ def _tell_earlier(done: Sequence[Done]) -> None:
     for one in done:
         if one.earlier and one.there is None:
             serials = ", ".join(one.earlier)
-            click.echo(f"Note: {one.customer} has valid certificates from before, {serials}; revoke what is not used.")
+            hint = "revoke what is not used, with --only"
+            click.echo(f"Note: {one.customer} has valid certificates from before, {serials}; {hint}.")
 
 
 COMMANDS = (bundle,)

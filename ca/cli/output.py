@@ -44,6 +44,9 @@ def certificate_lines(facts: CertificateFacts) -> Iterator[str]:
         "SHA-256": bytes.fromhex(facts.fingerprint).hex(":"),
         "subject": shown(facts.subject),
         "file": shown(facts.file or ""),
+        "parent": facts.parent or "",
+        "children": ", ".join(facts.children),
+        "enrolled": "" if facts.uses is None else f"{facts.used} of {facts.uses} installations",
     }
     yield from (f"  {label:8}  {text}" for label, text in told.items() if text)
 

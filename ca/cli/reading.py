@@ -1,5 +1,6 @@
 """What only reads: `list`, `show`, `check`. None of it needs the passphrase."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -10,13 +11,14 @@ from cryptography import x509
 from ca import listing
 from ca.cli.options import Settings, json_option, utc_now
 from ca.cli.output import bundle_lines, certificate_lines, crl_lines, print_json
+from ca.descent import children
+from ca.entry import Entry, certificate_of
 from ca.errors import IssueError, VaultError
 from ca.facts import CertificateFacts, entry_facts
 from ca.files import read_file
 from ca.finding import worst
 from ca.handout import file_stem
 from ca.inspection import inspect
-from ca.ledger import Entry, certificate_of
 from ca.profiles import PROFILES
 from ca.reading import UNREADABLE
 from ca.showing import MAX_SHOWN, Known, Shown, read_shown
@@ -42,9 +44,10 @@ def list_certificates(
     wanted = listing.Filter(everything=everything, profile=profile, name=name, expiring=expiring)
     now = utc_now()
     with open_vault(settings.folder) as vault:
-        entries = listing.select(vault.ledger.entries(), wanted, now)
+        known = vault.ledger.entries()
+    entries = listing.select(known, wanted, now)
     if as_json:
-        print_json([_facts(entry, settings.folder) for entry in entries])
+        print_json(_facts(entries, known, settings.folder))
     elif entries:
         click.echo("\n".join(listing.table(entries, now)))
     else:
@@ -67,7 +70,10 @@ def show(settings: Settings, what: str, as_json: bool) -> None:
       certificates   a list of: serial, profile, name, identity, names, subject,
                      issuer, issuer_key, not_before, not_after, days_left, state
                      (valid, expired, revoked, not-yet-valid), revoked, reason,
-                     issued, key, strong, fingerprint, file
+                     issued, key, strong, fingerprint, file, parent (serial of
+                     the certificate under which it was asked for), children
+                     (serials), uses and used (of one for enrolment: how many
+                     installations may enrol with it, and how many have)
       crl            null, or: issuer, issuer_key, number, this_update,
                      next_update, days_left, revoked (how many), believed
       bundle         null, or: format, min_spot, realm, customer,
@@ -118,9 +124,10 @@ def _from_ledger(folder: Path, what: str) -> Shown | None:
     if Path(what).is_file() and not (folder / "issuing.crt").exists():
         return None
     with open_vault(folder) as vault:
-        found = listing.find(vault.ledger.entries(), what)
+        known = vault.ledger.entries()
+    found = listing.find(known, what)
     if found:
-        return Shown(certificates=tuple(_facts(entry, folder) for entry in found))
+        return Shown(certificates=_facts(found, known, folder))
     if not Path(what).is_file():
         raise IssueError("not-found", f"There is no certificate {what!r}, nor such a file: see spot-ca list --all.")
     return None
@@ -128,19 +135,27 @@ def _from_ledger(folder: Path, what: str) -> Shown | None:
 
 def _from_file(folder: Path, path: Path) -> Shown:
     raw = read_file(path, max_bytes=MAX_SHOWN, refusal=IssueError)
-    known = Known({}, ())
+    known = Known({}, (), {})
     if (folder / "issuing.crt").exists():
         with open_vault(folder) as vault:
-            entries = {entry.fingerprint: entry for entry in vault.ledger.entries()}
-            known = Known(entries, tuple(vault.certificate(authority) for authority in AUTHORITIES))
+            entries = vault.ledger.entries()
+            authorities = tuple(vault.certificate(authority) for authority in AUTHORITIES)
+            known = Known({entry.fingerprint: entry for entry in entries}, authorities, children(entries))
     return read_shown(raw, str(path), known, utc_now())
 
 
-def _facts(entry: Entry, folder: Path) -> CertificateFacts:
+def _facts(entries: Iterable[Entry], known: Iterable[Entry], folder: Path) -> tuple[CertificateFacts, ...]:
+    below, now = children(known), utc_now()
+    return tuple(
+        msgspec.structs.replace(entry_facts(entry, now, below.get(entry.serial, ())), file=_file(entry, folder))
+        for entry in entries
+    )
+
+
+def _file(entry: Entry, folder: Path) -> str | None:
     stem = entry.name if listing.is_authority(entry) else f"issued/{file_stem(entry.name, entry.profile)}"
     path = folder / f"{stem}.crt"
-    facts = entry_facts(entry, utc_now())
-    return msgspec.structs.replace(facts, file=str(path)) if _holds(path, entry) else facts
+    return str(path) if _holds(path, entry) else None
 
 
 def _holds(path: Path, entry: Entry) -> bool:

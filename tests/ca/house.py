@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from ca.entry import Entry
 from ca.errors import CaError
 from ca.identity import Identity, Role
 from ca.issue import Issuer, Request, issue
-from ca.ledger import Entry
 from ca.profiles import CLIENT, ISSUING, ROOT, SERVER, Profile
 from ca.subjects import Authority, Hosts
 

@@ -179,14 +179,14 @@ def test_a_second_revocation_tells_of_the_first_and_signs_again(spot: Spot) -> N
     assert spot.revoked() == {serial}
 
 
-def test_a_name_with_several_certificates_is_revoked_one_by_one(spot: Spot) -> None:
+def test_of_several_certificates_one_goes_alone_if_that_is_said(spot: Spot) -> None:
     serials = []
     for folder in ("one", "two"):
         spot("issue", "client", "acme", "--out", spot.folder / folder, "--key-type", "ecdsa-p256")
         serials.append(certificate(spot.folder / folder / "acme.crt").serial_number)
-    assert f"{serials[1]:x}" in spot.refused(3, "revoke", "acme")
+    assert f"{serials[1]:x}" in spot.refused(3, "revoke", "acme", "--only")
     assert spot.revoked() == frozenset()
-    spot("revoke", f"{serials[0]:x}")
+    spot("revoke", f"{serials[0]:x}", "--only")
     assert spot.revoked() == {serials[0]}
 
 

@@ -45,8 +45,8 @@ def test_a_serial_is_recorded_once(path: Path) -> None:
 def test_a_revocation_keeps_its_first_date_and_reason(path: Path) -> None:
     with Ledger(path) as ledger:
         ledger.add(ENTRY)
-        ledger.revoke("abc0", NOW, "superseded")
-        ledger.revoke("abc0", NOW + timedelta(days=1), "key-compromise")
+        ledger.revoke(["abc0"], NOW, "superseded")
+        ledger.revoke(["abc0"], NOW + timedelta(days=1), "key-compromise")
         assert ledger.entries() == [msgspec.structs.replace(ENTRY, revoked_at=NOW, reason="superseded")]
 
 
@@ -144,4 +144,66 @@ def test_what_fails_is_undone(path: Path) -> None:
         with pytest.raises(VaultError):
             ledger.add(msgspec.structs.replace(ENTRY, serial="1"))
         assert ledger.entries() == [ENTRY]
-        ledger.revoke("abc0", NOW, "superseded")  # no transaction was left open
+        ledger.revoke(["abc0"], NOW, "superseded")  # no transaction was left open
+
+
+def test_an_entry_knows_its_parent_its_request_and_how_often_it_may_be_used(path: Path) -> None:
+    parent = msgspec.structs.replace(ENTRY, profile="enrol", uses=40)
+    child = msgspec.structs.replace(ENTRY, serial="abc1", parent=parent.serial, request="d" * 64)
+    with Ledger(path) as ledger:
+        ledger.add(parent)
+        ledger.add(child)
+    with Ledger(path) as ledger:
+        assert ledger.entries() == [parent, child]
+        assert ledger.by_request("d" * 64) == child
+        assert ledger.by_request("e" * 64) is None
+
+
+def test_a_request_is_answered_once(path: Path) -> None:
+    first = msgspec.structs.replace(ENTRY, request="d" * 64)
+    with Ledger(path) as ledger:
+        ledger.add(first)
+        with pytest.raises(VaultError) as refused:
+            ledger.add(msgspec.structs.replace(first, serial="1"))
+        assert refused.value.reason == "already-answered"
+        assert ledger.entries() == [first]
+
+
+OLD = """
+CREATE TABLE "certificates" ("serial" TEXT PRIMARY KEY, "profile" TEXT NOT NULL, "name" TEXT NOT NULL,
+   "who" TEXT NOT NULL, "issuer_key" TEXT NOT NULL, "not_before" INTEGER NOT NULL, "not_after" INTEGER NOT NULL,
+   "fingerprint" TEXT NOT NULL, "created" INTEGER, "certificate" BLOB NOT NULL, "revoked_at" INTEGER, "reason" TEXT
+) STRICT;
+CREATE TABLE "crls" ("issuer_key" TEXT PRIMARY KEY, "number" INTEGER NOT NULL, "this_update" INTEGER) STRICT;
+CREATE TABLE "_sqlite_migrations" ("id" INTEGER PRIMARY KEY, "migration_set" TEXT, "name" TEXT, "applied_at" TEXT);
+CREATE UNIQUE INDEX "idx__sqlite_migrations_migration_set_name" ON "_sqlite_migrations" ("migration_set", "name");
+INSERT INTO "_sqlite_migrations" VALUES (1, 'spot-ca', 'm001_certificates_and_crls', '2026-01-01');
+INSERT INTO certificates VALUES ('abc0', 'client', 'acme', 'spiffe://build.example.com/client/acme', '00ff',
+   0, 86400, 'ff', 0, x'3000', 60, 'superseded');
+INSERT INTO crls VALUES ('00ff', 7, 60);
+"""
+"""A ledger as it was before it knew descent."""
+
+
+def test_an_old_ledger_is_brought_up_to_date_and_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(OLD)
+    connection.close()
+    for _ in range(2):
+        with Ledger(path) as ledger:
+            (entry,) = ledger.entries()
+            assert (entry.serial, entry.reason, ledger.last_crl("00ff")) == (
+                "abc0",
+                "superseded",
+                (7, entry.revoked_at),
+            )
+            assert (entry.parent, entry.request, entry.uses) == (None, None, None)
+
+
+def test_an_old_ledger_that_lacks_a_table_is_damaged_too(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(f"{OLD} drop table certificates;")
+    connection.close()
+    assert refused(path) == "damaged-ledger"

@@ -1,12 +1,10 @@
 """The ledger as people see it, and what they mean by a serial or a name."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import msgspec
-import pytest
 
-from ca.errors import IssueError
-from ca.listing import Filter, find, find_leaf, select, state, table
+from ca.listing import Filter, find, select, state, table
 from tests.ca.house import ENTRY, NOW
 
 REVOKED = msgspec.structs.replace(ENTRY, serial="d1", revoked_at=NOW, reason="superseded")
@@ -46,23 +44,9 @@ def test_a_table_is_aligned() -> None:
     assert state(ENTRY, ENTRY.not_after) == "valid"
 
 
-@pytest.mark.parametrize("spelling", ["abc0", "ABC0", "0xabc0", "00:AB:C0"])
-def test_a_serial_is_found_in_any_usual_spelling(spelling: str) -> None:
-    assert find_leaf([EXPIRED, ENTRY], spelling) == ENTRY
-
-
-def test_a_name_means_what_is_not_revoked_yet() -> None:
-    assert find_leaf([REVOKED, ENTRY], "acme") == ENTRY
-    assert find_leaf([REVOKED], "acme") == REVOKED
-    older = msgspec.structs.replace(ENTRY, serial="abc1", created=datetime(2025, 3, 1, tzinfo=UTC))
-    issued = rf"abc0 \(client, issued {NOW:%Y-%m-%d}\), abc1 \(client, issued 2025-03-01\)"
-    with pytest.raises(IssueError, match=issued) as ambiguous:
-        find_leaf([ENTRY, older], "acme")
-    assert ambiguous.value.reason == "ambiguous"
-
-
-@pytest.mark.parametrize("wanted", ["globex", "", "root", "c1", "0"])
-def test_nothing_else_is_found_and_never_a_ca(wanted: str) -> None:
-    with pytest.raises(IssueError) as missing:
-        find_leaf([ROOT, ENTRY], wanted)
-    assert missing.value.reason == "not-found"
+def test_parents_have_a_column_where_there_are_any() -> None:
+    child = msgspec.structs.replace(ENTRY, serial="f1", parent="abc0")
+    assert "PARENT" not in table([ROOT, ENTRY], NOW)[0]
+    lines = table([ROOT, ENTRY, child], NOW)
+    assert lines[0].split()[-2:] == ["PARENT", "WHO"]
+    assert [line.split()[6] for line in lines[1:]] == ["-", "-", "abc0"]

@@ -13,7 +13,8 @@ import time_machine
 from cryptography.x509 import load_pem_x509_certificate
 
 from ca.bundle import check, decode
-from ca.ledger import Entry, Ledger
+from ca.entry import Entry
+from ca.ledger import Ledger
 from tests.ca.spot_ca import ROOT_JSON, Spot, issue_server, tree
 from tests.ca.test_killed import finish, start
 

@@ -39,6 +39,10 @@ FIELDS = [
     "strong",
     "fingerprint",
     "file",
+    "parent",
+    "children",
+    "uses",
+    "used",
 ]
 
 
@@ -244,10 +248,13 @@ def test_what_is_done_is_told_to_scripts(spot: Spot) -> None:
     assert made["certificate_path"] == str(spot.folder / "issued/acme.crt")
     assert made["certificate"]["serial"] == f"{certificate(spot.folder / 'issued/acme.crt').serial_number:x}"
     planned = json.loads(spot("revoke", "acme", "--dry-run", "--json"))
-    assert (planned["dry_run"], planned["certificate"]["state"], planned["crl"]) == (True, "valid", None)
+    (told,) = planned["certificates"]
+    assert (planned["dry_run"], told["certificate"]["state"], planned["crl"]) == (True, "valid", None)
     done = json.loads(spot("revoke", "acme", "--reason", "superseded", "--json"))
-    assert (done["dry_run"], done["already_revoked"], done["certificate"]["state"]) == (False, False, "revoked")
-    assert (done["certificate"]["reason"], done["crl"]["number"]) == ("superseded", 2)
+    (told,) = done["certificates"]
+    assert (done["dry_run"], done["already_revoked"], told["why"]) == (False, False, "itself")
+    assert (told["certificate"]["state"], told["certificate"]["reason"]) == ("revoked", "superseded")
+    assert done["crl"]["number"] == 2
     assert json.loads(spot("revoke", "acme", "--json"))["already_revoked"] is True
     signed = json.loads(spot("crl", "--json"))
     assert (signed["issuing"]["number"], signed["root"]["number"]) == (4, 2)

@@ -35,7 +35,7 @@ def test_anything_else_is_refused_by_name(raw: bytes) -> None:
 def check(raw: bytes) -> None:
     refusal, shown = None, None
     try:
-        shown = read_shown(raw, "it", Known({}, ()), datetime.now(UTC))
+        shown = read_shown(raw, "it", Known({}, (), {}), datetime.now(UTC))
     except CaError as error:
         refusal = error
     assert isinstance(shown, Shown) != isinstance(refusal, CaError)

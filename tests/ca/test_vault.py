@@ -78,7 +78,7 @@ def test_a_revoked_certificate_is_not_handed_back(vault: Vault, house: House) ->
     path = hand(vault, house)
     first = certificate(path)
     path.unlink()
-    vault.ledger.revoke(f"{first.serial_number:x}", NOW, "superseded")
+    vault.ledger.revoke([f"{first.serial_number:x}"], NOW, "superseded")
     assert certificate(hand(vault, house)).serial_number != first.serial_number
     vault.ledger.close()
 

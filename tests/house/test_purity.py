@@ -10,6 +10,8 @@ from tests.house.source import closure, foreign, trees, within
 PURE = [
     "ca.bundle",
     "ca.customers",
+    "ca.descent",
+    "ca.entry",
     "ca.finding",
     "ca.identity",
     "ca.issue",
@@ -17,6 +19,7 @@ PURE = [
     "ca.peer",
     "ca.pins",
     "ca.profiles",
+    "ca.renewing",
     "ca.request",
     "ca.revocation",
     "ca.strict_json",
