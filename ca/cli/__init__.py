@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from ca.cli import authority, bundling, issuing, reading, revoking
+from ca.cli import authority, bundling, issuing, operating, reading, revoking
 from ca.cli.options import ENV_NAME, Settings
 from ca.errors import CaError, PassphraseError, VaultError
 from ca.misplaced import Guiding
@@ -18,7 +18,7 @@ Exit codes:
   3  what was asked for, or a file that was given, is refused
   4  the passphrase is missing or wrong
   5  the CA's folder is missing, damaged, in use, or already there
-  6  check found a warning or a problem
+  6  check found a warning or a problem, or requests wait for a person
 """
 
 _PASSPHRASE = f"""\b
@@ -99,7 +99,7 @@ def _explain(command: click.Command) -> None:
 
 
 cli.epilog = _PASSPHRASE
-for _room in (authority, issuing, reading, revoking, bundling):
+for _room in (authority, issuing, reading, revoking, bundling, operating):
     for _command in _room.COMMANDS:
         cli.add_command(_command)
 _explain(cli)

@@ -2,12 +2,13 @@
 
 import sys
 from collections.abc import Sequence
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 import click
 import msgspec
 from cryptography.x509 import load_pem_x509_crl
 
+from ca.cli.mirrors import MirrorOptions, Pushed, check_pushed, mirror_options, open_mirrors, push_to, tell_pushed
 from ca.cli.options import Settings, dry_run_option, json_option, utc_now
 from ca.cli.output import crl_document, print_json
 from ca.descent import children
@@ -19,12 +20,13 @@ from ca.revoking import Going, going, lines
 from ca.vault import Vault, open_vault
 
 
-class RevokeOptions(TypedDict):
+class RevokeOptions(MirrorOptions):
     """How it is revoked, and how that is told."""
 
     only: bool
     reason: str
     yes: bool
+    push: bool
     dry_run: bool
     as_json: bool
 
@@ -34,6 +36,8 @@ class RevokeOptions(TypedDict):
 @click.option("--only", is_flag=True, help="Revoke that one certificate, and leave its identity and descendants.")
 @click.option("--reason", type=click.Choice(list(REASONS)), default="unspecified", show_default=True, help="Why.")
 @click.option("--yes", is_flag=True, help="Do not ask, also where several certificates are revoked.")
+@click.option("--push", is_flag=True, help="Bring the CRL to the mirrors at once, as spot-ca push does.")
+@mirror_options
 @dry_run_option
 @json_option
 @click.pass_obj
@@ -53,21 +57,26 @@ def revoke(settings: Settings, wanted: str, **options: Unpack[RevokeOptions]) ->
       certificates      a list of: certificate (as spot-ca show --json), why
                         (itself, same identity, or descends)
       crl               as spot-ca crl --json; null with --dry-run
+      pushed            as spot-ca push --json; null without --push
     """
+    mirrors = open_mirrors(options) if options["push"] else []
     if options["dry_run"] or (sys.stdin.isatty() and not options["yes"]):
         with open_vault(settings.folder) as vault:
             known = vault.ledger.entries()
         found = going(known, wanted, only=options["only"])
         if options["dry_run"]:
-            _tell(found, known, None, as_json=options["as_json"])
+            _tell(found, known, None, None, as_json=options["as_json"])
             return
         _confirm(found)
     with settings.signer() as (vault, signer):
         # Anew: what was asked for while somebody thought about it goes, too.
         found = going(vault.ledger.entries(), wanted, only=options["only"])
         vault.ledger.revoke([one.entry.serial for one in found], utc_now(), options["reason"])
-        crl = sign_crl(vault, ISSUING.name, signer)
-        _tell(found, vault.ledger.entries(), crl, as_json=options["as_json"])
+        crl, path = sign_crl(vault, ISSUING.name, signer), vault.crl_path(ISSUING.name)
+        known = vault.ledger.entries()
+    pushed = push_to(mirrors, path) if options["push"] else None
+    _tell(found, known, crl, pushed, as_json=options["as_json"])
+    check_pushed(pushed or ())
 
 
 def sign_crl(vault: Vault, authority: str, signer: Issuer) -> dict[str, object]:
@@ -88,7 +97,14 @@ def _confirm(found: Sequence[Going]) -> None:
         click.confirm(f"Revoke these {len(found)} certificates? It cannot be undone.", abort=True, err=True)
 
 
-def _tell(found: Sequence[Going], known: Sequence[Entry], crl: dict[str, object] | None, *, as_json: bool) -> None:
+def _tell(
+    found: Sequence[Going],
+    known: Sequence[Entry],
+    crl: dict[str, object] | None,
+    pushed: Sequence[Pushed] | None,
+    *,
+    as_json: bool,
+) -> None:
     """What was, or with no CRL would be, revoked. `known`: the ledger as it is by now."""
     already = all(one.entry.revoked_at is not None for one in found)
     if as_json:
@@ -100,7 +116,9 @@ def _tell(found: Sequence[Going], known: Sequence[Entry], crl: dict[str, object]
             }
             for one in found
         ]
-        print_json({"dry_run": crl is None, "already_revoked": already, "certificates": told, "crl": crl})
+        print_json(
+            {"dry_run": crl is None, "already_revoked": already, "certificates": told, "crl": crl, "pushed": pushed}
+        )
         return
     for one in found if already else ():
         when = f"{one.entry.revoked_at:%Y-%m-%d} ({one.entry.reason})"
@@ -112,7 +130,9 @@ def _tell(found: Sequence[Going], known: Sequence[Entry], crl: dict[str, object]
         click.echo(f"Nothing was changed. Without --dry-run, {what} would be revoked, and the CRL signed.")
         return
     click.echo("Signed the CRL again." if already else f"Revoked {what}.")
-    click.echo(f"Next: bring {crl['path']} to the mirrors.")
+    tell_pushed(pushed or ())
+    if pushed is None:
+        click.echo(f"Next: bring {crl['path']} to the mirrors, or run spot-ca push.")
 
 
 def _named(entry: Entry) -> str:
