@@ -94,7 +94,7 @@ class Office:
 
         Raises:
             NotThere: no such request. Conflict: it was answered otherwise.
-            OperatorError: reason `bad-certificate`: the certificate is not of our CA, or not for this request.
+            OperatorError: reason `wrong-certificate`: the certificate is not of our CA, or not for this request.
         """
         parts = self._parts
         asked = await asyncio.to_thread(parts.records.find_request, digest)
@@ -150,8 +150,8 @@ def _check(der: bytes, request: bytes, issuers: tuple[x509.Certificate, ...]) ->
             certificate.verify_directly_issued_by(issuer)
         same = peer.identity == wanted.identity and certificate.public_key() == wanted.public_key
     except (CaError, *UNREADABLE) as error:
-        raise OperatorError("bad-certificate", f"The certificate cannot be read: {error}.") from error
+        raise OperatorError("wrong-certificate", f"The certificate cannot be read: {error}.") from error
     except InvalidSignature as error:
-        raise OperatorError("bad-certificate", "The certificate is not signed by a CA of this mirror.") from error
+        raise OperatorError("wrong-certificate", "The certificate is not signed by a CA of this mirror.") from error
     if issuer is None or peer.problems or not same:
-        raise OperatorError("bad-certificate", "The certificate is not one of this mirror's CA for this request.")
+        raise OperatorError("wrong-certificate", "The certificate is not one of this mirror's CA for this request.")

@@ -46,9 +46,13 @@ def mirror_options(command: F) -> F:
                 show_envvar=True,
                 help="A mirror's operator listener, https://HOST:PORT; repeatable, or with blanks between.",
             ),
-            _file("--certificate", "Our certificate, of spot-ca issue ca-operator."),
-            _file("--key", "Its key, readable by its owner only."),
-            _file("--pin", "Server certificates, PEM: the only ones that a mirror may show. One file for all."),
+            _file("--certificate", "SPOT_CA_OPERATOR_CERTIFICATE", "Our certificate, of spot-ca issue ca-operator."),
+            _file("--key", "SPOT_CA_OPERATOR_KEY", "Its key, readable by its owner only."),
+            _file(
+                "--pin",
+                "SPOT_CA_OPERATOR_PIN",
+                "Server certificates, PEM: the only ones that a mirror may show. One file for all.",
+            ),
         ]
     ):
         command = option(command)
@@ -116,7 +120,6 @@ def _push(mirror: Operator, raw: bytes) -> Pushed:
         return Pushed(mirror.url, None, error.reason, str(error))
 
 
-def _file(name: str, text: str) -> Callable[[F], F]:
-    variable = f"SPOT_CA_OPERATOR_{name.removeprefix('--').upper()}"
+def _file(name: str, variable: str, text: str) -> Callable[[F], F]:
     kind = click.Path(path_type=Path)
     return click.option(name, type=kind, metavar="FILE", envvar=variable, show_envvar=True, help=text)

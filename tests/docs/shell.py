@@ -12,6 +12,7 @@ from typing import Final
 
 BIN: Final = Path(sys.executable).parent
 PORT_IN_DOCS: Final = "8443"
+OPERATORS_IN_DOCS: Final = "9443"
 PASSPHRASES: Final = {
     "SPOT_CA_PASSPHRASE": "a passphrase for the CA",
     "SPOT_MIRROR_PASSPHRASE": "another for the catalogue",
@@ -31,9 +32,9 @@ def run(
 ) -> str:
     """Run scripts in one `bash -eu`, with `port` for the one in the docs; what they said. A failure fails the test.
 
-    What they left running is ended with them.
+    The port of operators becomes a free one. What they left running is ended with them.
     """
-    script = "\n".join(scripts).replace(PORT_IN_DOCS, port)
+    script = "\n".join(scripts).replace(PORT_IN_DOCS, port).replace(OPERATORS_IN_DOCS, free_port())
     # The docs listen where init does by default; a test has to be elsewhere.
     script = script.replace("spot-mirror init ", f"spot-mirror init --listen 127.0.0.1:{port} ")
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SPOT_")}

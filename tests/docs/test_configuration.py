@@ -13,7 +13,7 @@ import mirror.config
 from ca.errors import VaultError
 from ca.lifetimes import MAX_LIFETIMES, parse_lifetimes
 from mirror.cli.template import TOML
-from mirror.config import Config, Content, Health, Lifetimes, Publishing
+from mirror.config import Config, Content, Health, Lifetimes, Operator, Publishing
 from mirror.limits import Limits
 from spot_client import config as spot_config
 from spot_client.config import Settings, load_settings
@@ -27,6 +27,7 @@ FILES = [
     ("mirror.toml", "content.", Content),
     ("mirror.toml", "content.limits.", Limits),
     ("mirror.toml", "health.", Health),
+    ("mirror.toml", "operator.", Operator),
     ("mirror.toml", "publishing.", Publishing),
     ("mirror.toml", "lifetimes.", Lifetimes),
     ("spot.toml", "", Settings),

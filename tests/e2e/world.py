@@ -3,6 +3,7 @@
 acme is licensed for sdk, globex for sdk and science, hooli for nothing, and initech is there to be revoked.
 """
 
+import json
 import os
 import re
 import shutil
@@ -63,6 +64,19 @@ class World:
     @property
     def url(self) -> str:
         return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def operator_url(self) -> str:
+        """That of the mirror's operator listener, which `spot-ca` calls."""
+        said = [json.loads(line) for line in (self.folder / "serve.log").read_text().splitlines() if line[:1] == "{"]
+        address: str = next(line["address"] for line in said if line["event"] == "operators")
+        return f"https://{address}"
+
+    @property
+    def operating(self) -> tuple[str, ...]:
+        """The options of `spot-ca` that name the mirror, and the certificate to call it with."""
+        files = ("--certificate", "certs/host.ca-operator.crt", "--key", "certs/host.ca-operator.key")
+        return ("--mirror", self.operator_url, *files, "--pin", "certs/mirror1.crt")
 
     def start(self, *command: str | Path) -> subprocess.Popen[str]:
         """Start one of our programs."""
@@ -207,12 +221,14 @@ def make_world(folder: Path) -> World:
     world.succeed(*ca)
     names = ("--ip", "127.0.0.1", "--dns", "localhost", "--key-type", "ecdsa-p256", "--out", folder / "certs")
     world.succeed("spot-ca", "issue", "server", "mirror1", *names)
+    world.succeed("spot-ca", "issue", "ca-operator", "host", "--key-type", "ecdsa-p256", "--out", folder / "certs")
     files = ("--certificate", "certs/mirror1.crt", "--key", "certs/mirror1.key")
     trust = ("--issuing-ca", "ca/issuing.crt", "--crl", "ca/crl/issuing.crl")
     world.succeed("spot-mirror", "init", "--development", "--realm", REALM, "--listen", "127.0.0.1:0", *files, *trust)
     config = folder / "mirror.toml"
     text = config.read_text().replace("[content]\n", "[content]\nworkers = 1\n", 1)
-    config.write_text(f"{text}\n[content.limits]\nthin_snapshot_seconds = 0\n")  # an installation changes often here
+    text += "\n[content.limits]\nthin_snapshot_seconds = 0\n"  # an installation changes often here
+    config.write_text(f'{text}\n[operator]\nlisten = "127.0.0.1:0"\n')
     for version in (OLD, NEW):
         world.publish(TOOL, version, write_tool(folder / f"tool-{version}", version))
     maths = folder / "maths"

@@ -95,7 +95,7 @@ def test_requests_are_fetched_and_answered(mirror: Mirror, operator: Operator) -
     assert (waiting.request, waiting.requester) == (der, der_of(party.certificate))
     for wrong in (mirror.party(installation=installation), sign(KEY, ours(None), CLIENT, mirror.house.issuing.issuer)):
         decision = Decision(certificate=der_of(wrong.certificate))
-        assert refused(lambda: operator.decide(waiting.digest, decision)) == "bad-certificate"  # noqa: B023
+        assert refused(lambda: operator.decide(waiting.digest, decision)) == "wrong-certificate"  # noqa: B023
     answer = der_of(sign(KEY, ours(installation), CLIENT, mirror.house.issuing.issuer).certificate)
     operator.decide(waiting.digest, Decision(certificate=answer))
     operator.decide(waiting.digest, Decision(certificate=answer))
