@@ -126,7 +126,7 @@ class _Control:
         self._reception = Reception(office, self._hearing.rings, utc_now, self._log)
         self._syncing = ThreadPoolExecutor(1, "syncing")
         self._token: bytes | None = None
-        self._told: set[str] = set()
+        self._reminder = expiry.Reminder()
         self._telling: set[asyncio.Task[float]] = set()
         self._stop, self._hurry, self._again = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._observed = Observed(lambda: self._posts.last, totals, self._stop.is_set)
@@ -272,12 +272,11 @@ class _Control:
         self._observed.store_answers = True
 
     async def _warn(self) -> None:
-        """Log once that something will lapse soon, and once more when it has."""
-        post = self._posts.last
-        for sentence in expiry.warnings(post.serving.lapses(post.filled.state), utc_now()):
-            if sentence not in self._told:
-                self._told.add(sentence)
-                self._log.warning("expiry", problem=sentence)
+        """Log each day what will lapse soon or has lapsed, and at once that it has."""
+        post, now = self._posts.last, utc_now()
+        for lapse in self._reminder.due(post.serving.lapses(post.filled.state), now):
+            log = self._log.error if lapse.is_over(now) else self._log.warning
+            log("expiry", problem=f"{lapse.sentence(now)} {lapse.step}")
 
     async def _alive(self) -> None:
         self._notify.alive()

@@ -39,10 +39,11 @@ class Serving(msgspec.Struct, frozen=True):
 
     def lapses(self, state: State) -> list[expiry.Lapse]:
         """What will lapse."""
+        grace = self.fixed.grace
         lists, issuers = state.world.revocations.values(), state.world.issuers.items()
         return [
             *expiry.of_catalogue(state.catalogue.expires, self.config.lifetimes.life),
-            *(expiry.of_list(crl.issuer_key, crl.this_update, crl.next_update) for crl in lists),
+            *(expiry.of_list(crl.issuer_key, crl.this_update, crl.next_update, grace) for crl in lists),
             *(expiry.of_issuer(key, one.not_before, one.not_after) for key, one in issuers),
             expiry.of_server(self.leaf.not_valid_before_utc, self.leaf.not_valid_after_utc),
         ]

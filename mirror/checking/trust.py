@@ -1,7 +1,7 @@
 """What ops brought here from the CA: the server's certificate and key, the issuing CAs, their revocation lists."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def look(config: Config, content: Content, now: datetime, noted: Noted) -> list[
     lists = [crl for path in content.crls if (crl := _list(Path(path), issuers, now, found))]
     leaf = _server(content, issuers, found)
     found += _without_list(issuers, lists)
-    lapses = [*_lapses(leaf, issuers, lists)]
+    lapses = [*_lapses(leaf, issuers, lists, timedelta(days=content.crl_grace_days))]
     noted.lapses.extend(lapses)
     found += judge_lapses(lapses, now)
     if leaf is not None:
@@ -80,14 +80,17 @@ def _without_list(issuers: Iterable[x509.Certificate], lists: Iterable[Revocatio
 
 
 def _lapses(
-    leaf: x509.Certificate | None, issuers: Iterable[x509.Certificate], lists: Iterable[Revocations]
+    leaf: x509.Certificate | None,
+    issuers: Iterable[x509.Certificate],
+    lists: Iterable[Revocations],
+    grace: timedelta,
 ) -> Iterator[Lapse]:
     if leaf is not None:
         yield expiry.of_server(leaf.not_valid_before_utc, leaf.not_valid_after_utc)
     for issuer in issuers:
         yield expiry.of_issuer(_key(issuer), issuer.not_valid_before_utc, issuer.not_valid_after_utc)
     for crl in lists:
-        yield expiry.of_list(crl.issuer_key, crl.this_update, crl.next_update)
+        yield expiry.of_list(crl.issuer_key, crl.this_update, crl.next_update, grace)
 
 
 def _key(issuer: x509.Certificate) -> bytes:
