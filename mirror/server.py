@@ -2,7 +2,8 @@
 
 This is the control process: it holds the listening sockets, writes into the store, watches what changes, and keeps the
 workers, which serve. Signals: SIGTERM and SIGINT drain, a second one ends at once; SIGHUP opens the audit file anew
-and reads the configuration with all that it names: if that is good, new workers serve by it and the old ones drain.
+and reads the configuration with all that it names: if that is good, new workers serve by it, and the old ones take
+nothing new and end what they have begun.
 The signing keys are not among what is opened here: no process of these could sign if it wanted to.
 """
 
@@ -206,7 +207,7 @@ class _Control:
         else:
             self._writer.pace, self._token = _pace(post.serving), token
             self._log.info("serves by the new configuration", workers=post.serving.workers)
-            self._posts.leave(post.serving.content.drain_seconds)
+            self._posts.leave()
             await self._reception.reopen(ready)
         self._notify.ready(f"{self._posts.last.serving.workers} workers")
 

@@ -12,7 +12,8 @@ from ca.tls import ServerContexts, server_contexts
 from mirror import expiry
 from mirror.certificates import read_certificate, read_issuer
 from mirror.config import Config, Content
-from mirror.content.memory import Fixed, State
+from mirror.content.memory import Fixed, State, key_id
+from mirror.control.orders import Narrow
 from mirror.errors import ServeError
 
 
@@ -36,6 +37,11 @@ class Serving(msgspec.Struct, frozen=True):
         """What a memory is read by."""
         days = self.content.crl_grace_days, self.content.renewal_grace_days
         return Fixed(self.config.realm, self.issuers, *(timedelta(days=number) for number in days))
+
+    @property
+    def narrow(self) -> Narrow:
+        """What holds for those, too, who were let in before there was this configuration."""
+        return Narrow(tuple(key_id(one).hex() for one in self.issuers), self.content.crl_grace_days)
 
     def lapses(self, state: State) -> list[expiry.Lapse]:
         """What will lapse."""
