@@ -55,6 +55,17 @@ def of_scrub(ended: datetime, findings: int) -> list[Metric]:
     ]
 
 
+def of_licences(counts: Mapping[str, int], next_end: datetime | None) -> list[Metric]:
+    """How many licences there are by state, and when the next one in force ends. Nobody's is named."""
+    licences = GaugeMetricFamily("spot_mirror_licences", "Licences.", labels=["state"])
+    for state, count in counts.items():
+        licences.add_metric([state], count)
+    end = GaugeMetricFamily("spot_mirror_licence_end_timestamp_seconds", "When the next licence in force ends.")
+    if next_end is not None:
+        end.add_metric([], next_end.timestamp())
+    return [licences, end]
+
+
 def exposition(metrics: Iterable[Metric]) -> bytes:
     """The text that Prometheus reads (text format 0.0.4)."""
     return generate_latest(_Fixed([*metrics]))

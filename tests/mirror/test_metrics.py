@@ -61,6 +61,15 @@ def test_products_are_not_named_and_the_one_that_ends_first_stands_for_all() -> 
     }
 
 
+def test_licences_are_counted_and_none_is_named() -> None:
+    assert read(metrics.exposition(metrics.of_licences({"in-force": 2, "ending": 1}, NOW + DAY))) == {
+        ("spot_mirror_licences", "in-force"): 2,
+        ("spot_mirror_licences", "ending"): 1,
+        ("spot_mirror_licence_end_timestamp_seconds",): (NOW + DAY).timestamp(),
+    }
+    assert set(read(metrics.exposition(metrics.of_licences({"over": 1}, None)))) == {("spot_mirror_licences", "over")}
+
+
 def test_what_a_check_found_is_counted_by_its_severity_and_dated() -> None:
     assert read(metrics.exposition(metrics.of_check({"warning": 2, "problem": 0}, NOW))) == {
         ("spot_mirror_check_findings", "warning"): 2,

@@ -7,7 +7,7 @@ import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,8 +20,9 @@ from ca.profiles import SERVER
 from ca.subjects import Hosts
 from mirror.checking import host
 from mirror.checking.look import look
-from mirror.checking.noted import Noted
+from mirror.checking.noted import Licences, Noted
 from mirror.records import schema
+from mirror.records.protocol import Licence
 from tests.ca.house import NOW, House, make_house, pem_of
 from tests.hostile.needs import need_root
 from tests.mirror.content.rig import Mirror
@@ -471,3 +472,20 @@ def test_what_may_not_be_looked_at_is_a_finding_and_the_rest_is_looked_at(house:
             os.seteuid(0)
     assert {"unreadable", "io"} & {one.code for one in found if one.severity == "problem"}
     assert "The clock says" in found[-1].what
+
+
+def test_licences_are_counted_by_what_they_are_on_this_day(mirror: Mirror) -> None:
+    today = datetime.now(UTC).date()
+    ends = {"soon": today + timedelta(days=29), "later": today + timedelta(days=30), "today": today}
+    with mirror.records() as records:
+        for customer, end in ends.items():
+            records.add_customer(customer, NOW)
+            records.grant(Licence(customer, "sdk", ("stable",), today, end, 1))
+        records.add_customer("next", NOW)
+        records.grant(Licence("next", "sdk", ("stable",), today + timedelta(days=1), None, 1))
+    noted = Noted()
+    list(look(mirror.folder / "mirror.toml", datetime.now(UTC), noted, deep=False, progress=lambda *_: None))
+    (licences,) = noted.licences
+    midnight = datetime.combine(today, time(), UTC) + timedelta(days=1)
+    # Three of the mirror's own have no end; one of them ended long ago.
+    assert licences == Licences(in_force=4, ending=2, coming=1, over=1, next_end=midnight)
