@@ -14,6 +14,7 @@ NEW_LIST: Final = "Run 'spot-ca crl' and bring the list here."
 
 _NEW_ISSUER: Final = "Plan its successor."
 _NEW_CERTIFICATE: Final = "Issue its successor with 'spot-ca issue server', and give it to clients as a pin beforehand."
+_NEW_OPERATOR: Final = "Issue its successor with 'spot-ca issue server', and pin it on the CA's host beforehand."
 _ONLINE: Final = frozenset({"snapshot", "timestamp"})
 _DAY: Final = timedelta(days=1)
 _TIMER: Final = "See that 'spot-mirror catalogue-timer' runs, or run 'spot-mirror resign'."
@@ -90,6 +91,12 @@ def of_catalogue(expires: Mapping[str, datetime], life: Callable[[str], timedelt
 def of_server(begin: datetime, end: datetime) -> Lapse:
     """The server's certificate, by its dates."""
     return Lapse("The server's certificate", begin, end, _NEW_CERTIFICATE, "server-certificate", "server")
+
+
+def of_operator(begin: datetime, end: datetime) -> Lapse:
+    """The certificate of the operator listener, where it is not the server's."""
+    what = "The operator listener's certificate"
+    return Lapse(what, begin, end, _NEW_OPERATOR, "operator-certificate", "operator")
 
 
 def of_issuer(key: bytes, begin: datetime, end: datetime) -> Lapse:

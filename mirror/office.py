@@ -22,11 +22,10 @@ from ca.reading import UNREADABLE
 from ca.request import read_request
 from ca.revocation import Revocations, read_crl
 from mirror.blobs import make_folder
-from mirror.certificates import key_id, pushed_list
+from mirror.certificates import PUSHED, key_id, pushed_list
 from mirror.content.policy import Deny, judge
 from mirror.control.writer import Writer
 from mirror.errors import Conflict, NotThere
-from mirror.filled import PUSHED
 from mirror.operator.answers import Who
 from mirror.posts import Posts
 from mirror.records.protocol import Records

@@ -12,7 +12,7 @@ from ca.finding import Finding, good
 from ca.revocation import Revocations
 from ca.tls import server_context
 from mirror import expiry
-from mirror.certificates import read_certificate, read_issuer, read_list
+from mirror.certificates import PUSHED, pushed_list, read_certificate, read_issuer, read_list
 from mirror.checking.findings import judge_lapses
 from mirror.checking.noted import Noted
 from mirror.config import Config, Content
@@ -26,8 +26,9 @@ def look(config: Config, content: Content, now: datetime, noted: Noted) -> list[
     issuers = [issuer for path in content.issuing_cas if (issuer := _issuer(Path(path), config.realm, found))]
     lists = [crl for path in content.crls if (crl := _list(Path(path), issuers, now, found))]
     leaf = _server(content, issuers, found)
+    lists = _in_force(lists, config, issuers, now, found)
     found += _without_list(issuers, lists)
-    lapses = [*_lapses(leaf, issuers, lists, timedelta(days=content.crl_grace_days))]
+    lapses = [*_lapses(leaf, issuers, lists, timedelta(days=content.crl_grace_days)), *_operator(config, found)]
     noted.lapses.extend(lapses)
     found += judge_lapses(lapses, now)
     if leaf is not None:
@@ -55,6 +56,37 @@ def _list(path: Path, issuers: Sequence[x509.Certificate], now: datetime, found:
         return None
     found.append(good(f"{path} is a revocation list of ours, number {crl.number}, with {len(crl.serials)} entries."))
     return crl
+
+
+def _in_force(
+    lists: Iterable[Revocations],
+    config: Config,
+    issuers: Iterable[x509.Certificate],
+    now: datetime,
+    found: list[Finding],
+) -> list[Revocations]:
+    """Of each issuing CA the newest list: the one that was brought as a file, or the one that was pushed."""
+    there = [*lists]
+    for issuer in issuers:
+        path = pushed_list(config.data_dir / PUSHED, issuer)
+        try:
+            there += [read_list(path, [issuer], now)] if path.exists() else []
+        except CaError as error:
+            step = "Remove that file, and push the list again: 'spot-ca push'."
+            found.append(Finding("warning", error.reason, str(error), step))
+    return [*{crl.issuer_key: crl for crl in sorted(there, key=lambda crl: crl.number)}.values()]
+
+
+def _operator(config: Config, found: list[Finding]) -> Iterator[Lapse]:
+    """Of the operator listener, if it serves with a certificate of its own."""
+    if config.operator is None or config.operator.certificate is None:
+        return
+    try:
+        leaf = read_certificate(Path(config.operator.certificate))
+    except CaError as error:
+        found.append(Finding("problem", error.reason, str(error), "Issue one with 'spot-ca issue server'."))
+        return
+    yield expiry.of_operator(leaf.not_valid_before_utc, leaf.not_valid_after_utc)
 
 
 def _server(content: Content, issuers: Sequence[x509.Certificate], found: list[Finding]) -> x509.Certificate | None:

@@ -47,7 +47,7 @@ class Memory:
         """Take the memory as it is now. Raises MemoryFault: reason `memory-unusable`."""
         self._reader, self._realm, self._grace = Reader(opened), fixed.realm, fixed.grace
         self._renewal_grace = fixed.renewal_grace
-        self._issuers = {key_id(issuer): _validity(issuer) for issuer in fixed.issuers}
+        self._issuers = {_key_id(issuer): _validity(issuer) for issuer in fixed.issuers}
         self._numbers = count(1)
         self.state = self._read()
 
@@ -80,8 +80,7 @@ class Memory:
         return State(world, view.catalogue, Shelved(view.timestamp, sha256_hex(view.timestamp)), view.count)
 
 
-def key_id(issuer: x509.Certificate) -> bytes:
-    """The key identifier of an issuing CA."""
+def _key_id(issuer: x509.Certificate) -> bytes:
     return issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.key_identifier
 
 

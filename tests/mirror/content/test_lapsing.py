@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from ca.profiles import SERVER
+from ca.subjects import Hosts
+from mirror.certificates import key_id
 from tests.ca.house import House
 from tests.mirror.content.rig import Mirror
 from tests.mirror.control.processes import logged
@@ -117,3 +120,24 @@ def test_without_a_grace_it_ends_at_once_on_an_open_connection_too(stopped: Mirr
         stopped.until(lambda: len(told(stopped)) == 2)
         assert [level for level, _ in told(stopped)] == ["warning", "error"]
         assert f"has lapsed on {until(end)}." in told(stopped)[1][1]
+
+
+def test_metrics_tell_of_everything_that_ends(stopped: Mirror) -> None:
+    operators = stopped.house.leaf(Hosts("operators", ("localhost",), ("127.0.0.1",)), SERVER)
+    operators.files(stopped.folder, "operators")
+    named = 'certificate = "operators.crt"\nkey = "operators.key"'
+    with stopped.running(f'{HEALTH}[operator]\nlisten = "127.0.0.1:0"\n{named}'):
+        families = text_string_to_metric_families(asked(stopped, "/metrics")[1])
+        found = {
+            (one.name, one.labels["kind"], one.labels["name"])
+            for family in families
+            for one in family.samples
+            if "expiry" in one.name
+        }
+    issuing = key_id(stopped.house.issuing.certificate).hex()
+    roles = ("root", "targets", "snapshot", "timestamp", "halts", "house", "products")
+    things = {("catalogue", role) for role in roles}
+    things |= {("server-certificate", "server"), ("operator-certificate", "operator")}
+    things |= {("issuing-ca", issuing), (LIST, issuing)}
+    whole = ("begin_", "warning_", "", "last_")
+    assert found == {(f"spot_mirror_expiry_{which}timestamp_seconds", *thing) for which in whole for thing in things}

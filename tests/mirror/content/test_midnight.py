@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from mirror import catalogue, config, worker
+from mirror.certificates import PUSHED
 from mirror.content.audit import Audit
 from mirror.content.conversation import Terms
 from mirror.content.listener import Listener
@@ -55,7 +56,14 @@ async def serving(mirror: Mirror, clock: Clock, monkeypatch: pytest.MonkeyPatch)
     opened = place.open_to_fill(taken.folder)
     with mirror.records() as records:
         lists, signed = [mirror.folder / "issuing.crl"], mirror.data / "catalogue"
-        sources = fill.Sources(issuers=read.issuers, crls=lists, records=records, catalogue=signed, load=catalogue.load)
+        sources = fill.Sources(
+            issuers=read.issuers,
+            crls=lists,
+            pushed=mirror.data / PUSHED,
+            records=records,
+            catalogue=signed,
+            load=catalogue.load,
+        )
         fill.Filler(opened, sources, utc_now(), log)
     memory, audit = Memory(opened, read.fixed), Audit(mirror.folder / "audit.ring", log)
     app = worker.new_app(worker.Given(read, memory, audit, log), Asking(lambda _: None), Seen(), counted)

@@ -24,7 +24,7 @@ from ca.identity import Identity, Role
 from ca.issue import build_crl
 from ca.profiles import CLIENT, SERVER
 from mirror import config, server
-from mirror.content.memory import key_id
+from mirror.certificates import key_id
 from mirror.control import crew as crew_module
 from mirror.control import member
 from mirror.control.crew import Crew
