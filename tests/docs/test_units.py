@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import socket
 import ssl
 import subprocess
@@ -16,7 +17,7 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from ca.revocation import read_crl
 from tests.docs.pages import DOCS, ROOT
-from tests.e2e.world import BIN, World, stop
+from tests.e2e.world import BIN, World, serve, stop
 from tests.hostile.needs import need, need_program, need_root
 
 SERVICES = sorted(path.name for path in (ROOT / "deploy").glob("*.service"))
@@ -185,6 +186,37 @@ def test_the_ca_s_unit_signs_a_list_that_mirrors_take_without_anybody_there(issu
         assert process.returncode == 0, out.decode()
     after = read_crl(lists.read_bytes(), issuer, now=datetime.now(UTC), previous=before)
     assert after.number == before.number + 1
+
+
+@pytest.fixture
+def called(world: World, small: World) -> Iterator[World]:
+    """The host of the CA that issued for a mirror which runs, and listens for operators."""
+    shutil.copytree(world.folder / "ca", small.folder / "ca")
+    issued = ("issue", "ca-operator", "issuing-host", "--key-type", "ecdsa-p256", "--out", small.folder / "etc")
+    (small.folder / "etc").mkdir()
+    small.succeed("spot-ca", *issued)
+    shutil.copy(world.folder / "certs/mirror1.crt", small.folder / "etc/operator-pins.pem")
+    with (small.folder / "mirror.toml").open("a") as file:
+        file.write('\n[operator]\nlisten = "127.0.0.1:0"\n')
+    process = serve(small)
+    try:
+        (address,) = re.findall(r'"address": "([^"]+)", "event": "operators"', (small.folder / "serve.log").read_text())
+        text = (ROOT / "deploy/spot-ca.environment").read_text().replace("/etc/spot-ca", str(small.folder / "etc"))
+        for name, value in re.findall(r"^(\w+)=(.+)$", text, re.MULTILINE):
+            small.environment[name] = shlex.split(value)[0]
+        small.environment["SPOT_CA_MIRRORS"] = f"https://{address} https://{address}"
+        del small.environment["SPOT_CA_PASSPHRASE"]  # neither needs it here
+        yield small
+    finally:
+        stop(process)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("unit", "told"), [("push", " holds to CRL "), ("renewals", "Nothing waits at ")])
+def test_the_ca_s_units_call_the_mirrors_of_their_environment(called: World, unit: str, told: str) -> None:
+    with confined(called, *words_of(f"spot-ca-{unit}.service", called)) as process:
+        out, _ = process.communicate(timeout=60)
+        assert (process.returncode, out.decode().count(told)) == (0, 2), out.decode()
 
 
 @pytest.mark.slow
