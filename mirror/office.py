@@ -30,6 +30,7 @@ from mirror.operator.answers import Who
 from mirror.posts import Posts
 from mirror.records.protocol import Records
 from mirror.records.requests import Answered, Waiting
+from spot_client.wire.problem import Reason
 
 _WRONG_ROLE: Final = "wrong-role"
 
@@ -61,7 +62,12 @@ class Office:
         who = Who(peer.identity.name if peer.identity is not None else "", f"{peer.serial:x}")
         standing = judge(peer, self._parts.posts.last.filled.state.world, self._parts.clock())
         if isinstance(standing, Deny):
-            return msgspec.structs.replace(who, denied=standing.reason.value, detail=standing.detail)
+            # A list that has lapsed denies everybody, also whoever brings the next, which is believed for itself alone.
+            unknown = standing.reason is Reason.REVOCATION_UNKNOWN
+            brings = unknown and peer.identity is not None and peer.identity.role is Role.CA_OPERATOR
+            return msgspec.structs.replace(
+                who, denied=standing.reason.value, detail=standing.detail, brings_lists=brings
+            )
         if standing.identity.role is not Role.CA_OPERATOR:
             return msgspec.structs.replace(who, denied=_WRONG_ROLE, detail=standing.identity.role.value)
         return who
