@@ -46,15 +46,19 @@ class _Looked(msgspec.Struct):
         return str(path.relative_to(self.folder))
 
 
-def inspect(folder: Path, now: datetime) -> list[Finding]:
+def inspect(folder: Path, now: datetime, issuing_key: Path | None = None) -> list[Finding]:
     """Everything that was found, also what is good, in the order in which it was looked at.
+
+    Args:
+        issuing_key: as `ca.vault.Vault` has it; one that lies elsewhere need not be here.
 
     Raises:
         VaultError: reason `missing-vault`, `locked`, or as `ca.ledger.Ledger`.
     """
     check_there(folder)
     with locked(folder / ".lock"), Ledger(folder / "ledger.sqlite") as ledger:
-        looked = _Looked(Vault(folder, ledger), {entry.fingerprint: entry for entry in ledger.entries()}, now)
+        vault = Vault(folder, ledger, issuing_key)
+        looked = _Looked(vault, {entry.fingerprint: entry for entry in ledger.entries()}, now)
         return [
             *_modes(looked),
             *_owners(looked),
@@ -68,7 +72,7 @@ def inspect(folder: Path, now: datetime) -> list[Finding]:
 
 def _modes(looked: _Looked) -> Iterator[Finding]:
     folder = looked.folder
-    keys = [folder / f"{authority}.key" for authority in AUTHORITIES]
+    keys = [looked.vault.key_path(authority) for authority in AUTHORITIES]
     private = [*keys, folder / "ledger.sqlite", *filter(_holds_a_key, _below(folder / "issued"))]
     wanted = [(path, 0o700) for path in (folder, folder / "crl", folder / "issued")]
     wanted += [(path, 0o600) for path in private]
@@ -143,8 +147,8 @@ def _authority(looked: _Looked, authority: str, certificate: x509.Certificate) -
 
 def _sealed_keys(looked: _Looked) -> Iterator[Finding]:
     for authority in AUTHORITIES:
-        path = looked.folder / f"{authority}.key"
-        if authority == ROOT.name and not path.exists():
+        path = looked.vault.key_path(authority)
+        if not path.exists() and (authority == ROOT.name or path.parent != looked.folder):
             continue  # offline, as it should be
         try:
             sealed = is_sealed(read_file(path, max_bytes=MAX_KEY, refusal=VaultError))

@@ -3,7 +3,7 @@
     ledger.sqlite       everything ever signed (`ca.ledger`)
     lifetimes.toml      how long what is signed is good (`ca.lifetimes`); may be missing
     root.crt  root.key  the root; its key (sealed, `ca.keys`) is needed only for `init` and its own CRL: take it offline
-    issuing.crt  .key   the issuing CA, which signs all leaves
+    issuing.crt  .key   the issuing CA, which signs all leaves; its key may lie elsewhere (`ca.key_uri`)
     crl/root.crl, crl/issuing.crl      PEM; what mirrors read
     issued/             where leaf certificates and their keys go unless told otherwise
     .lock               held by whoever works here: one at a time
@@ -53,9 +53,11 @@ _ANY_TIME = datetime.max.replace(tzinfo=UTC) - SKEW  # a CRL from the future cou
 class Vault:
     """An open vault, with its lock held: from `open_vault`."""
 
-    def __init__(self, folder: Path, ledger: Ledger) -> None:
+    def __init__(self, folder: Path, ledger: Ledger, issuing_key: Path | None = None) -> None:
+        """`issuing_key`: where the key of the issuing CA lies, if not in the folder."""
         self.folder = folder
         self.ledger = ledger
+        self._keys = {ROOT.name: folder / "root.key", ISSUING.name: issuing_key or folder / "issuing.key"}
 
     @property
     def realm(self) -> str:
@@ -92,7 +94,11 @@ class Vault:
 
     def has_key(self, authority: str) -> bool:
         """Whether the key of `root` or `issuing` is here, and not offline."""
-        return self._key_path(authority).exists()
+        return self.key_path(authority).exists()
+
+    def key_path(self, authority: str) -> Path:
+        """Where the key of `root` or `issuing` lies, if it is here."""
+        return self._keys[authority]
 
     def crl_path(self, authority: str) -> Path:
         """Where the CRL of `root` or `issuing` lies."""
@@ -105,10 +111,11 @@ class Vault:
             VaultError: as `certificate`, or reason `bad-mode`, `damaged-key`, or `key-mismatch`.
             PassphraseError: reason `wrong-passphrase`.
         """
-        sealed = read_file(self._key_path(authority), max_bytes=MAX_KEY, refusal=VaultError, private=True)
+        sealed = read_file(self.key_path(authority), max_bytes=MAX_KEY, refusal=VaultError, private=True)
         key, certificate = unseal(sealed, passphrase), self.certificate(authority)
         if key.public_key() != certificate.public_key():
-            raise VaultError("key-mismatch", f"{authority}.key and {authority}.crt do not belong together.")
+            name = self.key_path(authority).name
+            raise VaultError("key-mismatch", f"{name} and {authority}.crt do not belong together.")
         return Issuer(key, certificate)
 
     def issue(
@@ -165,9 +172,6 @@ class Vault:
         replace(path, crl.public_bytes(Encoding.PEM))
         return path
 
-    def _key_path(self, authority: str) -> Path:
-        return self.folder / f"{authority}.key"
-
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
@@ -209,15 +213,15 @@ def check_vault(folder: Path) -> None:
 
 
 @contextmanager
-def open_vault(folder: Path) -> Iterator[Vault]:
-    """Work in the vault at `folder`, alone.
+def open_vault(folder: Path, issuing_key: Path | None = None) -> Iterator[Vault]:
+    """Work in the vault at `folder`, alone. `issuing_key`: as `Vault` has it.
 
     Raises:
         VaultError: reason `missing-vault`, `bad-mode`, `locked`, or as `ca.ledger.Ledger`.
     """
     check_vault(folder)
     with locked(folder / ".lock"), Ledger(folder / "ledger.sqlite") as ledger:
-        yield Vault(folder, ledger)
+        yield Vault(folder, ledger, issuing_key)
 
 
 def read_lifetimes(folder: Path) -> Lifetimes:

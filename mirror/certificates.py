@@ -13,6 +13,9 @@ from ca.reading import UNREADABLE
 from ca.revocation import MAX_CRL, Revocations, read_crl
 from mirror.errors import ServeError
 
+PUSHED: Final = "crls"
+"""The folder, in that of the data, of the lists that the issuing host sent."""
+
 _MAX_CERTIFICATE: Final = 64 * 2**10
 
 

@@ -43,6 +43,7 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     crl_grace_days: Annotated[int, msgspec.Meta(ge=0, le=90)] = 7
     renewal_grace_days: Annotated[int, msgspec.Meta(ge=0, le=366)] = 30
     drain_seconds: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 30
+    reload_drain_seconds: Annotated[int, msgspec.Meta(ge=0, le=86400)] = 3600
     log_addresses: bool = False
     workers: Annotated[int, msgspec.Meta(ge=1, le=256)] | Literal["auto"] = "auto"
     proxies: Annotated[tuple[Network, ...], msgspec.Meta(max_length=64)] = ()

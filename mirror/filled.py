@@ -4,20 +4,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
-from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
 from ca.revocation import Revocations
 from mirror import catalogue
+from mirror.certificates import PUSHED
 from mirror.content.memory import Memory, State
 from mirror.errors import MemoryFault
 from mirror.memory import fill, place
 from mirror.records.protocol import Records
 from mirror.serving import Serving
-
-PUSHED: Final = "crls"
-"""The folder, in the data folder, of the revocation lists that the issuing host sent."""
 
 
 class Filled:

@@ -16,23 +16,27 @@ from spot_client.wire.names import RESERVED_PRODUCTS
 
 _LABELS: Final = ("kind", "name")
 _PRODUCTS: Final = "products"
+_OF_LAPSES: Final = (
+    ("spot_mirror_expiry_begin_timestamp_seconds", "Since when it holds; of the catalogue, by its lifetimes."),
+    ("spot_mirror_expiry_warning_timestamp_seconds", "From when on it should be renewed."),
+    ("spot_mirror_expiry_timestamp_seconds", "When it lapses."),
+    ("spot_mirror_expiry_last_timestamp_seconds", "Until when it counts, its grace included."),
+)
 
 
 def of_lapses(lapses: Iterable[Lapse]) -> list[Metric]:
-    """When things end, and from when on that is warned of; of two with the same names, the one that ends first.
+    """Since when things hold, from when on it is warned of their end, when they end, and until when they count; of two
+    with the same names, those of the one that ends first.
 
     The roles of all products have one name: what is licensed to whom is nobody's business who looks after a host.
     """
-    ends = GaugeMetricFamily("spot_mirror_expiry_timestamp_seconds", "When it lapses.", labels=_LABELS)
-    warns = GaugeMetricFamily(
-        "spot_mirror_expiry_warning_timestamp_seconds", "From when on it should be renewed.", labels=_LABELS
-    )
+    families = [GaugeMetricFamily(name, told, labels=_LABELS) for name, told in _OF_LAPSES]
     for (kind, name), lapse in sorted(
         {(one.kind, _name(one)): one for one in sorted(lapses, key=_latest_first)}.items()
     ):
-        ends.add_metric((kind, name), lapse.end.timestamp())
-        warns.add_metric((kind, name), (lapse.end - lapse.warn).timestamp())
-    return [ends, warns]
+        for family, moment in zip(families, (lapse.begin, lapse.warn, lapse.end, lapse.last), strict=True):
+            family.add_metric((kind, name), moment.timestamp())
+    return [*families]
 
 
 def of_check(findings: Mapping[str, int], now: datetime) -> list[Metric]:
@@ -49,6 +53,17 @@ def of_scrub(ended: datetime, findings: int) -> list[Metric]:
         GaugeMetricFamily("spot_mirror_scrub_findings", "What the last scrub found.", findings),
         GaugeMetricFamily("spot_mirror_scrub_timestamp_seconds", "When the last scrub ended.", ended.timestamp()),
     ]
+
+
+def of_licences(counts: Mapping[str, int], next_end: datetime | None) -> list[Metric]:
+    """How many licences there are by state, and when the next one in force ends. Nobody's is named."""
+    licences = GaugeMetricFamily("spot_mirror_licences", "Licences.", labels=["state"])
+    for state, count in counts.items():
+        licences.add_metric([state], count)
+    end = GaugeMetricFamily("spot_mirror_licence_end_timestamp_seconds", "When the next licence in force ends.")
+    if next_end is not None:
+        end.add_metric([], next_end.timestamp())
+    return [licences, end]
 
 
 def exposition(metrics: Iterable[Metric]) -> bytes:

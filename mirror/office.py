@@ -22,15 +22,15 @@ from ca.reading import UNREADABLE
 from ca.request import read_request
 from ca.revocation import Revocations, read_crl
 from mirror.blobs import make_folder
-from mirror.certificates import key_id, pushed_list
+from mirror.certificates import PUSHED, key_id, pushed_list
 from mirror.content.policy import Deny, judge
 from mirror.control.writer import Writer
 from mirror.errors import Conflict, NotThere
-from mirror.filled import PUSHED
 from mirror.operator.answers import Who
 from mirror.posts import Posts
 from mirror.records.protocol import Records
 from mirror.records.requests import Answered, Waiting
+from spot_client.wire.problem import Reason
 
 _WRONG_ROLE: Final = "wrong-role"
 
@@ -62,7 +62,12 @@ class Office:
         who = Who(peer.identity.name if peer.identity is not None else "", f"{peer.serial:x}")
         standing = judge(peer, self._parts.posts.last.filled.state.world, self._parts.clock())
         if isinstance(standing, Deny):
-            return msgspec.structs.replace(who, denied=standing.reason.value, detail=standing.detail)
+            # A list that has lapsed denies everybody, also whoever brings the next, which is believed for itself alone.
+            unknown = standing.reason is Reason.REVOCATION_UNKNOWN
+            brings = unknown and peer.identity is not None and peer.identity.role is Role.CA_OPERATOR
+            return msgspec.structs.replace(
+                who, denied=standing.reason.value, detail=standing.detail, brings_lists=brings
+            )
         if standing.identity.role is not Role.CA_OPERATOR:
             return msgspec.structs.replace(who, denied=_WRONG_ROLE, detail=standing.identity.role.value)
         return who

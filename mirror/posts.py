@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Lock
+from typing import Final
 
 import msgspec
 
@@ -12,6 +13,9 @@ from mirror.control.reports import Report
 from mirror.control.sockets import Sockets
 from mirror.post import Post
 from mirror.serving import utc_now
+
+_LINGERING: Final = 2
+"""Former configurations that are kept for as long as running downloads need."""
 
 
 class Hearing(msgspec.Struct, frozen=True):
@@ -52,9 +56,16 @@ class Posts:
             self._posts.append(post)
         self._sockets.keep(content.listen)
 
-    def leave(self, seconds: float) -> None:
-        """Have all but the last one drain, for so many seconds at most."""
-        for post in self._posts[:-1]:
+    def leave(self) -> None:
+        """Have all but the last one drain, and let nobody go on there whom the last one would not let in.
+
+        What was begun has long to end, but only some of them are kept so long: each has workers and a memory.
+        """
+        content, narrow = self.last.serving.content, self.last.serving.narrow
+        for before, post in enumerate(reversed(self._posts[:-1])):
+            seconds = content.reload_drain_seconds if before < _LINGERING else content.drain_seconds
+            if post.crew is not None:
+                post.crew.tell(narrow)
             task = asyncio.create_task(self._leave(post, seconds))
             self._leaving.add(task)
             task.add_done_callback(self._leaving.discard)

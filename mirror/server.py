@@ -2,7 +2,8 @@
 
 This is the control process: it holds the listening sockets, writes into the store, watches what changes, and keeps the
 workers, which serve. Signals: SIGTERM and SIGINT drain, a second one ends at once; SIGHUP opens the audit file anew
-and reads the configuration with all that it names: if that is good, new workers serve by it and the old ones drain.
+and reads the configuration with all that it names: if that is good, new workers serve by it, and the old ones take
+nothing new and end what they have begun.
 The signing keys are not among what is opened here: no process of these could sign if it wanted to.
 """
 
@@ -126,7 +127,7 @@ class _Control:
         self._reception = Reception(office, self._hearing.rings, utc_now, self._log)
         self._syncing = ThreadPoolExecutor(1, "syncing")
         self._token: bytes | None = None
-        self._told: set[str] = set()
+        self._reminder = expiry.Reminder()
         self._telling: set[asyncio.Task[float]] = set()
         self._stop, self._hurry, self._again = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._observed = Observed(lambda: self._posts.last, totals, self._stop.is_set)
@@ -206,7 +207,7 @@ class _Control:
         else:
             self._writer.pace, self._token = _pace(post.serving), token
             self._log.info("serves by the new configuration", workers=post.serving.workers)
-            self._posts.leave(post.serving.content.drain_seconds)
+            self._posts.leave()
             await self._reception.reopen(ready)
         self._notify.ready(f"{self._posts.last.serving.workers} workers")
 
@@ -272,12 +273,11 @@ class _Control:
         self._observed.store_answers = True
 
     async def _warn(self) -> None:
-        """Log once that something will lapse soon, and once more when it has."""
-        post = self._posts.last
-        for sentence in expiry.warnings(post.serving.lapses(post.filled.state), utc_now()):
-            if sentence not in self._told:
-                self._told.add(sentence)
-                self._log.warning("expiry", problem=sentence)
+        """Log each day what will lapse soon or has lapsed, and at once that it has."""
+        post, now = self._posts.last, utc_now()
+        for lapse in self._reminder.due(post.serving.lapses(post.filled.state), now):
+            log = self._log.error if lapse.is_over(now) else self._log.warning
+            log("expiry", problem=f"{lapse.sentence(now)} {lapse.step}")
 
     async def _alive(self) -> None:
         self._notify.alive()

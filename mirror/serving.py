@@ -10,20 +10,23 @@ from cryptography import x509
 
 from ca.tls import ServerContexts, server_contexts
 from mirror import expiry
-from mirror.certificates import read_certificate, read_issuer
+from mirror.certificates import key_id, read_certificate, read_issuer
 from mirror.config import Config, Content
 from mirror.content.memory import Fixed, State
+from mirror.control.orders import Narrow
 from mirror.errors import ServeError
 
 
 class Serving(msgspec.Struct, frozen=True):
-    """A configuration, and what it names. `leaf`: the server's certificate."""
+    """A configuration, and what it names. `leaf`: the server's certificate; `operator`: that of the operator listener,
+    if it has one of its own."""
 
     config: Config
     content: Content
     contexts: ServerContexts
     leaf: x509.Certificate
     issuers: tuple[x509.Certificate, ...]
+    operator: x509.Certificate | None = None
 
     @property
     def workers(self) -> int:
@@ -37,14 +40,22 @@ class Serving(msgspec.Struct, frozen=True):
         days = self.content.crl_grace_days, self.content.renewal_grace_days
         return Fixed(self.config.realm, self.issuers, *(timedelta(days=number) for number in days))
 
+    @property
+    def narrow(self) -> Narrow:
+        """What holds for those, too, who were let in before there was this configuration."""
+        return Narrow(tuple(key_id(one).hex() for one in self.issuers), self.content.crl_grace_days)
+
     def lapses(self, state: State) -> list[expiry.Lapse]:
         """What will lapse."""
+        grace = self.fixed.grace
         lists, issuers = state.world.revocations.values(), state.world.issuers.items()
+        of_operator = [self.operator] if self.operator is not None else []
         return [
             *expiry.of_catalogue(state.catalogue.expires, self.config.lifetimes.life),
-            *(expiry.of_list(crl.issuer_key, crl.this_update, crl.next_update) for crl in lists),
+            *(expiry.of_list(crl.issuer_key, crl.this_update, crl.next_update, grace) for crl in lists),
             *(expiry.of_issuer(key, one.not_before, one.not_after) for key, one in issuers),
             expiry.of_server(self.leaf.not_valid_before_utc, self.leaf.not_valid_after_utc),
+            *(expiry.of_operator(one.not_valid_before_utc, one.not_valid_after_utc) for one in of_operator),
         ]
 
     def ready(self, addresses: Sequence[str], state: State) -> str:
@@ -84,4 +95,6 @@ def read_serving(config: Config) -> Serving:
     contexts = server_contexts(
         certificate=Path(content.certificate), key=Path(content.key), issuing_cas=issuers, min_tls=content.min_tls
     )
-    return Serving(config, content, contexts, read_certificate(Path(content.certificate)), issuers)
+    own = config.operator.certificate if config.operator is not None else None
+    operator = read_certificate(Path(own)) if own is not None else None
+    return Serving(config, content, contexts, read_certificate(Path(content.certificate)), issuers, operator)

@@ -14,6 +14,7 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Final, Literal
@@ -159,6 +160,9 @@ class Worker:
                 self._send(reports.Took(turn))
             case orders.Written():
                 self._asking.written(order)
+            case orders.Narrow(issuers, days):
+                self._memory.narrow(issuers, timedelta(days=days))
+                self._listener.recheck()
             case orders.Drain(seconds):
                 self._drain(seconds)
             case orders.Setup():
@@ -167,8 +171,8 @@ class Worker:
     def _drain(self, seconds: float) -> None:
         if self._draining is None:
             self._draining = asyncio.create_task(self._listener.drain(seconds))
-        elif not seconds:
-            self._draining.cancel()  # cuts what is left
+        else:  # there is less time than was said before; then what is left is cut
+            asyncio.get_running_loop().call_later(seconds, self._draining.cancel)
 
     async def _beat(self) -> None:
         """Tell each second what was counted: control takes a worker that is silent for one that hangs."""

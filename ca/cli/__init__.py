@@ -8,6 +8,7 @@ import click
 from ca.cli import authority, bundling, issuing, operating, reading, revoking
 from ca.cli.options import ENV_NAME, Settings
 from ca.errors import CaError, PassphraseError, VaultError
+from ca.key_uri import key_file
 from ca.misplaced import Guiding
 
 _EXIT_CODES = """\b
@@ -80,10 +81,18 @@ def _exit_code(error: CaError) -> int:
     type=click.Path(path_type=Path),
     help="File whose first line is the passphrase of the CA's keys; readable by its owner only.",
 )
+@click.option(
+    "--issuing-key",
+    metavar="URI",
+    envvar="SPOT_CA_ISSUING_KEY",
+    show_envvar=True,
+    help="Where the sealed key of the issuing CA lies, as file:/PATH, if not in the CA's folder.",
+)
 @click.pass_context
-def cli(context: click.Context, folder: Path, passphrase_file: Path | None) -> None:
+def cli(context: click.Context, folder: Path, passphrase_file: Path | None, issuing_key: str | None) -> None:
     """The private certificate authority of a build realm: who may talk to whom."""
-    context.obj = Settings(folder.absolute(), passphrase_file)
+    elsewhere = key_file(issuing_key) if issuing_key is not None else None
+    context.obj = Settings(folder.absolute(), passphrase_file, elsewhere)
 
 
 def main() -> None:

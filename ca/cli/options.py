@@ -23,10 +23,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """What stands before the command: the CA's folder, and where the passphrase comes from."""
+    """What stands before the command: the CA's folder, where the passphrase comes from, and where the issuing key lies
+    if not in the folder."""
 
     folder: Path
     passphrase_file: Path | None
+    issuing_key: Path | None = None
 
     def passphrase(self, *, confirm: bool = False) -> str:
         """The passphrase; `confirm`: one is being chosen."""
@@ -45,7 +47,7 @@ class Settings(msgspec.Struct, frozen=True):
         check_vault(self.folder)
         read_lifetimes(self.folder)
         passphrase = self.passphrase()
-        with open_vault(self.folder) as vault:
+        with open_vault(self.folder, self.issuing_key) as vault:
             yield vault, lambda authority: vault.unlock(authority, passphrase)
 
     @contextmanager

@@ -108,7 +108,7 @@ def check(settings: Settings, quiet: bool, as_json: bool) -> None:
       findings   a list of: severity, code (good, bad-mode, expired,
                  expires-soon, …), what, next
     """
-    found = inspect(settings.folder, utc_now())
+    found = inspect(settings.folder, utc_now(), settings.issuing_key)
     told = [finding for finding in found if finding.matters or not quiet]
     if as_json:
         print_json({"worst": worst(found), "findings": told})

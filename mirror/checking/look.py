@@ -55,7 +55,7 @@ def _data(loaded: Config, noted: Noted, now: datetime, *, deep: bool, progress: 
         return
     yield from _guarded(lambda: host.owners(loaded))
     yield from host.disk(data)
-    yield from _guarded(lambda: store.look(data / FILE_NAME, deep=deep))
+    yield from _guarded(lambda: store.look(data / FILE_NAME, now, noted, deep=deep))
     yield from _guarded(lambda: signing.waiting(data, now))
     yield from _guarded(lambda: signing.above(loaded))
     if not catalogue.is_founding(data):

@@ -6,15 +6,26 @@ A file that nobody has open is read as one that cannot change (`immutable`): oth
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Final
 
 from ca.finding import Finding, good
+from mirror.checking.noted import Licences, Noted
 from mirror.errors import StoreFault
 from mirror.records.schema import lost, migrate
 from mirror.records.sqlite import walk
 
 _WAIT_SECONDS: Final = 5.0
+_SOON: Final = timedelta(days=30)
+_COUNT_LICENCES: Final = """
+SELECT count(*) FILTER (WHERE valid_from <= :today AND (valid_until IS NULL OR valid_until >= :soon)),
+    count(*) FILTER (WHERE valid_from <= :today AND valid_until >= :today AND valid_until < :soon),
+    count(*) FILTER (WHERE valid_from > :today AND (valid_until IS NULL OR valid_until >= :today)),
+    count(*) FILTER (WHERE valid_until < :today),
+    min(valid_until) FILTER (WHERE valid_from <= :today AND valid_until >= :today)
+FROM licence
+"""
 _RESTORE: Final = "Stop the mirror, and restore them from a backup."
 _CODES: Final = {
     sqlite3.SQLITE_BUSY: ("locked", "Try again when the other process is done."),
@@ -24,8 +35,8 @@ _CODES: Final = {
 }
 
 
-def look(path: Path, *, deep: bool) -> Iterator[Finding]:
-    """Findings about the records; `deep`: also walk through all of them."""
+def look(path: Path, now: datetime, noted: Noted, *, deep: bool) -> Iterator[Finding]:
+    """Findings about the records; notes licences. `deep`: also walk through all of them."""
     if not path.exists():
         yield Finding("problem", "no-store", f"There are no records at {path}.", "Run 'spot-mirror init', or restore.")
         return
@@ -34,6 +45,8 @@ def look(path: Path, *, deep: bool) -> Iterator[Finding]:
             yield _version(path, db)
             damage = _damage(db) or (_deep_damage(db) if deep else "")
             customers = db.execute("SELECT count(*) FROM customer").fetchone()[0] if not damage else 0
+            if not damage:
+                noted.licences.append(_licences(db, now.astimezone(UTC).date()))
     except StoreFault as error:
         yield Finding("problem", error.reason, str(error))
     except UnicodeDecodeError:  # SQLite's own message quotes the file
@@ -46,6 +59,14 @@ def look(path: Path, *, deep: bool) -> Iterator[Finding]:
             yield Finding("problem", "damaged", f"The records {path} are damaged: {damage}.", _RESTORE)
         else:
             yield good(f"The records open, and name {customers} customer{'' if customers == 1 else 's'}.")
+
+
+def _licences(db: sqlite3.Connection, today: date) -> Licences:
+    """Days are written so that they sort as text."""
+    days = {"today": today.isoformat(), "soon": (today + _SOON).isoformat()}
+    in_force, ending, coming, over, last = db.execute(_COUNT_LICENCES, days).fetchone()
+    midnight = datetime.combine(date.fromisoformat(last), time(), UTC) + timedelta(days=1) if last else None
+    return Licences(in_force, ending, coming, over, midnight)
 
 
 def _damage(db: sqlite3.Connection) -> str:

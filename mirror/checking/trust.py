@@ -1,7 +1,7 @@
 """What ops brought here from the CA: the server's certificate and key, the issuing CAs, their revocation lists."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from ca.finding import Finding, good
 from ca.revocation import Revocations
 from ca.tls import server_context
 from mirror import expiry
-from mirror.certificates import read_certificate, read_issuer, read_list
+from mirror.certificates import PUSHED, pushed_list, read_certificate, read_issuer, read_list
 from mirror.checking.findings import judge_lapses
 from mirror.checking.noted import Noted
 from mirror.config import Config, Content
@@ -26,8 +26,9 @@ def look(config: Config, content: Content, now: datetime, noted: Noted) -> list[
     issuers = [issuer for path in content.issuing_cas if (issuer := _issuer(Path(path), config.realm, found))]
     lists = [crl for path in content.crls if (crl := _list(Path(path), issuers, now, found))]
     leaf = _server(content, issuers, found)
+    lists = _in_force(lists, config, issuers, now, found)
     found += _without_list(issuers, lists)
-    lapses = [*_lapses(leaf, issuers, lists)]
+    lapses = [*_lapses(leaf, issuers, lists, timedelta(days=content.crl_grace_days)), *_operator(config, found)]
     noted.lapses.extend(lapses)
     found += judge_lapses(lapses, now)
     if leaf is not None:
@@ -57,6 +58,37 @@ def _list(path: Path, issuers: Sequence[x509.Certificate], now: datetime, found:
     return crl
 
 
+def _in_force(
+    lists: Iterable[Revocations],
+    config: Config,
+    issuers: Iterable[x509.Certificate],
+    now: datetime,
+    found: list[Finding],
+) -> list[Revocations]:
+    """Of each issuing CA the newest list: the one that was brought as a file, or the one that was pushed."""
+    there = [*lists]
+    for issuer in issuers:
+        path = pushed_list(config.data_dir / PUSHED, issuer)
+        try:
+            there += [read_list(path, [issuer], now)] if path.exists() else []
+        except CaError as error:
+            step = "Remove that file, and push the list again: 'spot-ca push'."
+            found.append(Finding("warning", error.reason, str(error), step))
+    return [*{crl.issuer_key: crl for crl in sorted(there, key=lambda crl: crl.number)}.values()]
+
+
+def _operator(config: Config, found: list[Finding]) -> Iterator[Lapse]:
+    """Of the operator listener, if it serves with a certificate of its own."""
+    if config.operator is None or config.operator.certificate is None:
+        return
+    try:
+        leaf = read_certificate(Path(config.operator.certificate))
+    except CaError as error:
+        found.append(Finding("problem", error.reason, str(error), "Issue one with 'spot-ca issue server'."))
+        return
+    yield expiry.of_operator(leaf.not_valid_before_utc, leaf.not_valid_after_utc)
+
+
 def _server(content: Content, issuers: Sequence[x509.Certificate], found: list[Finding]) -> x509.Certificate | None:
     """What `serve` would do with them."""
     certificate, key = Path(content.certificate), Path(content.key)
@@ -80,14 +112,17 @@ def _without_list(issuers: Iterable[x509.Certificate], lists: Iterable[Revocatio
 
 
 def _lapses(
-    leaf: x509.Certificate | None, issuers: Iterable[x509.Certificate], lists: Iterable[Revocations]
+    leaf: x509.Certificate | None,
+    issuers: Iterable[x509.Certificate],
+    lists: Iterable[Revocations],
+    grace: timedelta,
 ) -> Iterator[Lapse]:
     if leaf is not None:
         yield expiry.of_server(leaf.not_valid_before_utc, leaf.not_valid_after_utc)
     for issuer in issuers:
         yield expiry.of_issuer(_key(issuer), issuer.not_valid_before_utc, issuer.not_valid_after_utc)
     for crl in lists:
-        yield expiry.of_list(crl.issuer_key, crl.this_update, crl.next_update)
+        yield expiry.of_list(crl.issuer_key, crl.this_update, crl.next_update, grace)
 
 
 def _key(issuer: x509.Certificate) -> bytes:

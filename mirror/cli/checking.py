@@ -76,7 +76,14 @@ def _write_metrics(path: Path, found: list[Finding], noted: "Noted", now: dateti
     counts = Counter(one.severity for one in found)
     told = metrics.of_check({name: counts[name] for name in SEVERITIES}, now)
     scrubs = (metrics.of_scrub(one.ended, one.findings) for one in noted.scrubs)
-    files.replace(path, metrics.exposition([*metrics.of_lapses(noted.lapses), *told, *chain(*scrubs)]))
+    licences = (
+        metrics.of_licences(
+            {"in-force": one.in_force, "ending": one.ending, "coming": one.coming, "over": one.over}, one.next_end
+        )
+        for one in noted.licences
+    )
+    lapses = metrics.of_lapses(noted.lapses)
+    files.replace(path, metrics.exposition([*lapses, *told, *chain(*scrubs, *licences)]))
 
 
 @contextmanager

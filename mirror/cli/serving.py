@@ -20,7 +20,8 @@ def serve(config_path: Path) -> None:
     \b
     SIGTERM, SIGINT  finish what runs, for content.drain_seconds at most; a second one ends at once
     SIGHUP           open audit.jsonl anew, and serve by the configuration and certificates as they are now: new
-                     processes begin, then the old ones finish; a bad configuration changes nothing and is logged
+                     processes begin, and the old ones finish what runs, for content.reload_drain_seconds at most;
+                     a bad configuration changes nothing and is logged
     """
     loaded = config.load(config_path)
     from mirror.server import serve as run

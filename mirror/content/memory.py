@@ -1,10 +1,10 @@
 """What a request reads: customers and licences, revocations, and the catalogue, all at one moment.
 
-A request takes `state` once and sees nothing change under it. The issuing CAs are not among what changes: they are the
-anchors of the TLS context too, and change with a restart.
+A request takes `state` once and sees nothing change under it. No issuing CA is added while a worker lives: they are the
+anchors of the TLS context too. One that a reload took out is trusted no more by the workers that drain, either.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import timedelta
 from itertools import count
 
@@ -19,7 +19,7 @@ from spot_client.wire.digest import sha256_hex
 
 
 class Fixed(msgspec.Struct, frozen=True):
-    """What does not change while a worker lives.
+    """What a worker begins with.
 
     grace: how long a revocation list counts after it has lapsed. renewal_grace: how long after its end a client's
     certificate can still be renewed with.
@@ -54,6 +54,15 @@ class Memory:
     def renew(self) -> None:
         """See what has changed. Raises MemoryFault: reason `memory-unusable`; the state stays."""
         self.state = self._read()
+
+    def narrow(self, issuers: Container[str], grace: timedelta) -> None:
+        """Trust none but these issuing CAs any more (key identifiers, hexadecimal), and no lapsed list for longer."""
+        self._issuers = {key: validity for key, validity in self._issuers.items() if key.hex() in issuers}
+        self._grace = min(self._grace, grace)
+        world = msgspec.structs.replace(
+            self.state.world, issuers=self._issuers, grace=self._grace, number=next(self._numbers)
+        )
+        self.state = msgspec.structs.replace(self.state, world=world)
 
     def _read(self) -> State:
         view = self._reader.view()

@@ -50,10 +50,21 @@ class Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="writ
     fault: Fault | None = None
 
 
+class Narrow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="narrow"):
+    """Let nobody go on whom the configuration that follows would not let in.
+
+    issuers: the key identifiers of its issuing CAs, in hexadecimal; what is not among them is trusted no more.
+    grace_days: for how long it lets a revocation list count that has lapsed; a longer time than before counts not.
+    """
+
+    issuers: tuple[str, ...]
+    grace_days: Annotated[int, msgspec.Meta(ge=0)]
+
+
 class Drain(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="drain"):
     """Accept nothing any more, finish what runs in so many seconds, then end. A second one shortens the time."""
 
     seconds: Annotated[float, msgspec.Meta(ge=0)]
 
 
-Order = Setup | Serve | Changed | Written | Drain
+Order = Setup | Serve | Changed | Written | Narrow | Drain

@@ -16,12 +16,20 @@ _ONE: Final = re.compile(rf"{calls.REQUESTS}/([0-9a-f]{{64}})", re.ASCII)
 
 
 class Who(msgspec.Struct, frozen=True):
-    """Who calls, by its certificate. denied: why it may not, in a word; detail: for the log alone."""
+    """Who calls, by its certificate. denied: why it may not, in a word; detail: for the log alone.
+
+    brings_lists: it may bring a revocation list all the same, since it is denied for want of one.
+    """
 
     name: str
     serial: str
     denied: str | None = None
     detail: str = ""
+    brings_lists: bool = False
+
+    def may(self, method: str, path: str) -> bool:
+        """Whether it may make this call."""
+        return self.denied is None or (self.brings_lists and method == "PUT" and path == calls.LISTS)
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -59,8 +67,8 @@ class Office(Protocol):
 
 async def answer(office: Office, who: Who, method: str, path: str, body: bytes) -> Answer:
     """Answer one call; nothing is raised that the caller could be the cause of."""
-    if who.denied is not None:
-        return _refused(403, who.denied, "This certificate may not call here.", who.detail)
+    if not who.may(method, path):
+        return _refused(403, who.denied or "", "This certificate may not call here.", who.detail)
     try:
         return await _answer(office, method, path, body)
     except OSError as error:

@@ -57,7 +57,7 @@ def _caller(request: web.BaseRequest, office: Office) -> Who:
 
 async def _answered(request: web.BaseRequest, who: Who, office: Office) -> Answer:
     body = b""
-    if who.denied is None:  # nobody else is read from
+    if who.may(request.method, request.path):  # nobody else is read from
         most = most_bytes(request.method, request.path)
         if (request.content_length or 0) > most:
             return too_large()

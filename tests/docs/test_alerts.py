@@ -51,7 +51,8 @@ def queries() -> list[str]:
 @cache
 def there() -> dict[str, dict[str, set[str]]]:
     """Every metric that a mirror or its check shows, each with the values of its labels."""
-    check = metrics.exposition(metrics.of_check(dict.fromkeys(("ok", "advice", "warning", "problem"), 0), NOW))
+    found_by_it = metrics.of_check(dict.fromkeys(("ok", "advice", "warning", "problem"), 0), NOW)
+    check = metrics.exposition([*found_by_it, *metrics.of_licences({"in-force": 1, "ending": 0}, NOW)])
     found: dict[str, dict[str, set[str]]] = {}
     for raw in (whole_page(), check):
         for family in text_string_to_metric_families(raw.decode()):

@@ -2,22 +2,27 @@
 
 import re
 import shlex
+import shutil
 import socket
 import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography.x509 import load_pem_x509_certificate
 
+from ca.revocation import read_crl
 from tests.docs.pages import DOCS, ROOT
-from tests.e2e.world import BIN, World, stop
+from tests.e2e.world import BIN, World, serve, stop
 from tests.hostile.needs import need, need_program, need_root
 
 SERVICES = sorted(path.name for path in (ROOT / "deploy").glob("*.service"))
-UNITS = sorted(path.name for path in (ROOT / "deploy").glob("spot-mirror*.*") if path.suffix != ".logrotate")
+KINDS = {".service", ".timer", ".socket", ".path"}
+UNITS = sorted(path.name for path in (ROOT / "deploy").iterdir() if path.suffix in KINDS)
 WORST = "20"
 """The exposure that is borne, in tenths."""
 
@@ -152,6 +157,89 @@ def test_check_and_timer_run_without_what_their_units_take_away(small: World, co
         assert process.returncode in {0, 9}, out.decode()
 
 
+@pytest.fixture
+def issuing_host(tmp_path: Path) -> World:
+    """A CA in /var/lib/spot-ca, as far as its units know."""
+    host = World(tmp_path)
+    host.succeed("spot-ca", "init", "--realm", "build.example.com", "--key-type", "ecdsa-p256")
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "credentials/passphrase").write_text(host.environment.pop("SPOT_CA_PASSPHRASE"))
+    (tmp_path / "credentials/passphrase").chmod(0o440)  # as systemd has it
+    host.environment["CREDENTIALS_DIRECTORY"] = str(tmp_path / "credentials")
+    return host
+
+
+def words_of(unit: str, host: World) -> list[str]:
+    """The command of a unit of the CA's host, on this CA."""
+    said = line((ROOT / "deploy" / unit).read_text(), "ExecStart")
+    said = said.replace("/opt/spot-mirror/bin/", "").replace("/var/lib/spot-ca", str(host.folder / "ca"))
+    return said.replace("%d/", f"{host.folder}/credentials/").split()
+
+
+@pytest.mark.slow
+def test_the_ca_s_unit_signs_a_list_that_mirrors_take_without_anybody_there(issuing_host: World) -> None:
+    lists = issuing_host.folder / "ca/crl/issuing.crl"
+    issuer = load_pem_x509_certificate((issuing_host.folder / "ca/issuing.crt").read_bytes())
+    before = read_crl(lists.read_bytes(), issuer, now=datetime.now(UTC), previous=None)
+    with confined(issuing_host, *words_of("spot-ca-crl.service", issuing_host)) as process:
+        out, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, out.decode()
+    after = read_crl(lists.read_bytes(), issuer, now=datetime.now(UTC), previous=before)
+    assert after.number == before.number + 1
+
+
+@pytest.fixture
+def called(world: World, small: World) -> Iterator[World]:
+    """The host of the CA that issued for a mirror which runs, and listens for operators."""
+    shutil.copytree(world.folder / "ca", small.folder / "ca")
+    issued = ("issue", "ca-operator", "issuing-host", "--key-type", "ecdsa-p256", "--out", small.folder / "etc")
+    (small.folder / "etc").mkdir()
+    small.succeed("spot-ca", *issued)
+    shutil.copy(world.folder / "certs/mirror1.crt", small.folder / "etc/operator-pins.pem")
+    with (small.folder / "mirror.toml").open("a") as file:
+        file.write('\n[operator]\nlisten = "127.0.0.1:0"\n')
+    process = serve(small)
+    try:
+        (address,) = re.findall(r'"address": "([^"]+)", "event": "operators"', (small.folder / "serve.log").read_text())
+        text = (ROOT / "deploy/spot-ca.environment").read_text().replace("/etc/spot-ca", str(small.folder / "etc"))
+        for name, value in re.findall(r"^(\w+)=(.+)$", text, re.MULTILINE):
+            small.environment[name] = shlex.split(value)[0]
+        small.environment["SPOT_CA_MIRRORS"] = f"https://{address} https://{address}"
+        del small.environment["SPOT_CA_PASSPHRASE"]  # neither needs it here
+        yield small
+    finally:
+        stop(process)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("unit", "told"), [("push", " holds to CRL "), ("renewals", "Nothing waits at ")])
+def test_the_ca_s_units_call_the_mirrors_of_their_environment(called: World, unit: str, told: str) -> None:
+    with confined(called, *words_of(f"spot-ca-{unit}.service", called)) as process:
+        out, _ = process.communicate(timeout=60)
+        assert (process.returncode, out.decode().count(told)) == (0, 2), out.decode()
+
+
+@pytest.mark.slow
+def test_the_ca_s_check_runs_without_what_its_unit_takes_away_and_fails_if_something_is_to_mend(
+    issuing_host: World,
+) -> None:
+    command = words_of("spot-ca-check.service", issuing_host)
+    for code, told in ((0, b""), (6, b"chmod 600")):
+        with confined(issuing_host, *command) as process:
+            out, _ = process.communicate(timeout=60)
+            assert process.returncode == code, out.decode()
+            assert told in out
+        (issuing_host.folder / "ca/issuing.key").chmod(0o644)
+
+
+def test_a_list_is_signed_many_times_before_it_lapses_and_pushed_as_soon_as_it_is_there() -> None:
+    timer = (ROOT / "deploy/spot-ca-crl.timer").read_text()
+    assert (line(timer, "OnCalendar"), line(timer, "Persistent")) == ("daily", "true")
+    watched = Path(line((ROOT / "deploy/spot-ca-push.path").read_text(), "PathChanged"))
+    folder, said = Path("/var/lib/spot-ca"), line((ROOT / "deploy/spot-ca-push.service").read_text(), "ExecStart")
+    assert (watched, f"--dir {folder} push" in said) == (folder / "crl/issuing.crl", True)
+
+
 @pytest.mark.slow
 def test_the_mirror_tells_systemd_that_it_is_ready_and_alive(small: World) -> None:
     """As `Type=notify` and `WatchdogSec=` of its unit ask for; else systemd would kill it."""
@@ -170,3 +258,9 @@ def test_the_mirror_tells_systemd_that_it_is_ready_and_alive(small: World) -> No
         finally:
             process.terminate()
             process.communicate(timeout=30)
+
+
+def test_the_page_enables_all_that_runs_by_itself_on_the_ca_s_host() -> None:
+    found = {name for name in UNITS if name.startswith("spot-ca-") and not name.endswith(".service")}
+    (enabled,) = re.findall(r"^systemctl enable --now (spot-ca-.*)$", PAGE, re.MULTILINE)
+    assert set(enabled.split()) == found

@@ -35,6 +35,7 @@ CONTENT = st.fixed_dictionaries(
         "min_tls": st.sampled_from(["1.2", "1.3"]),
         "crl_grace_days": st.integers(0, 90),
         "drain_seconds": st.integers(0, 3600),
+        "reload_drain_seconds": st.integers(0, 86400),
         "log_addresses": st.booleans(),
     },
 )
@@ -106,6 +107,7 @@ NEAR: dict[str, list[Any]] = {
     "min_tls": ["1.1", 1.2, "1.3 "],
     "crl_grace_days": [-1, 91, 7.0, "7", True],
     "drain_seconds": [-1, 3601, 30.0, False],
+    "reload_drain_seconds": [-1, 86401, 30.0, False],
     "log_addresses": [0, 1, "true"],
     "keys": ["", "a\0", 1],
     "passphrase_file": ["", "a\0", "x" * 4097],
@@ -114,7 +116,10 @@ NEAR: dict[str, list[Any]] = {
 }
 PLACES: dict[str, tuple[str, ...]] = {
     "": ("realm", "data", "content", "publishing", "unknown"),
-    "content": ("listen", *PATHS[:4], "min_tls", "crl_grace_days", "drain_seconds", "log_addresses", "unknown"),
+    "content": (
+        *("listen", *PATHS[:4], "min_tls", "crl_grace_days", "drain_seconds", "reload_drain_seconds"),
+        *("log_addresses", "unknown"),
+    ),
     "publishing": ("keys", "passphrase_file", "level", "unknown"),
 }
 

@@ -1,14 +1,25 @@
 """mirror.expiry: what will lapse is told while there still is time to act."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from mirror.config import Lifetimes
-from mirror.expiry import NEW_LIST, of_catalogue, of_issuer, of_list, of_server, warnings
+from mirror.expiry import NEW_LIST, Lapse, Reminder, of_catalogue, of_issuer, of_list, of_server
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
+
+
+def warnings(lapses: Iterable[Lapse], now: datetime) -> tuple[str, ...]:
+    """What is told of them by somebody who told of nothing before."""
+    return tuple(f"{one.sentence(now)} {one.step}" for one in Reminder().due(lapses, now))
+
+
+def list_of(days: int, grace: int) -> Lapse:
+    """A revocation list that was signed so many days ago."""
+    return of_list(b"k", NOW - days * DAY, NOW + (30 - days) * DAY, grace * DAY)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +52,9 @@ def test_the_warning_goes_by_the_configured_life() -> None:
 
 
 def test_what_says_how_long_it_holds_is_told_in_its_last_third() -> None:
-    fresh, near, over = (of_list(b"k", NOW - ago, NOW - ago + 30 * DAY) for ago in (19 * DAY, 21 * DAY, 30 * DAY))
+    fresh, near, over = (
+        of_list(b"k", NOW - ago, NOW - ago + 30 * DAY, timedelta(0)) for ago in (19 * DAY, 21 * DAY, 30 * DAY)
+    )
     assert warnings([fresh, near, over], NOW) == (
         f"A revocation list lapses on 2026-12-01 12:00 UTC. {NEW_LIST}",
         f"A revocation list has lapsed on 2026-11-22 12:00 UTC. {NEW_LIST}",
@@ -52,5 +65,41 @@ def test_what_says_how_long_it_holds_is_told_in_its_last_third() -> None:
 
 def test_everything_that_ends_has_a_name_of_its_own() -> None:
     found = of_catalogue({"root": NOW, "sdk": NOW}, Lifetimes().life)
-    found += [of_server(NOW, NOW), of_issuer(b"\x01", NOW, NOW), of_list(b"\x01", NOW, NOW), of_list(b"\x02", NOW, NOW)]
+    found += [of_server(NOW, NOW), of_issuer(b"\x01", NOW, NOW)]
+    found += [of_list(key, NOW, NOW, DAY) for key in (b"\x01", b"\x02")]
     assert len({(one.kind, one.name) for one in found}) == len(found)
+
+
+@pytest.mark.parametrize(
+    ("days", "grace", "told"),
+    [
+        (19, 7, None),
+        (21, 7, "A revocation list lapses on 2026-12-01 12:00 UTC."),
+        (31, 7, "A revocation list has lapsed on 2026-11-21 12:00 UTC, and counts until 2026-11-28 12:00 UTC."),
+        (38, 7, "A revocation list has lapsed on 2026-11-14 12:00 UTC, and counted until 2026-11-21 12:00 UTC."),
+        (31, 0, "A revocation list has lapsed on 2026-11-21 12:00 UTC."),
+    ],
+)
+def test_of_a_list_it_is_told_from_its_20th_day_on_through_its_grace_and_beyond(
+    days: int, grace: int, told: str | None
+) -> None:
+    assert warnings([list_of(days, grace)], NOW) == (() if told is None else (f"{told} {NEW_LIST}",))
+
+
+def test_it_is_told_once_a_day_and_at_once_when_something_follows() -> None:
+    reminder, lapses = Reminder(), [of_list(b"k", NOW, NOW + 30 * DAY, 7 * DAY), of_server(NOW, NOW + 300 * DAY)]
+    turn, told = timedelta(hours=1), list[timedelta]()
+    for hours in range(24 * 45):
+        due = reminder.due(lapses, NOW + hours * turn)
+        told += [hours * turn] * len(due)
+    # Each day from the 20th on, which is over then by an hour; from its end on; from the end of its grace on.
+    assert told[:10] == [20 * DAY + turn + day * DAY for day in range(10)]
+    assert told[10:17] == [30 * DAY + day * DAY for day in range(7)]
+    assert told[17:] == [37 * DAY, *(37 * DAY + turn + day * DAY for day in range(8))]
+
+
+def test_what_was_renewed_and_is_near_its_end_again_is_told_anew() -> None:
+    reminder = Reminder()
+    assert len(reminder.due([list_of(21, 7)], NOW)) == 1
+    assert reminder.due([list_of(1, 7)], NOW) == []
+    assert len(reminder.due([list_of(21, 7)], NOW)) == 1

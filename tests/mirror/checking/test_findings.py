@@ -38,7 +38,7 @@ def brief(finding: Finding) -> tuple[str, str]:
     ],
 )
 def test_what_lapses_is_a_warning_in_time_and_a_problem_after(left: timedelta, comes_to: tuple[str, str]) -> None:
-    (found,) = judge_lapses([Lapse("A list", NOW + left, 10 * DAY, "Do this.")], NOW)
+    (found,) = judge_lapses([Lapse("A list", NOW + left - 30 * DAY, NOW + left, "Do this.")], NOW)
     assert brief(found) == comes_to
     assert found.next == ("" if found.severity == "ok" else "Do this.")
 

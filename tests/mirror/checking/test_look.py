@@ -7,7 +7,7 @@ import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,10 +18,12 @@ from sqlite_utils import Database
 from ca.finding import Finding
 from ca.profiles import SERVER
 from ca.subjects import Hosts
+from mirror.certificates import PUSHED, pushed_list
 from mirror.checking import host
 from mirror.checking.look import look
-from mirror.checking.noted import Noted
+from mirror.checking.noted import Licences, Noted
 from mirror.records import schema
+from mirror.records.protocol import Licence
 from tests.ca.house import NOW, House, make_house, pem_of
 from tests.hostile.needs import need_root
 from tests.mirror.content.rig import Mirror
@@ -471,3 +473,53 @@ def test_what_may_not_be_looked_at_is_a_finding_and_the_rest_is_looked_at(house:
             os.seteuid(0)
     assert {"unreadable", "io"} & {one.code for one in found if one.severity == "problem"}
     assert "The clock says" in found[-1].what
+
+
+def test_licences_are_counted_by_what_they_are_on_this_day(mirror: Mirror) -> None:
+    today = datetime.now(UTC).date()
+    ends = {"soon": today + timedelta(days=29), "later": today + timedelta(days=30), "today": today}
+    with mirror.records() as records:
+        for customer, end in ends.items():
+            records.add_customer(customer, NOW)
+            records.grant(Licence(customer, "sdk", ("stable",), today, end, 1))
+        records.add_customer("next", NOW)
+        records.grant(Licence("next", "sdk", ("stable",), today + timedelta(days=1), None, 1))
+    noted = Noted()
+    list(look(mirror.folder / "mirror.toml", datetime.now(UTC), noted, deep=False, progress=lambda *_: None))
+    (licences,) = noted.licences
+    midnight = datetime.combine(today, time(), UTC) + timedelta(days=1)
+    # Three of the mirror's own have no end; one of them ended long ago.
+    assert licences == Licences(in_force=4, ending=2, coming=1, over=1, next_end=midnight)
+
+
+def push(mirror: Mirror, number: int, age: timedelta) -> Path:
+    """A list that the issuing host pushed, signed so long ago."""
+    before = (mirror.folder / "issuing.crl").read_bytes()
+    mirror.put_crl(mirror.house.issuing.issuer, [], number, NOW - age)
+    path = pushed_list(mirror.data / PUSHED, mirror.house.issuing.certificate)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.write_bytes((mirror.folder / "issuing.crl").read_bytes())
+    (mirror.folder / "issuing.crl").write_bytes(before)
+    return path
+
+
+def test_of_the_list_that_was_brought_and_the_one_that_was_pushed_the_newer_counts(mirror: Mirror) -> None:
+    mirror.put_crl(mirror.house.issuing.issuer, [], 5, NOW - timedelta(days=25))
+    assert told(mirror) == {ONE_KEY, ("warning", "expires-soon")}
+    push(mirror, 4, timedelta(days=28))
+    assert told(mirror) == {ONE_KEY, ("warning", "expires-soon")}
+    pushed = push(mirror, 6, timedelta(days=1))
+    assert told(mirror) == {ONE_KEY}
+    pushed.write_bytes(b"not a list")
+    assert told(mirror) == {ONE_KEY, ("warning", "expires-soon"), ("warning", "not-a-crl")}
+
+
+def test_the_operator_listener_s_own_certificate_is_looked_at(mirror: Mirror) -> None:
+    old = mirror.house.leaf(Hosts("operators", ("localhost",), ()), SERVER, NOW - timedelta(days=600))
+    old.files(mirror.folder, "operators")
+    mirror.config('[operator]\nlisten = "127.0.0.1:0"\ncertificate = "operators.crt"\nkey = "operators.key"')
+    assert ("warning", "expires-soon") in told(mirror)
+    assert "The operator listener's certificate lapses on " in "".join(one.text for one in checked(mirror))
+    (mirror.folder / "operators.crt").write_text("nothing")
+    assert ("problem", "bad-certificate") in told(mirror)
+    assert "expires-soon" not in {one.code for one in checked(mirror)}

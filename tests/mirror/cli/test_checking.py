@@ -87,6 +87,8 @@ def test_metrics_are_written_whole_and_readable_for_all(mirror: Mirror) -> None:
     kinds = Counter(labels[0] for name, *labels in found if name == "spot_mirror_expiry_timestamp_seconds")
     assert kinds == {"catalogue": 7, "server-certificate": 1, "issuing-ca": 1, "revocation-list": 1}
     assert found["spot_mirror_check_findings", "problem"] == 0
+    assert (found["spot_mirror_licences", "in-force"], found["spot_mirror_licences", "over"]) == (3, 1)
+    assert ("spot_mirror_licence_end_timestamp_seconds",) not in found  # those in force have no end
     assert path.stat().st_mode & 0o777 == 0o644
     assert [one.name for one in path.parent.glob(".*")] == []
 

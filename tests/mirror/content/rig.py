@@ -33,7 +33,7 @@ from tuf.api.metadata import (
 )
 
 from ca.identity import Identity, Role
-from ca.issue import Issuer, Revoked, build_crl
+from ca.issue import CRL_LIFETIME, Issuer, Revoked, build_crl
 from ca.profiles import CLIENT
 from ca.tls import client_context
 from mirror.checking import scrub
@@ -232,9 +232,16 @@ class Mirror:
         entries = [Revoked(party.certificate.serial_number, NOW, "unspecified") for party in parties]
         self.put_crl(self.house.issuing.issuer, entries, self.serial_of_crl)
 
-    def put_crl(self, issuer: Issuer, entries: list[Revoked], number: int, now: datetime = NOW) -> None:
+    def put_crl(
+        self,
+        issuer: Issuer,
+        entries: list[Revoked],
+        number: int,
+        now: datetime = NOW,
+        lifetime: timedelta = CRL_LIFETIME,
+    ) -> None:
         assert issuer.certificate is not None
-        crl = build_crl(issuer.certificate, issuer.key, entries, number=number, now=now)
+        crl = build_crl(issuer.certificate, issuer.key, entries, number=number, now=now, lifetime=lifetime)
         part = self.folder / "issuing.part"
         part.write_bytes(crl.public_bytes(Encoding.PEM))
         part.rename(self.folder / "issuing.crl")

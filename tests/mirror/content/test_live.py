@@ -1,6 +1,7 @@
 """What changes outside binds within about a second, on open connections; what is bad outside changes nothing."""
 
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -37,6 +38,21 @@ def test_a_licence_ends_and_begins_on_an_open_connection(own: Mirror) -> None:
         records.end_licence("acme", "sdk", today - timedelta(days=1))
         own.until(lambda: acme(PACK)[0] == 403)
         records.grant(Licence("acme", "sdk", ("stable",), LONG_AGO, today, 1))
+        own.until(lambda: acme(PACK)[0] == 200)
+
+
+@pytest.mark.slow
+def test_a_customer_is_suspended_within_a_second_on_its_open_connection(own: Mirror) -> None:
+    acme, globex = own.caller(own.party()), own.caller(own.party("globex"))
+    assert (acme(PACK)[0], globex(PACK)[0]) == (200, 200)
+    with own.records() as records:
+        records.suspend("acme", "did not pay", NOW)
+        began = time.monotonic()
+        own.until(lambda: acme(PACK)[0] == 403)
+        assert time.monotonic() - began < 2  # on a busy machine; else within one
+        assert acme.reason("/licences") == (403, "suspended")
+        assert globex(PACK)[0] == 200
+        records.resume("acme")
         own.until(lambda: acme(PACK)[0] == 200)
 
 

@@ -14,6 +14,12 @@ def house() -> House:
     return make_house(lambda: ec.generate_private_key(ec.SECP256R1()))
 
 
+@pytest.fixture(scope="session")
+def other_house() -> House:
+    """A CA of the same realm that is not the mirror's."""
+    return make_house(lambda: ec.generate_private_key(ec.SECP256R1()))
+
+
 @pytest.fixture
 def mirror(tmp_path: Path, house: House) -> Mirror:
     made = Mirror(tmp_path, house)

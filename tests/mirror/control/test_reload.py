@@ -8,17 +8,23 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from http.client import HTTPConnection
+from datetime import timedelta
+from http.client import HTTPConnection, HTTPException
 from io import StringIO
 from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from ca.profiles import SERVER
+from ca.identity import Identity, Role
+from ca.issue import build_crl
+from ca.profiles import CLIENT, SERVER
 from mirror import config, server
+from mirror.certificates import key_id
 from mirror.control import crew as crew_module
 from mirror.control import member
 from mirror.control.crew import Crew
@@ -28,10 +34,11 @@ from mirror.errors import ServeError
 from mirror.log import program_log
 from mirror.post import Post
 from mirror.serving import read_serving, utc_now
-from tests.ca.house import HOSTS, House, der_of
+from tests.ca.house import HOSTS, NOW, REALM, House, Party, der_of, pem_of
 from tests.mirror.content.rig import BIG, SERVE, Mirror
 from tests.mirror.control.processes import logged, workers
 
+TAKEN = "serves by the new configuration"
 REFUSED = "refused, the old workers stay"
 PACK = "/releases/sdk/botocore/1.40.0/any/pack"
 ACTIVATE = (
@@ -124,6 +131,120 @@ def test_new_workers_show_the_new_certificate_while_the_old_ones_finish_and_nobo
         assert not old & workers(process)
     assert logged(mirror, "a worker ended") == []
     assert "Traceback" not in mirror.stderr()
+
+
+class Slow:
+    """A download of a pack that is too long for any buffer on the way, of which only the beginning was read."""
+
+    def __init__(self, mirror: Mirror, party: Party | None = None) -> None:
+        self.party = party or mirror.party()
+        self.caller = mirror.caller(self.party)
+        self.caller.connection.request("GET", PACK)
+        self.response = self.caller.connection.getresponse()
+
+    def is_cut(self) -> bool:
+        """Read what is left; whether it ends before its end."""
+        try:
+            return len(self.response.read()) < int(self.response.headers["Content-Length"])
+        except (OSError, HTTPException):
+            return True
+
+
+@pytest.fixture
+def big(tmp_path: Path, house: House) -> Mirror:
+    """A mirror with a big release."""
+    mirror = Mirror(tmp_path, house)
+    mirror.publish(BIG)
+    return mirror
+
+
+def reloaded(mirror: Mirror, process: subprocess.Popen[str], extra: str = "") -> None:
+    """Have it serve by another configuration."""
+    before = len(logged(mirror, TAKEN))
+    mirror.config(extra)
+    process.send_signal(signal.SIGHUP)
+    mirror.until(lambda: len(logged(mirror, TAKEN)) > before, 20)
+
+
+SHORT = "drain_seconds = 1"
+
+
+@pytest.mark.slow
+def test_a_slow_download_outlives_a_reload_by_more_than_drain_seconds_and_may_still_be_revoked(big: Mirror) -> None:
+    with big.running(SHORT) as process:
+        one, other, idle = Slow(big), Slow(big), big.caller(big.party())
+        assert idle("/licences")[0] == 200
+        reloaded(big, process, SHORT)
+        time.sleep(8)  # longer than drain_seconds with all that is added to them
+        assert len(workers(process)) == 2
+        assert not one.is_cut()
+        status, headers, _ = idle("/licences")  # a connection that was there is answered once more
+        assert (status, headers["Connection"]) == (200, "close")
+        big.revoke(other.party)
+        big.audited(reason="revoked", route="pack")
+        assert other.is_cut()
+        one.caller.close()
+        big.until(lambda: len(workers(process)) == 1)
+    assert logged(big, "cut what did not end in time") == []
+
+
+@pytest.mark.slow
+def test_a_stop_within_a_reload_waits_for_drain_seconds_only(big: Mirror) -> None:
+    with big.running(SHORT) as process:
+        download = Slow(big)
+        reloaded(big, process, SHORT)
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert 1 <= time.monotonic() - began < 5
+        assert download.is_cut()
+    assert logged(big, "killed a worker that did not end") == []
+
+
+@pytest.mark.slow
+def test_of_many_reloads_only_the_last_two_wait_long_for_downloads(big: Mirror) -> None:
+    with big.running(SHORT) as process:
+        downloads = []
+        for _ in range(3):
+            downloads.append(Slow(big))
+            assert len(workers(process)) == len(downloads)
+            reloaded(big, process, SHORT)
+        big.until(lambda: len(workers(process)) == 3)
+        assert [one.is_cut() for one in downloads] == [True, False, False]
+
+
+@pytest.mark.slow
+def test_a_reload_lets_nobody_go_on_whose_issuing_ca_it_takes_out(big: Mirror, other_house: House) -> None:
+    """Another CA's certificates stand for those of an issuing CA that was retired."""
+    old = other_house.issuing
+    assert old.issuer.certificate is not None
+    for issuer, name in ((old, "old"), (big.house.issuing, "issuing")):
+        (big.folder / f"{name}.crt").write_bytes(pem_of(issuer.certificate))
+        crl = build_crl(issuer.certificate, issuer.key, [], number=1, now=NOW)
+        (big.folder / f"{name}.crl").write_bytes(crl.public_bytes(Encoding.PEM))
+    one = big.config(SHORT)
+    text = one.read_text()
+    for kind in ("crt", "crl"):
+        text = text.replace(f'["issuing.{kind}"]', f'["old.{kind}", "issuing.{kind}"]')
+    one.write_text(text)
+    with big.running_as_configured(SERVE) as process:
+        stays = Slow(big)
+        goes = Slow(big, other_house.leaf(Identity(REALM, Role.CLIENT, "globex"), CLIENT))
+        reloaded(big, process, SHORT)
+        line = big.audited(reason="unknown-issuer")
+        assert (line["customer"], line["detail"]) == ("globex", f"cut: {key_id(old.certificate).hex()}")
+        time.sleep(2)
+        assert (goes.is_cut(), stays.is_cut()) == (True, False)
+
+
+@pytest.mark.slow
+def test_a_reload_to_a_shorter_grace_ends_what_goes_on_by_a_lapsed_list(big: Mirror) -> None:
+    big.put_crl(big.house.issuing.issuer, [], 9, NOW - timedelta(days=31))
+    with big.running(SHORT) as process:
+        download = Slow(big)
+        reloaded(big, process, f"{SHORT}\ncrl_grace_days = 0")
+        big.audited(reason="revocation-unknown", route="pack", status=200)
+        assert download.is_cut()
 
 
 def listens(port: int) -> bool:

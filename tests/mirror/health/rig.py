@@ -70,7 +70,7 @@ def log_to(stream: TextIO) -> FilteringBoundLogger:
 def lapses() -> list[Lapse]:
     """One of every kind."""
     found = of_catalogue({"root": NOW + 30 * DAY, "snapshot": NOW + DAY, "sdk": NOW + DAY}, lambda _role: 90 * DAY)
-    found += [of_server(NOW, NOW + 3 * DAY), of_issuer(b"\x01", NOW, NOW + DAY), of_list(b"\x01", NOW, NOW + DAY)]
+    found += [of_server(NOW, NOW + 3 * DAY), of_issuer(b"\x01", NOW, NOW + DAY), of_list(b"\x01", NOW, NOW + DAY, DAY)]
     return found
 
 

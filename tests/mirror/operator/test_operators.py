@@ -61,6 +61,21 @@ def test_a_pushed_list_outlives_the_process(mirror: Mirror, house: House, tmp_pa
         assert restarted.caller(party).reason("/licences") == (403, "revoked")
 
 
+def test_a_list_that_has_lapsed_keeps_nobody_from_bringing_the_next(tmp_path: Path, house: House) -> None:
+    made, issuer = Mirror(tmp_path, house), house.issuing.issuer
+    made.publish()
+    made.put_crl(issuer, [], 5, NOW - timedelta(days=38))
+    with made.running('[operator]\nlisten = "127.0.0.1:0"'):
+        operator, client = (operator_of(made, party) for party in (operator_party(house), made.party()))
+        assert refused(operator.lists) == "revocation-unknown"
+        assert refused(lambda: client.push(crl(issuer))) == "revocation-unknown"
+        assert refused(lambda: operator.push(crl(issuer, number=4))) == "older-number"
+        assert operator.push(crl(issuer)).number == 7
+        assert len(operator.lists().lists) == 1
+        assert refused(lambda: client.push(crl(issuer, number=8))) == "wrong-role"
+        assert made.caller(made.party())("/licences")[0] == 200
+
+
 @pytest.mark.parametrize(
     ("bad", "why"),
     [
