@@ -1,11 +1,13 @@
 """Backups of a mirror that runs: one consistent set of files in a folder, added to by each later backup.
 
     backup.json       what belongs to the backup; replaced last, so the one before stays whole until then
-    files/SHA-256     by content: the catalogue and what waits, mirror.toml, and the records (customers, licences,
-                      installations, thin snapshots), copied by the database itself
+    files/SHA-256     by content: the catalogue and what waits, mirror.toml, the revocation lists that were pushed, and
+                      the records (customers, licences, installations, thin snapshots, requests for certificates),
+                      copied by the database itself
     releases/…        manifests and packs: what is signed for the same manifest is the same, and only others are copied
 
-Private keys are in no backup: who holds one keeps copies of it. Certificates and lists of the CA come from the CA.
+Private keys are in no backup: who holds one keeps copies of it. Certificates of the CA come from the CA, and so
+do its lists; but a mirror that was restored is not to believe an older one than it did.
 """
 
 import shutil
@@ -17,9 +19,11 @@ from pathlib import Path
 from typing import Final
 
 from ca import files
+from ca.revocation import MAX_CRL
 from mirror import catalogue
 from mirror.blobs import LocalBlobs, make_folder
 from mirror.catalogue import Catalogue
+from mirror.certificates import PUSHED
 from mirror.copied import Copied, Progress, copy, copy_new, is_whole, kept, sha256_of
 from mirror.errors import BackupError, BlobFault
 from mirror.place import Place
@@ -192,6 +196,8 @@ def _small(place: Place, config: Path) -> Iterator[tuple[str, bytes]]:
         names += [f"targets/{target.get_prefixed_paths()[0]}" for target in one.targets.values()]
     for name in (*names, "timestamp.json"):
         yield f"catalogue/{name}", read_file(place.catalogue / name, staged.MAX_BYTES)
+    for path in sorted((place.data / PUSHED).glob("*.crl")):
+        yield f"{PUSHED}/{path.name}", read_file(path, MAX_CRL)
 
 
 def _wanted(known: Catalogue, waits: Staged) -> dict[str, Release | None]:

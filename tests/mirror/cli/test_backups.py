@@ -67,6 +67,16 @@ def test_a_later_backup_copies_only_new_releases_and_drops_what_is_old(marked: S
     assert {path.name for path in (marked.folder / "bak/files").iterdir()} == named
 
 
+def test_a_restored_mirror_believes_no_older_revocation_list_than_the_one_that_was_pushed(marked: Shell) -> None:
+    pushed = marked.folder / "data/crls/00ff.crl"
+    pushed.parent.mkdir(mode=0o700)
+    pushed.write_bytes(b"the newest list")
+    marked.done("backup", "bak")
+    (marked.folder / "data").rename(marked.folder / "lost")
+    marked.done("restore", "bak")
+    assert pushed.read_bytes() == b"the newest list"
+
+
 def test_backups_that_are_taken_while_others_publish_are_whole(marked: Shell) -> None:
     environment = {**os.environ, "SPOT_MIRROR_PASSPHRASE": PASSPHRASE}
     script = f'for n in 1 2 3 4 5 6; do "{PROGRAM}" publish sdk/tool 2.$n source || exit 1; done'
