@@ -132,6 +132,22 @@ def test_in_tls_1_3_only_aes_gcm_is_spoken(mirror: Mirror, tmp_path: Path, suite
     assert read[1].startswith(b"HTTP/1.1 200 ")
 
 
+def test_who_wants_new_keys_gets_them_and_is_served(mirror: Mirror, tmp_path: Path) -> None:
+    files = mirror.party().files(tmp_path, "stranger")
+    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{mirror.port}", "-tls1_3", "-msg"]
+    command += ["-cert", str(files["certificate"]), "-key", str(files["key"])]
+    with subprocess.Popen(command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as asking:
+        assert asking.stdin is not None
+        assert asking.stdout is not None
+        for said in (b"K\n", b"K\n", GET):  # a line with a K is a command: new keys, of both sides
+            time.sleep(0.3)
+            asking.stdin.write(said)
+        told = asking.stdout.read()
+    assert told.count(b">>> TLS 1.3, Handshake [length 0005], KeyUpdate") == 2
+    assert told.count(b"<<< TLS 1.3, Handshake [length 0005], KeyUpdate") == 2
+    assert b"HTTP/1.1 200 " in told
+
+
 @pytest.mark.parametrize("said", [b"GET /licences HTTP/9.9\r\n\r\n", b"G<b>T / HTTP/1.1\r\n\r\n", b"\x00\x01\r\n\r\n"])
 def test_what_is_not_http_is_refused_without_being_repeated(mirror: Mirror, said: bytes) -> None:
     with mirror.raw(mirror.context(mirror.party())) as connection:
