@@ -58,12 +58,12 @@ class Tunnel:
         "_allowed",
         "_framing",
         "_held",
+        "_is_settled",
         "_socket",
         "_tls",
         "_to_read",
         "_to_send",
         "_unsent",
-        "_was_read",
         "handed",
     )
 
@@ -77,7 +77,7 @@ class Tunnel:
         self._to_send = 0  # and so many bytes to be sent
         self._allowed: int | None = handshake_bytes  # None: it is done
         self._held = b""  # what came beyond that
-        self._was_read = False  # what the handshake said is no longer counted
+        self._is_settled = False  # the records of the handshake are no longer counted as to be read
         self._unsent = b""
         self.handed = 0
         """Bytes that the kernel took."""
@@ -136,14 +136,13 @@ class Tunnel:
 
     def read(self) -> bytes | None:
         """Decrypted bytes; None if there are no more now, b"" if the peer said that it is done."""
-        was_read, self._was_read = self._was_read, True
         try:
             data = self._tls.recv(CHUNK)
         except SSL.WantReadError:
-            had, self._to_read = self._to_read, 0
-            if had and was_read:  # records without data: TLS itself may have an answer, to new keys
+            if self._to_read and self._is_settled:  # records without data: TLS may have an answer, to new keys
                 self._to_send += CHUNK
                 self.flush()
+            self._to_read, self._is_settled = 0, True
             return None
         except SSL.ZeroReturnError:
             return b""
@@ -151,7 +150,8 @@ class Tunnel:
             self._to_send += _OVERHEAD  # an alert, which says why
             self.flush()
             raise TlsBroken(error) from None
-        self._to_read = max(0, self._to_read - 1)
+        if self._to_read:
+            self._to_read -= 1
         return data
 
     @property
@@ -169,7 +169,9 @@ class Tunnel:
 
     def flush(self) -> bool:
         """Hand what was written to the kernel; whether all of it left."""
-        data = self._encrypted()
+        data = self._unsent
+        if self._to_send:
+            data = data + self._encrypted() if data else self._encrypted()
         if not data:
             return True
         try:
@@ -177,24 +179,25 @@ class Tunnel:
         except (BlockingIOError, InterruptedError):
             count = 0
         self.handed += count
+        if count == len(data):
+            self._unsent = b""
+            return True
         self._unsent = data[count:]
         if len(self._unsent) > _MOST_UNSENT:  # of an answer there is never so much: it asks for answers of TLS itself
             raise ConnectionAbortedError("it takes nothing and asks for more")
-        return not self._unsent
+        return False
 
     def _encrypted(self) -> bytes:
-        """All that is to be sent."""
-        data, most = self._unsent, self._to_send
-        while most:
+        """What OpenSSL has to send."""
+        data, most, self._to_send = b"", self._to_send, 0
+        while True:
             try:
                 piece = self._tls.bio_read(most)
             except SSL.WantReadError:
-                break
-            data = data + piece if data else piece
+                return data
+            data += piece
             if len(piece) < most:
-                break
-        self._to_send = 0
-        return data
+                return data
 
     def is_dead(self) -> bool:
         """Whether the peer has reset the connection."""
