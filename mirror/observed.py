@@ -1,7 +1,6 @@
 """What can be seen of the running mirror from outside: its state for `/readyz`, its numbers for `/metrics`."""
 
 import platform
-import ssl
 import time
 from collections.abc import Callable
 from typing import Final
@@ -11,10 +10,11 @@ from mirror.health import exposition
 from mirror.health.status import Status
 from mirror.post import Post
 from mirror.serving import utc_now
+from mirror.tls import OPENSSL
 from spot_client import __version__
 
 _LOST_SECONDS: Final = 60.0
-_BUILD: Final = {"version": __version__, "python": platform.python_version(), "openssl": ssl.OPENSSL_VERSION}
+_BUILD: Final = {"version": __version__, "python": platform.python_version(), "openssl": OPENSSL}
 
 
 class Observed:

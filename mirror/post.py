@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import msgspec
+from cryptography.hazmat.primitives.serialization import Encoding
 from structlog.typing import FilteringBoundLogger
 
 from mirror.control.crew import Crew
@@ -44,7 +45,8 @@ class Post:
             ServeError: all is as it was.
         """
         config, workers = msgspec.to_builtins(self.serving.config), self.serving.workers
-        setup = Setup(config, (), workers, str(self.filled.folder), str(rings))
+        issuers = tuple(issuer.public_bytes(Encoding.DER) for issuer in self.serving.issuers)
+        setup = Setup(config, self.serving.credentials, issuers, (), workers, str(self.filled.folder), str(rings))
         lend = partial(sockets.of_worker, workers=workers, addresses=self.serving.content.listen)
         self.crew = Crew(setup, lend, hear, gone, self._log)
         try:

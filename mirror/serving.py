@@ -8,24 +8,29 @@ from pathlib import Path
 import msgspec
 from cryptography import x509
 
-from ca.tls import ServerContexts, server_contexts
+from ca.credentials import Credentials
+from ca.tls import read_credentials
 from mirror import expiry
 from mirror.certificates import key_id, read_certificate, read_issuer
 from mirror.config import Config, Content
 from mirror.content.memory import Fixed, State
 from mirror.control.orders import Narrow
 from mirror.errors import ServeError
+from mirror.tls import Context, listener_context
 
 
 class Serving(msgspec.Struct, frozen=True):
-    """A configuration, and what it names. `leaf`: the server's certificate; `operator`: that of the operator listener,
-    if it has one of its own."""
+    """A configuration, and what it names.
+
+    credentials: the server's. context: made of them and the issuing CAs. operator: the certificate of the operator
+    listener, if it has one of its own; for control only.
+    """
 
     config: Config
     content: Content
-    contexts: ServerContexts
-    leaf: x509.Certificate
+    credentials: Credentials
     issuers: tuple[x509.Certificate, ...]
+    context: Context
     operator: x509.Certificate | None = None
 
     @property
@@ -50,11 +55,12 @@ class Serving(msgspec.Struct, frozen=True):
         grace = self.fixed.grace
         lists, issuers = state.world.revocations.values(), state.world.issuers.items()
         of_operator = [self.operator] if self.operator is not None else []
+        leaf = self.credentials.chain[0]
         return [
             *expiry.of_catalogue(state.catalogue.expires, self.config.lifetimes.life),
             *(expiry.of_list(crl.issuer_key, crl.this_update, crl.next_update, grace) for crl in lists),
             *(expiry.of_issuer(key, one.not_before, one.not_after) for key, one in issuers),
-            expiry.of_server(self.leaf.not_valid_before_utc, self.leaf.not_valid_after_utc),
+            expiry.of_server(leaf.not_valid_before_utc, leaf.not_valid_after_utc),
             *(expiry.of_operator(one.not_valid_before_utc, one.not_valid_after_utc) for one in of_operator),
         ]
 
@@ -91,10 +97,20 @@ def read_serving(config: Config) -> Serving:
         CaError, MirrorError, OSError: a file cannot be used.
     """
     content = content_of(config)
-    issuers = tuple(read_issuer(Path(path), config.realm) for path in content.issuing_cas)
-    contexts = server_contexts(
-        certificate=Path(content.certificate), key=Path(content.key), issuing_cas=issuers, min_tls=content.min_tls
-    )
+    credentials = read_credentials(Path(content.certificate), Path(content.key))
+    issuers = [read_issuer(Path(path), config.realm) for path in content.issuing_cas]
     own = config.operator.certificate if config.operator is not None else None
     operator = read_certificate(Path(own)) if own is not None else None
-    return Serving(config, content, contexts, read_certificate(Path(content.certificate)), issuers, operator)
+    return msgspec.structs.replace(serving_of(config, credentials, issuers), operator=operator)
+
+
+def serving_of(config: Config, credentials: Credentials, issuers: Sequence[x509.Certificate]) -> Serving:
+    """What a configuration leads to, with certificates and keys that were read before.
+
+    Raises:
+        ServeError: no [content] section.
+        TlsError: they cannot serve.
+    """
+    content = content_of(config)
+    context = listener_context(credentials, issuers, content.min_tls)
+    return Serving(config, content, credentials, tuple(issuers), context)

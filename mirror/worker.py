@@ -21,6 +21,7 @@ from typing import Final, Literal
 
 import msgspec
 import uvloop
+from cryptography import x509
 from structlog.typing import FilteringBoundLogger
 
 from ca.errors import CaError
@@ -46,7 +47,7 @@ from mirror.errors import MirrorError
 from mirror.log import program_log, summary
 from mirror.memory.place import open_to_read
 from mirror.ring import SUFFIX
-from mirror.serving import Serving, read_serving, utc_now
+from mirror.serving import Serving, serving_of, utc_now
 
 _BEAT_SECONDS: Final = 1.0
 _COLLECT_EVERY: Final = 20_000  # objects that may be garbage
@@ -77,7 +78,8 @@ async def _work(end: socket.socket) -> Literal[0, 1]:
     for one in sockets:
         one.set_inheritable(False)
     try:
-        serving = read_serving(msgspec.convert(setup.config, Config))
+        issuers = [x509.load_der_x509_certificate(issuer) for issuer in setup.issuers]
+        serving = serving_of(msgspec.convert(setup.config, Config), setup.credentials, issuers)
         memory = Memory(open_to_read(Path(setup.memory)), serving.fixed)
         make_folder(Path(setup.rings))  # somebody may have cleaned up
         audit = Audit(Path(setup.rings) / f"{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}", log)
@@ -115,7 +117,7 @@ class Worker:
         self._asking = Asking(channel.send)
         content = given.serving.content
         terms = Terms(new_app(given, self._asking, self._seen, self._counted), content.limits, self._counted)
-        self._listener = Listener(terms, given.serving.contexts, given.log, content.proxies)
+        self._listener = Listener(terms, given.serving.context, given.log, content.proxies)
         self._draining: asyncio.Task[None] | None = None
 
     async def run(self) -> None:

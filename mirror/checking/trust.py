@@ -10,7 +10,7 @@ from cryptography import x509
 from ca.errors import CaError
 from ca.finding import Finding, good
 from ca.revocation import Revocations
-from ca.tls import server_context
+from ca.tls import read_credentials
 from mirror import expiry
 from mirror.certificates import PUSHED, pushed_list, read_certificate, read_issuer, read_list
 from mirror.checking.findings import judge_lapses
@@ -18,6 +18,7 @@ from mirror.checking.noted import Noted
 from mirror.config import Config, Content
 from mirror.errors import MirrorError
 from mirror.expiry import Lapse
+from mirror.tls import listener_context
 
 
 def look(config: Config, content: Content, now: datetime, noted: Noted) -> list[Finding]:
@@ -93,14 +94,14 @@ def _server(content: Content, issuers: Sequence[x509.Certificate], found: list[F
     """What `serve` would do with them."""
     certificate, key = Path(content.certificate), Path(content.key)
     try:
-        leaf = read_certificate(certificate)
-        server_context(certificate=certificate, key=key, issuing_cas=issuers, min_tls=content.min_tls)
+        credentials = read_credentials(certificate, key)
+        listener_context(credentials, issuers, content.min_tls)
     except CaError as error:
         if error.reason != "no-issuing-ca":  # each of them was told of already
             found.append(Finding("problem", error.reason, str(error), "Issue one with 'spot-ca issue server'."))
         return None
     found.append(good(f"{certificate} is a server's certificate, and {key} is its key."))
-    return leaf
+    return credentials.chain[0]
 
 
 def _without_list(issuers: Iterable[x509.Certificate], lists: Iterable[Revocations]) -> Iterator[Finding]:

@@ -5,15 +5,12 @@ Every state has a deadline, which the listener looks at (`overdue`); there are n
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Callable
 from typing import Final
 
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
-from ca.errors import TlsError
-from ca.tls import ServerContexts
 from mirror.content.caller import caller_of
 from mirror.content.conversation import (
     BODY,
@@ -31,7 +28,8 @@ from mirror.content.conversation import (
 )
 from mirror.content.gate import Gate, Place
 from mirror.content.proxied import BadHeader
-from mirror.content.tunnel import LongHandshake, Tunnel
+from mirror.content.tunnel import LongHandshake, TlsBroken, Tunnel
+from mirror.tls import Context
 
 CLOSE_SECONDS: Final = 5.0
 """How long a connection that is being closed has for its last bytes, and the caller for its part of the farewell."""
@@ -42,7 +40,7 @@ class Site(msgspec.Struct, frozen=True):
     """What all connections of a listener share. `ended` is called when one is over."""
 
     loop: asyncio.AbstractEventLoop
-    contexts: ServerContexts
+    context: Context
     terms: Terms
     gate: Gate
     log: FilteringBoundLogger
@@ -68,7 +66,7 @@ class Connection:
     def __init__(self, plain: socket.socket, place: Place, site: Site) -> None:
         """`plain`: accepted, not blocking; `place`: what the gate gave for it. Raises OSError."""
         self._place, self._site, self._fd = place, site, plain.fileno()
-        self._tunnel = Tunnel(plain, site.contexts, site.terms.limits.handshake_bytes)
+        self._tunnel = Tunnel(plain, site.context, site.terms.limits.handshake_bytes)
         self._conversation: Conversation | None = None
         self._listening = self._writing = False
         self._ignored = 0
@@ -230,7 +228,7 @@ class Connection:
             self._tunnel.take(rest)
             if not self._tunnel.shake():
                 return
-        except (BadHeader, LongHandshake, TlsError, ssl.SSLError) as error:
+        except (BadHeader, LongHandshake, TlsBroken) as error:
             site.gate.failed(error, self.address)
             self.state = CLOSING
             self.farewell()

@@ -11,7 +11,6 @@ from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
-from ca.errors import TlsError
 from ca.identity import Role
 from ca.peer import Peer
 from mirror.content import proxied
@@ -82,8 +81,6 @@ class Gate:
         outcome = _OUTCOMES.get(str(reason), "other")
         if isinstance(error, proxied.BadHeader):
             outcome = "bad-proxy-header"
-        elif isinstance(error, TlsError):
-            outcome = error.reason
         elif isinstance(error, (TimeoutError, ConnectionAbortedError)):
             outcome = reason = str(error)
         self.counted.handshake(outcome)
@@ -94,8 +91,7 @@ class Gate:
             self._second, self._lines = second, 0
         self._lines += 1
         if self._lines <= _LINES_A_SECOND:
-            why = getattr(error, "verify_message", None) or (str(error) if isinstance(error, TlsError) else None)
-            self._log.warning("handshake failed", outcome=outcome, reason=str(reason), why=why, address=address)
+            self._log.warning("handshake failed", outcome=outcome, reason=str(reason), address=address)
 
 
 class Place:

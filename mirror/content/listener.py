@@ -9,11 +9,11 @@ from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
-from ca.tls import ServerContexts
 from mirror.content.connection import Connection, Site
 from mirror.content.conversation import Terms
 from mirror.content.gate import Gate
 from mirror.content.tunnel import prepare
+from mirror.tls import Context
 
 _BACKLOG: Final = 1024
 _AT_ONCE: Final = 16  # connections taken up in one turn, so that those there are get theirs
@@ -31,20 +31,20 @@ class Listener:
     """One application on any number of sockets."""
 
     def __init__(
-        self, terms: Terms, contexts: ServerContexts, log: FilteringBoundLogger, balancers: Sequence[str] = ()
+        self, terms: Terms, context: Context, log: FilteringBoundLogger, balancers: Sequence[str] = ()
     ) -> None:
         """To be made where a loop runs.
 
         Args:
             terms: its limits are those of this worker.
-            contexts: from `ca.tls.server_contexts`.
+            context: from `mirror.tls.listener_context`.
             balancers: networks that say with a PROXY header whose connection it is.
         """
         self._loop = asyncio.get_running_loop()
         self._app, self._log, self._counted = terms.app, log, terms.counted
         self._gate = Gate(terms.limits, balancers, terms.counted, self._loop.time, log)
         self._connections: set[Connection] = set()
-        self._site = Site(self._loop, contexts, terms, self._gate, log, self._connections.discard)
+        self._site = Site(self._loop, context, terms, self._gate, log, self._connections.discard)
         self._sockets: list[socket.socket] = []
         self._looking: asyncio.TimerHandle | None = None
         self._look_at = 0.0

@@ -7,17 +7,18 @@ The event loop's own TLS was measured beside it: 0.78 ms of CPU a handshake agai
 import contextlib
 import fcntl
 import socket
-import ssl
 import struct
 import termios
 from typing import Final
 
-from ca.tls import ServerContexts, check_cipher
+from OpenSSL import SSL, crypto
+
+from mirror.content.framing import Framing
+from mirror.tls import Context
 
 CHUNK: Final = 16 * 2**10
 """Most bytes that are taken out of TLS at once: a record's."""
-MAX_SESSIONS: Final = 1000
-"""Of TLS 1.2 that OpenSSL may remember, beside those of open connections; each has its client's certificates."""
+_OVERHEAD: Final = 64  # bytes, at least what TLS adds to a record, or says by itself
 _RECEIVE: Final = 64 * 2**10
 _NOT_SENT: Final = (
     128 * 2**10
@@ -39,19 +40,44 @@ class LongHandshake(Exception):
     reason = "long-handshake"
 
 
+class TlsBroken(ConnectionError):
+    """OpenSSL cannot go on. `reason`: why, in its words, as `PEER_DID_NOT_RETURN_A_CERTIFICATE`."""
+
+    def __init__(self, error: SSL.Error) -> None:
+        found = error.args[0] if error.args else None
+        # A list of (library, function, reason), the cause first; or a number and a text.
+        told = found[0][2] if isinstance(found, list) and found else error.args[1] if len(error.args) > 1 else "unknown"
+        super().__init__(told)
+        self.reason = str(told).upper().replace(" ", "_")
+
+
 class Tunnel:
-    """One connection. Every call raises `OSError` (`ssl.SSLError` is one) when it is broken."""
+    """One connection. Every call raises `OSError` (`TlsBroken` is one) when it is broken."""
 
-    __slots__ = ("_allowed", "_contexts", "_held", "_in", "_out", "_socket", "_tls", "_unsent", "handed")
+    __slots__ = (
+        "_allowed",
+        "_framing",
+        "_held",
+        "_is_settled",
+        "_socket",
+        "_tls",
+        "_to_read",
+        "_to_send",
+        "_unsent",
+        "handed",
+    )
 
-    def __init__(self, plain: socket.socket, contexts: ServerContexts, handshake_bytes: int) -> None:
+    def __init__(self, plain: socket.socket, context: Context, handshake_bytes: int) -> None:
         """`plain`: from a socket that was `prepare`d. `handshake_bytes`: most that the peer's part may have."""
         self._socket = plain
-        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = contexts.opening.wrap_bio(self._in, self._out, server_side=True)
-        self._contexts = contexts
+        self._tls = SSL.Connection(context)
+        self._tls.set_accept_state()
+        self._framing = Framing()
+        self._to_read = 0  # at most so many records wait in OpenSSL's memory to be read
+        self._to_send = 0  # and so many bytes to be sent
         self._allowed: int | None = handshake_bytes  # None: it is done
         self._held = b""  # what came beyond that
+        self._is_settled = False  # the records of the handshake are no longer counted as to be read
         self._unsent = b""
         self.handed = 0
         """Bytes that the kernel took."""
@@ -65,69 +91,87 @@ class Tunnel:
 
     def take(self, raw: bytes) -> None:
         """Bytes that `receive` gave; OpenSSL gets no more of them for a handshake than it may have."""
+        self._to_read += self._framing.ended(raw)
         allowed = self._allowed
-        if allowed is None:
-            self._in.write(raw)
-            return
-        # It would read 100 KB of certificates before it looks at the first: 25 ms for a stranger.
-        self._in.write(raw[:allowed])
-        self._held, self._allowed = raw[allowed:], max(0, allowed - len(raw))
+        if allowed is not None:
+            # It would read 100 KB of certificates before it looks at the first: 25 ms for a stranger.
+            self._held, self._allowed = raw[allowed:], max(0, allowed - len(raw))
+            raw = raw[:allowed]
+        if raw:
+            self._tls.bio_write(raw)
 
     def shake(self) -> bool:
         """Go on with the handshake; whether it is done.
 
         Raises:
-            ssl.SSLError: it failed; what tells the peer so waits to be flushed.
+            TlsBroken: it failed; what tells the peer so waits to be flushed.
             LongHandshake: nothing tells the peer so.
-            TlsError: it ended in a cipher that Python cannot switch off.
         """
+        self._to_send += CHUNK
         try:
             self._tls.do_handshake()
-        except ssl.SSLWantReadError:
+        except SSL.WantReadError:
+            self._to_read = 0
             if self._held:
                 raise LongHandshake("more bytes than it may have") from None
-            # Our first flight is out: from here on, a client certificate can be a good one. (After a HelloRetryRequest
-            # it is not yet out, and the issuing CA's certificate goes along.)
-            if self._out.pending:
-                self._tls.context = self._contexts.whole
             self.flush()
             return False
-        check_cipher(self._tls.cipher())
+        except SSL.Error as error:
+            raise TlsBroken(error) from None
         self._allowed = None
         if self._held:
-            self._in.write(self._held)
+            self._tls.bio_write(self._held)
             self._held = b""
-        self.flush()
-        # Without tickets the server has nothing to say now, and a client without TCP_NODELAY would wait 40 ms for our
-        # delayed acknowledgement before it sends its request.
+        if self._tls.get_protocol_version() != SSL.TLS1_3_VERSION:
+            self.flush()
+        # In TLS 1.3 there is nothing to say, and a client without TCP_NODELAY would wait 40 ms for our delayed
+        # acknowledgement before it sends its request.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         return True
 
     def certificate(self) -> bytes | None:
         """The peer's, DER, once the handshake is done."""
-        return self._tls.getpeercert(binary_form=True)
+        found = self._tls.get_peer_certificate()
+        return None if found is None else crypto.dump_certificate(crypto.FILETYPE_ASN1, found)
 
     def read(self) -> bytes | None:
         """Decrypted bytes; None if there are no more now, b"" if the peer said that it is done."""
         try:
-            return self._tls.read(CHUNK)
-        except ssl.SSLWantReadError:
-            if self._out.pending:  # an answer of TLS itself, to new keys
+            data = self._tls.recv(CHUNK)
+        except SSL.WantReadError:
+            if self._to_read and self._is_settled:  # records without data: TLS may have an answer, to new keys
+                self._to_send += CHUNK
                 self.flush()
+            self._to_read, self._is_settled = 0, True
             return None
+        except SSL.ZeroReturnError:
+            return b""
+        except SSL.Error as error:
+            self._to_send += _OVERHEAD  # an alert, which says why
+            self.flush()
+            raise TlsBroken(error) from None
+        if self._to_read:
+            self._to_read -= 1
+        return data
 
     @property
-    def waiting(self) -> int:
-        """Bytes that came and were not read."""
-        return self._in.pending + self._tls.pending()
+    def waiting(self) -> bool:
+        """Whether a record came that was not read; just after the handshake, also if there is none."""
+        return self._to_read > 0
 
     def write(self, data: bytes | memoryview) -> None:
         """Encrypt bytes, to be flushed."""
-        self._tls.write(data)
+        try:
+            self._tls.send(data)
+        except SSL.Error as error:
+            raise TlsBroken(error) from None
+        self._to_send += len(data) + _OVERHEAD * (1 + len(data) // CHUNK)
 
     def flush(self) -> bool:
         """Hand what was written to the kernel; whether all of it left."""
-        data = self._unsent + self._out.read() if self._unsent else self._out.read()
+        data = self._unsent
+        if self._to_send:
+            data = data + self._encrypted() if data else self._encrypted()
         if not data:
             return True
         try:
@@ -135,10 +179,25 @@ class Tunnel:
         except (BlockingIOError, InterruptedError):
             count = 0
         self.handed += count
+        if count == len(data):
+            self._unsent = b""
+            return True
         self._unsent = data[count:]
         if len(self._unsent) > _MOST_UNSENT:  # of an answer there is never so much: it asks for answers of TLS itself
             raise ConnectionAbortedError("it takes nothing and asks for more")
-        return not self._unsent
+        return False
+
+    def _encrypted(self) -> bytes:
+        """What OpenSSL has to send."""
+        data, most, self._to_send = b"", self._to_send, 0
+        while True:
+            try:
+                piece = self._tls.bio_read(most)
+            except SSL.WantReadError:
+                return data
+            data += piece
+            if len(piece) < most:
+                return data
 
     def is_dead(self) -> bool:
         """Whether the peer has reset the connection."""
@@ -151,15 +210,10 @@ class Tunnel:
         return count
 
     def last(self) -> None:
-        """Say in TLS that nothing more comes, to be flushed.
-
-        Of a connection that ends without, OpenSSL forgets the session: in TLS 1.2, where Python cannot turn resumption
-        off, it remembers twenty thousand otherwise.
-        """
-        if self._tls.version() == "TLSv1.2" and self._contexts.opening.session_stats()["number"] >= MAX_SESSIONS:
-            return
-        with contextlib.suppress(ssl.SSLError):  # it waits for the peer's; or it was said before, or there was no TLS
-            self._tls.unwrap()
+        """Say in TLS that nothing more comes, to be flushed."""
+        with contextlib.suppress(SSL.Error):  # it waits for the peer's; or it was said before, or there was no TLS
+            self._tls.shutdown()
+        self._to_send += _OVERHEAD
 
     def farewell(self) -> None:
         """Say that nothing more comes, in TLS and below it."""
@@ -174,4 +228,4 @@ class Tunnel:
     def close(self) -> None:
         """Let go of the socket, and of OpenSSL's memory at once: it is warm for the next connection."""
         self._socket.close()
-        del self._tls, self._in, self._out
+        del self._tls

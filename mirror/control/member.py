@@ -18,6 +18,7 @@ from mirror.control.channel import Channel, open_channel
 from mirror.control.orders import Order, Setup
 from mirror.control.reports import Report
 from mirror.errors import ServeError
+from mirror.tls import CONFIGURATION
 
 START_SECONDS: Final = 60
 """How long a worker may take until it is ready: it may have much to read."""
@@ -118,7 +119,7 @@ async def start_member(setup: Setup, sockets: Sequence[socket.socket]) -> Member
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(), *(one.fileno() for one in sockets)),
-                env=_ALLOCATOR | {name: value for name, value in os.environ.items() if not name.startswith(_OURS)},
+                env=_environment(),
             )
         member = Member(process, await open_channel(ours, Report))
     except BaseException:
@@ -126,6 +127,11 @@ async def start_member(setup: Setup, sockets: Sequence[socket.socket]) -> Member
         raise
     member.tell(msgspec.structs.replace(setup, sockets=tuple(one.fileno() for one in sockets)))
     return member
+
+
+def _environment() -> dict[str, str]:
+    passed = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+    return _ALLOCATOR | passed | {"OPENSSL_CONF": str(CONFIGURATION)}
 
 
 def _not_started(status: int) -> ServeError:

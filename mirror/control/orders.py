@@ -4,14 +4,19 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from ca.credentials import Credentials
+
 
 class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="setup"):
     """The first order. config: a `mirror.config.Config` as builtins, paths absolute; sockets: inherited descriptors.
 
+    credentials, issuers: the server's, and the issuing CAs' certificates (DER), as control read and checked them.
     workers: how many of them serve, this one too. memory: the folder of what they all read. rings: that of audit lines.
     """
 
     config: dict[str, Any]
+    credentials: Credentials
+    issuers: tuple[bytes, ...]
     sockets: tuple[int, ...]
     workers: int
     memory: str

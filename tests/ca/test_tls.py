@@ -4,7 +4,6 @@ import socket
 import ssl
 import threading
 from datetime import timedelta
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from ca import tls
 from ca.errors import TlsError
 from ca.pins import names_host
 from ca.profiles import CLIENT, ISSUING, SERVER, KeyType
 from ca.subjects import Authority, Hosts
-from ca.tls import check_pinned, client_context, read_pins, server_context, server_contexts
+from ca.tls import check_pinned, client_context, read_pins, server_context
 from tests.ca.house import NOW, REALM, House, PairFiles, Party, client, der_of, odd_certificate, pem_of, sign
 
 
@@ -112,41 +110,6 @@ def test_a_client_of_an_issuing_ca_and_a_pinned_server_meet(
     assert outcome.peer == der_of(house.client.certificate)
     assert outcome.version == ("TLSv1.2" if tls12 else "TLSv1.3")
     assert "GCM" in outcome.cipher
-
-
-@pytest.mark.parametrize("tls12", [False, True])
-def test_what_a_handshake_only_begins_with_lets_nobody_in(
-    house: House, pins: tuple[bytes, ...], tls12: bool, tmp_path: Path
-) -> None:
-    both = server_contexts(**house.server.files(tmp_path, "server"), issuing_cas=[house.issuing.certificate])
-    mine = caller(house.client, pins, tmp_path, tls12=tls12)
-    if tls12:
-        mine.maximum_version = ssl.TLSVersion.TLSv1_2
-    assert shake(both.whole, mine).read == b"hello"
-    outcome = shake(both.opening, mine)
-    assert outcome.read == b""
-    assert isinstance(outcome.server_error, ssl.SSLCertVerificationError)
-    assert "PEER_DID_NOT_RETURN_A_CERTIFICATE" in str(shake(both.opening, bare()).server_error)
-    for name in ("minimum_version", "options", "verify_flags", "verify_mode", "num_tickets"):
-        assert getattr(both.opening, name) == getattr(both.whole, name)
-
-
-def test_a_certificate_that_changes_while_it_is_read_is_refused(
-    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    files, other = house.server.files(tmp_path, "server"), house.leaf(Hosts("mirror-2", ("localhost",)), SERVER)
-    times, load = count(1), tls._without_anchors
-
-    def replaced_at_the_second_time(*given: Any) -> ssl.SSLContext:
-        if next(times) == 2:
-            other.files(tmp_path, "server")
-        return load(*given)
-
-    monkeypatch.setattr(tls, "_without_anchors", replaced_at_the_second_time)
-    with pytest.raises(TlsError, match="changed while it was read") as refused:
-        server_contexts(**files, issuing_cas=[house.issuing.certificate])
-    assert refused.value.reason == "bad-certificate"
-    assert server_contexts(**files, issuing_cas=[house.issuing.certificate]).whole.get_ca_certs() != []
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

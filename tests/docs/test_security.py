@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from ca import keys, passphrase, vault
 from ca.issue import CRL_LIFETIME
 from ca.profiles import KeyType
-from ca.tls import _CIPHERS, check_cipher
+from ca.tls import CIPHERS, SUITES, check_cipher
 from mirror.config import Content
 from mirror.content.audit import Line
 from spot_client.config import Settings
@@ -106,7 +106,8 @@ def test_tls_is_as_the_page_says() -> None:
     assert Settings().tls12 is False
     defaults = {field.name: field.default for field in msgspec.structs.fields(Content)}
     assert (defaults["min_tls"], defaults["log_addresses"], defaults["crl_grace_days"]) == ("1.2", False, 7)
-    assert _CIPHERS.startswith("ECDHE+AESGCM")
+    assert CIPHERS.startswith("ECDHE+AESGCM")
+    assert all("_AES_" in suite and "_GCM_" in suite for suite in SUITES.split(":"))
     check_cipher(("TLS_AES_128_GCM_SHA256", "TLSv1.3", 128))
     with pytest.raises(Exception, match="AES-GCM"):
         check_cipher(("TLS_CHACHA20_POLY1305_SHA256", "TLSv1.3", 256))

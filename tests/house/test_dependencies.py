@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 from tests.house.source import ROOT, foreign, origin, trees, within
 
 DISTRIBUTIONS = {
+    "OpenSSL": "pyopenssl",
     "backports": "backports.zstd",
     "prometheus_client": "prometheus-client",
     "sqlite_utils": "sqlite-utils",

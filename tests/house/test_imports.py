@@ -33,6 +33,8 @@ ISSUING = (  # of `ca`: what makes certificates, keeps the keys of the CA, or re
     "vault",
 )
 
+OPENSSL_BUILDING = {"Context", "set_options", "set_mode", "clear_mode", "set_verify", "get_cert_store"}
+
 TLS_BUILDING = {
     "SSLContext",
     "create_default_context",
@@ -158,6 +160,8 @@ def test_signed_metadata_is_verified_in_one_module_of_the_client_and_signed_in_o
     assert not {module for module in (client, asking, reader) if "sign" in called(module)}
 
 
-def test_one_module_builds_tls_contexts() -> None:
+def test_one_module_builds_tls_contexts_of_python_and_one_those_of_openssl() -> None:
     assert {module for module in trees() if called(module) & TLS_BUILDING} == {"ca.tls"}
-    assert importers("OpenSSL") == set()
+    assert importers("OpenSSL") == {"mirror.tls", "mirror.content.tunnel"}
+    assert {module for module in trees() if called(module) & OPENSSL_BUILDING} == {"mirror.tls"}
+    assert not [name for module in importers("OpenSSL") for name in called(module) if name.endswith("callback")]

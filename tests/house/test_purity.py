@@ -9,6 +9,7 @@ from tests.house.source import closure, foreign, trees, within
 
 PURE = [
     "ca.bundle",
+    "ca.credentials",
     "ca.customers",
     "ca.descent",
     "ca.entry",
@@ -23,6 +24,7 @@ PURE = [
     "ca.request",
     "ca.revocation",
     "ca.strict_json",
+    "mirror.content.framing",
     "mirror.content.limits",
     "mirror.content.policy",
     "mirror.content.proxied",

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ca.tls import ServerContexts, client_context, server_contexts
+from ca.tls import client_context, read_credentials
 from mirror.content.answer import Answer
 from mirror.content.app import App
 from mirror.content.caller import Caller
@@ -25,6 +25,7 @@ from mirror.content.problems import Refused
 from mirror.counters import Counted
 from mirror.limits import Limits
 from mirror.log import program_log
+from mirror.tls import listener_context
 from tests.ca.house import House, der_of, pem_of
 
 Handler = Callable[[Request], Answer | Coroutine[Any, Any, Answer]]
@@ -85,7 +86,6 @@ class Inside(msgspec.Struct):
     log: StringIO
     port: int
     context: ssl.SSLContext
-    contexts: ServerContexts
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", self.port, ssl=self.context, server_hostname="127.0.0.1")
@@ -101,7 +101,7 @@ async def inside(
     house: House, folder: Path, handler: Handler, *, balancers: tuple[str, ...] = (), fails: bool = False, **limits: int
 ) -> AsyncIterator[Inside]:
     """`limits`: as in `Limits`; `fails`: whether a mistake of ours is made on purpose."""
-    server = server_contexts(**house.server.files(folder, "server"), issuing_cas=[house.issuing.certificate])
+    server = listener_context(read_credentials(**house.server.files(folder, "server")), [house.issuing.certificate])
     client = client_context(**house.client.files(folder, "client"), pins=[der_of(house.server.certificate)], tls12=True)
     (folder / "pin.pem").write_bytes(pem_of(house.server.certificate))
     app, counted, log = Saying(handler), Counted(), StringIO()
@@ -110,7 +110,7 @@ async def inside(
     listener.listen([bound])
     port = bound.getsockname()[1]
     try:
-        yield Inside(listener, app, counted, log, port, client, server)
+        yield Inside(listener, app, counted, log, port, client)
         assert ("a connection failed" in log.getvalue()) is fails
     finally:
         await listener.close()

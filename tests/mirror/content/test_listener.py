@@ -128,7 +128,24 @@ def test_in_tls_1_3_only_aes_gcm_is_spoken(mirror: Mirror, tmp_path: Path, suite
         for offered in (suite, "TLS_AES_256_GCM_SHA384")
     ]
     assert read[0] == b""
+    mirror.until(lambda: '"outcome":"weak-cipher"' in mirror.stderr().replace(" ", ""))
     assert read[1].startswith(b"HTTP/1.1 200 ")
+
+
+def test_who_wants_new_keys_gets_them_and_is_served(mirror: Mirror, tmp_path: Path) -> None:
+    files = mirror.party().files(tmp_path, "stranger")
+    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{mirror.port}", "-tls1_3", "-msg"]
+    command += ["-cert", str(files["certificate"]), "-key", str(files["key"])]
+    with subprocess.Popen(command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as asking:
+        assert asking.stdin is not None
+        assert asking.stdout is not None
+        for said in (b"K\n", b"K\n", GET):  # a line with a K is a command: new keys, of both sides
+            time.sleep(0.3)
+            asking.stdin.write(said)
+        told = asking.stdout.read()
+    assert told.count(b">>> TLS 1.3, Handshake [length 0005], KeyUpdate") == 2
+    assert told.count(b"<<< TLS 1.3, Handshake [length 0005], KeyUpdate") == 2
+    assert b"HTTP/1.1 200 " in told
 
 
 @pytest.mark.parametrize("said", [b"GET /licences HTTP/9.9\r\n\r\n", b"G<b>T / HTTP/1.1\r\n\r\n", b"\x00\x01\r\n\r\n"])
@@ -191,10 +208,40 @@ def test_plain_http_gets_nothing(mirror: Mirror) -> None:
     assert b"{" not in answer
 
 
-def test_a_revoked_client_is_refused_on_a_session_it_resumes(own: Mirror) -> None:
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_no_session_is_remembered_and_no_ticket_given(mirror: Mirror, version: ssl.TLSVersion) -> None:
+    context, session = mirror.context(mirror.party()), None
+    context.minimum_version = context.maximum_version = version
+    for _ in range(2):
+        plain = socket.create_connection(("127.0.0.1", mirror.port), timeout=10)
+        with context.wrap_socket(plain, server_hostname="127.0.0.1", session=session) as connection:
+            connection.sendall(GET)
+            assert connection.recv(12) == b"HTTP/1.1 200"
+            assert not connection.session_reused
+            session = connection.session
+            assert session is not None
+            assert not session.has_ticket
+            assert version is ssl.TLSVersion.TLSv1_3 or session.id == b""
+
+
+@pytest.mark.parametrize(
+    ("groups", "meets"), [("X25519", True), ("P-256", True), ("P-384", True), ("X448", False), ("P-521", False)]
+)
+def test_keys_are_agreed_on_by_x25519_or_two_curves_of_nist(
+    mirror: Mirror, tmp_path: Path, groups: str, meets: bool
+) -> None:
+    files = mirror.party().files(tmp_path, "stranger")
+    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{mirror.port}", "-tls1_3", "-quiet", "-ign_eof"]
+    command += ["-cert", str(files["certificate"]), "-key", str(files["key"]), "-groups", groups]
+    done = subprocess.run(command, input=GET, capture_output=True, timeout=20, check=False)
+    assert done.stdout.startswith(b"HTTP/1.1 200 ") is meets
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_revoked_client_is_refused_on_a_session_that_it_brings(own: Mirror, version: ssl.TLSVersion) -> None:
     party = own.party()
     context = own.context(party)
-    context.maximum_version = ssl.TLSVersion.TLSv1_2  # no tickets, but session ids
+    context.minimum_version = context.maximum_version = version
     with own.raw(context) as connection:
         connection.sendall(GET)
         assert connection.recv(12) == b"HTTP/1.1 200"

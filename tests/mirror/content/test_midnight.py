@@ -67,7 +67,7 @@ async def serving(mirror: Mirror, clock: Clock, monkeypatch: pytest.MonkeyPatch)
         fill.Filler(opened, sources, utc_now(), log)
     memory, audit = Memory(opened, read.fixed), Audit(mirror.folder / "audit.ring", log)
     app = worker.new_app(worker.Given(read, memory, audit, log), Asking(lambda _: None), Seen(), counted)
-    listener = Listener(Terms(app, read.content.limits, counted), read.contexts, log)
+    listener = Listener(Terms(app, read.content.limits, counted), read.context, log)
     bound = socket.create_server(("127.0.0.1", 0))
     mirror.port = bound.getsockname()[1]
     listener.listen([bound])

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from ca.credentials import Credentials
 from mirror.control import channel, orders, reports, writes
 from mirror.control.channel import MAX_FRAME, Channel, open_channel
 from mirror.control.orders import Changed, Order, Setup, Written
@@ -15,6 +16,7 @@ from mirror.control.reports import Report
 from mirror.counters import Counted
 
 Ends = tuple[Channel[Report], socket.socket]
+CREDENTIALS = Credentials(b"certificate", b"key")
 MESSAGES = (
     reports.Loaded(),
     reports.Took(3),
@@ -45,7 +47,8 @@ async def test_what_one_side_sends_the_other_gets() -> None:
     ours, theirs = socket.socketpair()
     control: Channel[Report] = await open_channel(ours, Report)
     worker: Channel[Order] = await open_channel(theirs, Order)
-    told = (Setup({"realm": "x"}, (5, 6), 2, "/memory", "/rings"), Changed(1), Written(9), orders.Drain(2.5))
+    setup = Setup({"realm": "x"}, CREDENTIALS, (b"ca",), (5, 6), 2, "/memory", "/rings")
+    told = (setup, Changed(1), Written(9), orders.Drain(2.5))
     for order in told:
         control.send(order)
     for report in MESSAGES:
@@ -116,4 +119,4 @@ async def test_who_does_not_read_is_given_up(ends: Ends, monkeypatch: pytest.Mon
 
 async def test_a_message_that_could_not_be_read_is_not_sent(ends: Ends) -> None:
     with pytest.raises(ValueError, match="bytes"):
-        ends[0].send(orders.Setup({"realm": "x" * MAX_FRAME}, (), 1, "/memory", "/rings"))
+        ends[0].send(orders.Setup({"realm": "x" * MAX_FRAME}, CREDENTIALS, (), (), 1, "/memory", "/rings"))

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from mirror.control.pace import SAVED
 from mirror.records.protocol import Licence
 from spot_client.wire import thin_snapshot
+from tests.ca.house import der_of
 from tests.mirror.content.rig import LISTS, LONG_AGO, Caller, Mirror, make_index, make_release, sign_catalogue
 from tests.mirror.control.processes import load, logged, on_each, runs, workers
 
@@ -52,6 +54,27 @@ def test_who_connects_while_the_only_worker_is_dead_waits_and_is_served(mirror: 
             os.kill(pid, signal.SIGKILL)
         assert mirror.caller(mirror.party())("/licences")[0] == 200
         assert len(logged(mirror, "a worker ended")) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["server.key", "server.crt", "issuing.crt"])
+def test_a_worker_that_is_started_anew_serves_by_what_control_has_checked_whatever_lies_on_the_disk_by_then(
+    mirror: Mirror, name: str
+) -> None:
+    with mirror.running() as process:
+        (mirror.folder / name).write_bytes(b"spoilt")
+        before = workers(process)
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        mirror.until(lambda: len(logged(mirror, "a worker was started anew")) == 1, 20)
+        with mirror.raw(mirror.context(mirror.party())) as connection:
+            assert connection.getpeercert(binary_form=True) == der_of(mirror.house.server.certificate)
+            connection.sendall(b"GET /licences HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert connection.recv(12) == b"HTTP/1.1 200"
+        assert not before & workers(process)
+        arguments = b"".join(Path(f"/proc/{pid}/cmdline").read_bytes() for pid in workers(process))
+        assert b"PRIVATE" not in arguments
+        assert "PRIVATE" not in mirror.stderr()
 
 
 @pytest.mark.slow
