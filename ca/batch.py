@@ -19,45 +19,64 @@ from ca.identity import Role, make
 from ca.issue import Issuer
 from ca.listing import state
 from ca.packing import VendorSide, pack, read_bundle, tidy
-from ca.profiles import CLIENT, KeyType, Profile
+from ca.profiles import CLIENT, ENROL, KeyType, Profile
 from ca.reading import UNREADABLE
 from ca.vault import Vault
+
+_BUNDLED = (CLIENT.name, ENROL.name)
 
 
 class Planned(msgspec.Struct, frozen=True):
     """One bundle to be made, or to be left alone.
 
+    uses: how many installations may enrol with it; None for a bundle that is not for enrolment only.
     there: the serial number in the bundle that is there already, lower-case hex; None if it is to be made.
     state: of the certificate in there: `valid`, `expired`, `revoked`, or `unknown` to the ledger.
-    earlier: serial numbers of valid certificates that the customer has from before, that of `there` left out.
+    earlier: serial numbers of valid certificates of bundles that the customer has from before, but that of `there`.
     """
 
     customer: str
     path: Path
     key_type: KeyType
     profile: Profile
+    uses: int | None
     there: str | None
     state: str | None
     earlier: tuple[str, ...]
 
 
+class Choices(msgspec.Struct, frozen=True):
+    """What holds where the list leaves it open.
+
+    days: None for what the CA has chosen.
+    enrol_only: of all: whether the bundles are for enrolment only.
+    installations: how many may enrol with each of those.
+    """
+
+    key_type: KeyType
+    days: int | None = None
+    enrol_only: bool = False
+    installations: int | None = None
+
+
 def plan_bundles(
-    vault: Vault, wanted: Sequence[Wanted], folder: Path, *, key_type: KeyType, days: int | None, now: datetime
+    vault: Vault, wanted: Sequence[Wanted], folder: Path, choices: Choices, now: datetime
 ) -> list[Planned]:
     """Settle what is to be done for each; issues and writes nothing.
 
     Args:
         folder: where the bundles go; need not exist.
-        key_type, days: where the list leaves them open; `days` None: what the CA has chosen.
 
     Raises:
-        IssueError: reason `outlives-issuer`, or `not-that-bundle` for something else under a bundle's name.
+        IssueError: reason `outlives-issuer`, `not-that-bundle` for something else under a bundle's name, or
+            `uses-unclear` for one that says how many may enrol, and is not for enrolment only, or the other way round.
     """
+    profile = ENROL if choices.enrol_only else CLIENT
     realm, entries = vault.realm, vault.ledger.entries()
     states = {entry.serial: state(entry, now) for entry in entries}
     valid: dict[str, list[str]] = {}
     for entry in entries:
-        if entry.profile == CLIENT.name and states[entry.serial] == "valid":
+        if entry.profile in _BUNDLED and entry.parent is None and states[entry.serial] == "valid":
             valid.setdefault(entry.name, []).append(entry.serial)
     found = []
     for one in wanted:
@@ -67,9 +86,10 @@ def plan_bundles(
             Planned(
                 customer=one.customer,
                 path=path,
-                key_type=one.key_type or key_type,
+                key_type=one.key_type or choices.key_type,
                 # Of one that is there, days are not asked again: by now they may end after the issuer.
-                profile=vault.chosen(CLIENT, (one.days or days) if there is None else None, now),
+                profile=vault.chosen(profile, (one.days or choices.days) if there is None else None, now),
+                uses=_uses(one, choices),
                 there=there,
                 state=None if there is None else states.get(there, "unknown"),
                 earlier=tuple(serial for serial in valid.get(one.customer, ()) if serial != there),
@@ -91,8 +111,25 @@ def make_bundles(
             tidy(one.path)
             yield one, None
             continue
-        identity = make(vault.realm, Role.CLIENT, one.customer)
-        yield one, pack(vault, identity, side, one.profile, signer, out=one.path, key_type=one.key_type, now=clock())
+        identity = make(vault.realm, Role.CLIENT if one.uses is None else Role.ENROL, one.customer)
+        made = pack(
+            *(vault, identity, side, one.profile, signer),
+            out=one.path,
+            key_type=one.key_type,
+            now=clock(),
+            uses=one.uses,
+        )
+        yield one, made
+
+
+def _uses(one: Wanted, choices: Choices) -> int | None:
+    uses = one.installations or choices.installations
+    if choices.enrol_only == (uses is None):
+        sentence = "Only what is made with --enrol-only says how many installations may enrol."
+        if choices.enrol_only:
+            sentence = "Say how many installations may enrol with it, by --installations or in that column."
+        raise IssueError("uses-unclear", f"The bundle of {one.customer}: {sentence} Nothing was issued.")
+    return uses
 
 
 def _there(path: Path, realm: str, customer: str) -> str | None:

@@ -2,10 +2,11 @@
 
 The first line names the columns, in any order:
 
-    customer    required: whose bundle it is
-    file        the bundle's name in the output folder; CUSTOMER.bundle unless told
-    key_type    kind of key; the command's own choice unless told
-    days        how long the certificate is good, in days; the CA's choice unless told
+    customer        required: whose bundle it is
+    file            the bundle's name in the output folder; CUSTOMER.bundle unless told
+    key_type        kind of key; the command's own choice unless told
+    days            how long the certificate is good, in days; the CA's choice unless told
+    installations   how many may enrol with the bundle, of bundles for enrolment only
 
 An empty cell means "unless told". Each customer and each file stands once; an unknown column is refused, since it may
 be a known one misspelled. All that is wrong is told at once, with its line, before anything is made of any of it.
@@ -30,9 +31,12 @@ MAX_CSV: Final = 1024 * 1024
 
 MAX_ROWS: Final = 10_000
 
-_COLUMNS = ("customer", "file", "key_type", "days")
+MAX_INSTALLATIONS: Final = 1_000_000
+"""Most installations that may enrol with one bundle."""
+
+_COLUMNS = ("customer", "file", "key_type", "days", "installations")
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", re.ASCII)  # one name: it never leads out of the folder
-_DAYS = re.compile(r"[0-9]{1,5}", re.ASCII)
+_NUMBER = re.compile(r"[0-9]{1,7}", re.ASCII)
 _TOLD = 10  # problems; a file of another kind has one a line
 
 
@@ -43,6 +47,7 @@ class Wanted(msgspec.Struct, frozen=True):
     file: str
     key_type: KeyType | None = None
     days: int | None = None
+    installations: int | None = None
 
 
 def read_customers(raw: bytes) -> tuple[Wanted, ...]:
@@ -117,20 +122,23 @@ def _cell_problems(wanted: dict[str, str]) -> Iterator[str]:
         check_id("customer", wanted["customer"][:80])
     except IdentityError:
         yield f"{wanted['customer'][:40]!r} is not a valid customer"
-    file, key_type, days = (wanted.get(column, "") for column in _COLUMNS[1:])
+    file, key_type, *_ = (wanted.get(column, "") for column in _COLUMNS[1:])
     if file and not _FILE.fullmatch(file):
         yield f"{file[:40]!r} is not a plain file name"
     if key_type and key_type not in {kind.value for kind in KeyType}:
         yield f"{key_type[:40]!r} is not one of the key types {', '.join(kind.value for kind in KeyType)}"
-    if days and not (_DAYS.fullmatch(days) and 1 <= int(days) <= MAX_DAYS):
-        yield f"{days[:40]!r} is not a whole number of days from 1 to {MAX_DAYS}"
+    for column, most in (("days", MAX_DAYS), ("installations", MAX_INSTALLATIONS)):
+        number = wanted.get(column, "")
+        if number and not (_NUMBER.fullmatch(number) and 1 <= int(number) <= most):
+            yield f"{number[:40]!r} is not a whole number of {column} from 1 to {most}"
 
 
 def _one(wanted: dict[str, str]) -> Wanted:
-    file, key_type, days = (wanted.get(column, "") for column in _COLUMNS[1:])
+    file, key_type, days, installations = (wanted.get(column, "") for column in _COLUMNS[1:])
     return Wanted(
         customer=wanted["customer"],
         file=file or f"{wanted['customer']}.bundle",
         key_type=KeyType(key_type) if key_type else None,
         days=int(days) if days else None,
+        installations=int(installations) if installations else None,
     )

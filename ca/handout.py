@@ -93,8 +93,9 @@ def certify(
     key_path: Path,
     key_type: KeyType,
     now: datetime,
+    uses: int | None = None,
 ) -> Certified:
-    """A key in the file `key_path`, made unless it is there, and a certificate for it.
+    """A key in the file `key_path`, made unless it is there, and a certificate for it; `uses` as in `ca.entry.Entry`.
 
     Raises:
         VaultError, IssueError, IdentityError: as `hand_out`; a key that was made is gone again.
@@ -107,7 +108,7 @@ def certify(
     if not resumed:
         write_new(key_path, plain_pem(key), PRIVATE)
     try:
-        certificate = vault.issue(subject, key.public_key(), profile, signer, now)
+        certificate = vault.issue(subject, key.public_key(), profile, signer, now, uses=uses)
     except CaError:
         if not resumed:
             key_path.unlink()  # nothing was signed for it

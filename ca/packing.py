@@ -61,17 +61,19 @@ def pack(
     out: Path,
     key_type: KeyType,
     now: datetime,
+    uses: int | None = None,
 ) -> Certified:
     """Issue a client certificate with a new key, and write the bundle with both to `out`, which must not be there.
 
     Args:
-        profile: `ca.profiles.CLIENT`, with the lifetime that is wanted.
+        profile: `ca.profiles.CLIENT`, or `ENROL` for an identity of that role, with the lifetime that is wanted.
+        uses: of one for enrolment, how many installations may enrol with it.
 
     Raises:
         BundleError, IssueError, IdentityError, VaultError, OSError: no bundle was written.
     """
     key_path = _waiting_key(out)
-    certified = certify(vault, identity, profile, signer, key_path=key_path, key_type=key_type, now=now)
+    certified = certify(vault, identity, profile, signer, key_path=key_path, key_type=key_type, now=now, uses=uses)
     bundle = Bundle(
         realm=identity.realm,
         customer=identity.name,

@@ -9,10 +9,10 @@ from typing import TypedDict, Unpack
 import click
 import msgspec
 
-from ca.batch import Planned, make_bundles, plan_bundles
+from ca.batch import Choices, Planned, make_bundles, plan_bundles
 from ca.cli.options import Settings, days_option, dry_run_option, json_option, key_type_option, utc_now
 from ca.cli.output import HANDED_BACK, print_json, short
-from ca.customers import MAX_CSV, Wanted, read_customers
+from ca.customers import MAX_CSV, MAX_INSTALLATIONS, Wanted, read_customers
 from ca.errors import BundleError, IssueError
 from ca.facts import CertificateFacts, certificate_facts
 from ca.files import read_file
@@ -27,6 +27,8 @@ class BundleOptions(TypedDict):
 
     key_type: str
     days: int | None
+    enrol_only: bool
+    installations: int | None
     dry_run: bool
     as_json: bool
 
@@ -69,6 +71,12 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for the bundles of --from; made if it is missing.",
 )
+@click.option("--enrol-only", is_flag=True, help="The key in the bundle can do nothing but enrol.")
+@click.option(
+    "--installations",
+    type=click.IntRange(1, MAX_INSTALLATIONS),
+    help="How many installations may enrol with it; goes with --enrol-only.",
+)
 @key_type_option
 @days_option
 @dry_run_option
@@ -90,10 +98,13 @@ def bundle(
     Either for one CUSTOMER, to --out; or for each of the list --from, to --out-dir. A bundle holds a private key: only
     its owner may read it.
 
+    With --enrol-only the key in it is good for nothing but enrolment, of so many --installations, until it ends: each
+    machine makes a key of its own, and asks for a certificate for it.
+
     The list is CSV in UTF-8, 10,000 rows at most. Its first line names the columns: customer, and if you like file (a
-    name in --out-dir, else CUSTOMER.bundle), key_type and days. Everything is checked before the first certificate is
-    issued. A bundle that is there already is skipped: a run that was stopped, or a longer list, is simply run again.
-    Other spot-ca commands wait, or end with 5, until it is done.
+    name in --out-dir, else CUSTOMER.bundle), key_type, days and installations. Everything is checked before the first
+    certificate is issued. A bundle that is there already is skipped: a run that was stopped, or a longer list, is
+    simply run again. Other spot-ca commands wait, or end with 5, until it is done.
 
     \b
     --json prints:
@@ -142,15 +153,15 @@ def _run(
     settings: Settings, wanted: Sequence[Wanted], folder: Path, side: VendorSide, options: BundleOptions
 ) -> Iterator[tuple[Done, int]]:
     """Each bundle as it is done (or only planned), and how many there are."""
-    key_type, days = KeyType(options["key_type"]), options["days"]
+    choices = Choices(KeyType(options["key_type"]), options["days"], options["enrol_only"], options["installations"])
     if options["dry_run"]:
         with open_vault(settings.folder) as vault:
-            plan = plan_bundles(vault, wanted, folder, key_type=key_type, days=days, now=utc_now())
+            plan = plan_bundles(vault, wanted, folder, choices, utc_now())
         for one in plan:
             yield _done(one, "planned"), len(plan)
         return
     with settings.signer() as (vault, signer):
-        plan = plan_bundles(vault, wanted, folder, key_type=key_type, days=days, now=utc_now())
+        plan = plan_bundles(vault, wanted, folder, choices, utc_now())
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for one, certified in make_bundles(vault, plan, side, signer, utc_now):
             if certified is None:
@@ -191,7 +202,8 @@ def _line(one: Done) -> str:
         return f"{one.customer}: would write {one.path}"
     facts = one.certificate
     note = ", issued by an earlier run" if one.handed_back else ""
-    return f"{one.customer}: wrote {one.path} (serial {facts.serial}, until {facts.not_after:%Y-%m-%d}{note})"
+    uses = "" if facts.uses is None else f", enrols {facts.uses}"
+    return f"{one.customer}: wrote {one.path} (serial {facts.serial}, until {facts.not_after:%Y-%m-%d}{uses}{note})"
 
 
 def _tell_one(one: Done) -> None:
@@ -202,6 +214,8 @@ def _tell_one(one: Done) -> None:
             f"Wrote {one.path} for {one.customer}. It holds a private key: put it into the installation package."
         )
         click.echo("\n".join(short(one.certificate)))
+        if one.certificate.uses is not None:
+            click.echo(f"  enrols  {one.certificate.uses} installations, and can do nothing else")
         if one.handed_back:
             click.echo(HANDED_BACK)
     _tell_earlier([one])

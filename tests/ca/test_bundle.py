@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ca.bundle import MAX_BUNDLE, Bundle, MirrorPins, check, check_vendor_side, decode, encode
 from ca.errors import BundleError
 from ca.identity import Role, make
-from ca.profiles import CA_OPERATOR, CLIENT, MIRROR, SERVER, SUPPORT, KeyType, Profile
+from ca.profiles import CA_OPERATOR, CLIENT, ENROL, MIRROR, SERVER, SUPPORT, KeyType, Profile
 from ca.subjects import Hosts
 from tests.ca.house import HOSTS, REALM, House, key_pem, pem_of, reason_of
 
@@ -110,6 +110,15 @@ def test_the_client_certificate_is_one(bundle: Bundle, house: House) -> None:
     assert "is-a-ca" in mismatch(bundle, client_certificate=pem_of(house.issuing.certificate).decode())
     chain = pem_of(house.client.certificate) + pem_of(house.issuing.certificate)
     assert "more than the leaf" in mismatch(bundle, client_certificate=chain.decode())
+
+
+def test_what_can_only_enrol_is_a_client_too(bundle: Bundle, house: House) -> None:
+    party = house.leaf(make(REALM, Role.ENROL, "acme"), ENROL)
+    for_enrolment = msgspec.structs.replace(bundle, client_certificate=pem_of(party.certificate).decode())
+    check(decode(encode(for_enrolment)))
+    assert for_enrolment.format == 1
+    other = house.leaf(make(REALM, Role.ENROL, "globex"), ENROL)
+    assert "enrol/globex, not of" in mismatch(bundle, client_certificate=pem_of(other.certificate).decode())
 
 
 @pytest.mark.parametrize("profile", [MIRROR, SUPPORT, CA_OPERATOR])

@@ -111,7 +111,7 @@ def test_lifetimes_are_chosen_in_a_file_and_for_once_by_hand(spot: Spot) -> None
 def test_days_beyond_the_issuing_ca_are_refused_and_lifetimes_are_cut_there(tmp_path: Path) -> None:
     spot = Spot(tmp_path / "ca")
     own = tmp_path / "own.toml"
-    own.write_text("root = 40\nissuing = 20\nserver=5\nclient=5\nmirror=5\nsupport=5\nca-operator=5\n")
+    own.write_text("root = 40\nissuing = 20\nserver=5\nclient=5\nmirror=5\nsupport=5\nca-operator=5\nenrol=5\n")
     spot("init", "--realm", "build.example.com", "--lifetimes", own, *P256)
     assert (spot.folder / "lifetimes.toml").read_bytes() == own.read_bytes()
     assert [life(certificate(spot.folder / f"{name}.crt")).days for name in ("root", "issuing")] == [40, 20]

@@ -28,6 +28,14 @@ def test_a_row_is_a_bundle() -> None:
     )
 
 
+def test_a_row_may_say_how_many_enrol_with_its_bundle() -> None:
+    raw = b"installations,customer\n250,acme\n,globex\n"
+    first, second = read_customers(raw)
+    assert (first.installations, second.installations) == (250, None)
+    for number in (b"0", b"1000001", b"-1", b"x", b"1.5"):
+        assert "a whole number of installations" in refused(b"customer,installations\nacme," + number + b"\n")
+
+
 @pytest.mark.parametrize(
     "raw",
     [

@@ -250,3 +250,61 @@ def test_killed_at_any_step_the_same_command_does_the_rest(spot: Spot, many: lis
             check(decode(path.read_bytes()))
         assert sorted(entry.name for entry in entries(copy)) == ["acme", "globex"]
     assert killed > 5
+
+
+def test_a_bundle_for_enrolment_only_says_how_many_may(spot: Spot, vendor: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "acme.bundle"
+    told = spot("bundle", "acme", "--out", out, *vendor, "--enrol-only", "--installations", "40", "--days", "20")
+    assert "enrols  40 installations, and can do nothing else" in told
+    bundle = decode(out.read_bytes())
+    check(bundle)
+    assert (bundle.customer, bundle.format) == ("acme", 1)
+    certificate = load_pem_x509_certificate(bundle.client_certificate.encode())
+    with Ledger(spot.folder / "ledger.sqlite") as ledger:
+        entry = ledger.entry(f"{certificate.serial_number:x}")
+    assert entry is not None
+    assert (entry.profile, entry.who, entry.uses) == ("enrol", "spiffe://build.example.com/enrol/acme", 40)
+    assert (entry.not_after - entry.not_before).days == 20
+    (shown,) = json.loads(spot("show", entry.serial, "--json"))["certificates"]
+    assert (shown["uses"], shown["used"], shown["parent"]) == (40, 0, None)
+    assert "enrolled  0 of 40 installations" in spot("show", out)
+    assert entry.serial in spot("bundle", "acme", "--out", tmp_path / "second.bundle", *vendor)
+
+
+def test_each_row_may_say_how_many(spot: Spot, many: list[str], tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("customer,installations\nacme,\nglobex,7\n")
+    told = spot(*many, "--enrol-only", "--installations", "3")
+    assert ", enrols 3)" in told
+    with Ledger(spot.folder / "ledger.sqlite") as ledger:
+        assert [(one.name, one.uses) for one in ledger.entries() if one.profile == "enrol"] == [
+            ("acme", 3),
+            ("globex", 7),
+        ]
+
+
+def test_how_many_is_said_of_these_and_of_no_others(spot: Spot, many: list[str], tmp_path: Path) -> None:
+    before = tree(spot.folder)
+    (tmp_path / "list.csv").write_text("customer,installations\nacme,\nglobex,7\n")
+    assert "The bundle of acme: Say how many" in spot.refused(3, *many, "--enrol-only")
+    assert "The bundle of globex: Only what is made with --enrol-only" in spot.refused(3, *many)
+    assert spot.try_(*many, "--enrol-only", "--installations", "0").exit_code == 2
+    assert tree(spot.folder) == before
+
+
+@pytest.mark.slow
+def test_a_bundle_for_enrolment_that_was_interrupted_is_finished(spot: Spot, vendor: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "out" / "acme.bundle"
+    out.parent.mkdir()
+    command = ["bundle", "acme", "--out", str(out), *vendor, "--enrol-only", "--installations", "5"]
+    for step in itertools.count(1):
+        code, _, err = finish(start("--dir", spot.folder, *command, killed_at=step, folder=out.parent))
+        if code != -signal.SIGKILL:
+            assert (code, err) == (0, "")
+            break
+        if not out.exists():
+            spot(*command)
+        out.unlink()
+    with Ledger(spot.folder / "ledger.sqlite") as ledger:
+        found = [one for one in ledger.entries() if one.profile == "enrol"]
+    assert {one.uses for one in found} == {5}
+    assert len(found) <= step
