@@ -177,7 +177,7 @@ def _crl(looked: _Looked, authority: str, issuer: x509.Certificate) -> Iterator[
         int(entry.serial, 16)
         for entry in looked.entries.values()
         if entry.issuer_key == issuer_key and entry.revoked_at is not None
-    )
+    ) | {one.serial for one in looked.vault.ledger.lost(issuer_key)}
     last = looked.vault.ledger.last_crl(issuer_key)
     yield from judge_crl(looked.name(path), crl, looked.now, last=last, revoked=revoked, step=step)
 

@@ -20,6 +20,7 @@ import msgspec
 
 from ca.entry import Entry
 from ca.errors import VaultError
+from ca.issue import Revoked
 from ca.tables import explained, prepare, table
 
 _LOCK_SECONDS = 10
@@ -89,11 +90,40 @@ class Ledger:
     def revoke(self, serials: Iterable[str], at: datetime, reason: str) -> None:
         """Mark certificates as revoked, all or none; one that already is keeps its first date and reason."""
         with self._write():
-            for serial in serials:
-                self._db.execute(
-                    "update certificates set revoked_at = ?, reason = ? where serial = ? and revoked_at is null",
-                    [_seconds(at), reason, serial],
-                )
+            self._mark((serial, at, reason) for serial in serials)
+
+    def take_over(self, issuer_key: str, *, forgotten: Iterable[Revoked], lost: Iterable[Revoked]) -> None:
+        """Know as revoked what a CRL of this issuer revokes, all or nothing of it.
+
+        Args:
+            forgotten: certificates that are recorded here. lost: those that are not.
+        """
+        with self._write():
+            self._mark((f"{one.serial:x}", one.at, one.reason) for one in forgotten)
+            rows = [(f"{one.serial:x}", issuer_key, _seconds(one.at), one.reason) for one in lost]
+            for row in rows:
+                self._db.execute("insert or ignore into lost values (?, ?, ?, ?)", row)
+
+    def lost(self, issuer_key: str) -> list[Revoked]:
+        """What is revoked of this issuer without being recorded here, from `take_over`."""
+        with explained():
+            rows = self._db.execute(
+                "select serial, revoked_at, reason from lost where issuer_key = ? order by rowid", [issuer_key]
+            ).fetchall()
+        try:
+            return [Revoked(int(serial, 16), _time(at), reason) for serial, at, reason in rows]
+        except (ArithmeticError, OSError, ValueError) as error:
+            sentence = f"A row of the ledger cannot be read ({error}): restore it from a backup."
+            raise VaultError("damaged-ledger", sentence) from error
+
+    def copy(self, path: Path) -> None:
+        """Write all of this ledger to a new file, as it is at one moment."""
+        with explained():
+            target = sqlite3.connect(f"file:{quote(str(path))}", uri=True)
+            try:
+                self._db.conn.backup(target)
+            finally:
+                target.close()
 
     def next_crl(
         self, issuer_key: str, now: datetime, published: tuple[int, datetime] = (0, _NEVER)
@@ -126,6 +156,13 @@ class Ledger:
         with explained():
             row = self._db.execute("select number, this_update from crls where issuer_key = ?", [issuer_key]).fetchone()
         return None if row is None else (row[0], _time(row[1]))
+
+    def _mark(self, revoked: Iterable[tuple[str, datetime, str]]) -> None:
+        for serial, at, reason in revoked:
+            self._db.execute(
+                "update certificates set revoked_at = ?, reason = ? where serial = ? and revoked_at is null",
+                [_seconds(at), reason, serial],
+            )
 
     def _one(self, condition: str, value: str) -> Entry | None:
         with explained():

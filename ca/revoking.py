@@ -8,6 +8,7 @@ beside it by intention.
 Pure: entries of the ledger in, entries out.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -20,6 +21,7 @@ from ca.listing import aligned, find, is_authority
 from ca.profiles import CLIENT, ENROL, SERVER
 
 Why = Literal["itself", "same identity", "descends"]
+_SERIAL = re.compile(r"[0-9a-f]{1,40}", re.ASCII)
 _CUSTOMERS = (CLIENT.name, ENROL.name)
 
 
@@ -59,6 +61,20 @@ def going(entries: Sequence[Entry], wanted: str, *, only: bool = False) -> list[
     whys |= {entry.serial: "itself" for entry in named}
     found = [Going(entry, whys[entry.serial]) for entry in leaves if entry.serial in whys and entry.revoked_at is None]
     return found or [Going(named[-1], "itself")]
+
+
+def lost_serial(entries: Sequence[Entry], wanted: str) -> int:
+    """The serial number of a certificate that the ledger does not know.
+
+    Raises:
+        IssueError: reason `bad-serial`, or `known` for one that it knows.
+    """
+    text = wanted.lower().replace(":", "").removeprefix("0x")
+    if not _SERIAL.fullmatch(text) or int(text, 16) == 0:
+        raise IssueError("bad-serial", f"{wanted[:80]!r} is not a serial number: use up to 40 hexadecimal digits.")
+    if find(entries, text):
+        raise IssueError("known", f"The ledger knows {text}: revoke it without --unknown.")
+    return int(text, 16)
 
 
 def lines(found: Sequence[Going]) -> list[str]:

@@ -15,7 +15,8 @@ from sqlite_utils.migrations import Migrations
 
 from ca.errors import VaultError
 
-_TABLES = {"certificates", "crls"}
+_FIRST = {"certificates", "crls"}
+_TABLES = {*_FIRST, "lost"}
 _migrations = Migrations("spot-ca")
 
 
@@ -54,6 +55,17 @@ def m002_descent(db: Database) -> None:
     db.execute("create unique index certificates_request on certificates (request) where request is not null")
 
 
+@_migrations()
+def m003_lost(db: Database) -> None:
+    """What a CRL of ours revokes, and this ledger has lost: after a restore from a backup."""
+    table(db, "lost").create(
+        {"serial": str, "issuer_key": str, "revoked_at": int, "reason": str},
+        pk="serial",
+        not_null={"issuer_key", "revoked_at", "reason"},
+        strict=True,
+    )
+
+
 def prepare(connection: sqlite3.Connection, path: Path) -> Database:
     """A connection's database, with all its tables in the shape of today.
 
@@ -72,9 +84,9 @@ def prepare(connection: sqlite3.Connection, path: Path) -> Database:
     if applied - known:
         raise VaultError("newer-version", f"The ledger {path} was written by a newer spot-ca: use that one.")
     if applied:
-        _check_tables(db, path)  # before they are changed
+        _check_tables(db, path, _FIRST)  # before they are changed
     _migrations.apply(db)
-    _check_tables(db, path)
+    _check_tables(db, path, _TABLES)
     return db
 
 
@@ -107,6 +119,6 @@ def explained() -> Iterator[None]:
         raise VaultError("damaged-ledger", f"The ledger is damaged: {error}. Restore it from a backup.") from error
 
 
-def _check_tables(db: Database, path: Path) -> None:
-    if not set(db.table_names()) >= _TABLES:  # a table that is missing reads like an empty one
+def _check_tables(db: Database, path: Path, wanted: set[str]) -> None:
+    if not wanted <= set(db.table_names()):  # a table that is missing reads like an empty one
         raise VaultError("damaged-ledger", f"The ledger {path} lacks a table: restore it from a backup.")

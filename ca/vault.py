@@ -15,9 +15,9 @@ less than the CRL that lies here: the next CRL is newer than both, and takes no 
 
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from filelock import FileLock, Timeout
 
 from ca.entry import Entry
-from ca.errors import RevocationError, VaultError
+from ca.errors import VaultError
 from ca.files import read_file, replace
 from ca.identity import Identity
 from ca.issue import Issuer, Request, Revoked, build_crl, issue, realm_of
@@ -38,8 +38,8 @@ from ca.keys import MAX_KEY, unseal
 from ca.ledger import Ledger
 from ca.lifetimes import MAX_LIFETIMES, Lifetimes, check_days, parse_lifetimes
 from ca.profiles import ISSUING, ROOT, Profile
+from ca.published import check_not_behind, read_published
 from ca.reading import UNREADABLE
-from ca.revocation import MAX_CRL, SKEW, Revocations, read_crl
 from ca.subjects import Hosts, Subject
 
 AUTHORITIES: Final = (ROOT.name, ISSUING.name)
@@ -47,7 +47,6 @@ MAX_CERTIFICATE: Final = 64 * 1024
 """Longest certificate file, in bytes."""
 
 _LOCK_SECONDS = 10
-_ANY_TIME = datetime.max.replace(tzinfo=UTC) - SKEW  # a CRL from the future counts too: the ledger judges its date
 
 
 class Vault:
@@ -153,22 +152,23 @@ class Vault:
                 ledger does not know as revoked.
         """
         certificate = self.certificate(authority)
-        issuer_key = _subject_key(certificate)
+        issuer_key = subject_key(certificate)
         path = self.crl_path(authority)
         entries = [entry for entry in self.ledger.entries() if entry.issuer_key == issuer_key]
-        revoked = [
-            Revoked(int(entry.serial, 16), entry.revoked_at, entry.reason or "unspecified")
+        lost = self.ledger.lost(issuer_key)
+        revoked = {one.serial: one for one in lost} | {
+            int(entry.serial, 16): Revoked(int(entry.serial, 16), entry.revoked_at, entry.reason or "unspecified")
             for entry in entries
             if entry.revoked_at is not None
-        ]
-        published = _read_published(path, certificate)
+        }
+        published = read_published(path, certificate)
         if published is None:
             number, this_update = self.ledger.next_crl(issuer_key, now)
         else:
-            _check_not_behind(entries, published, path)
+            check_not_behind(entries, lost, published, path)
             number, this_update = self.ledger.next_crl(issuer_key, now, (published.number, published.this_update))
         lifetime = self.lifetimes.crl(authority)
-        crl = build_crl(certificate, signer.key, revoked, number=number, now=this_update, lifetime=lifetime)
+        crl = build_crl(certificate, signer.key, revoked.values(), number=number, now=this_update, lifetime=lifetime)
         replace(path, crl.public_bytes(Encoding.PEM))
         return path
 
@@ -263,34 +263,6 @@ def _entry(certificate: x509.Certificate, subject: Subject, profile: Profile, no
     )
 
 
-def _read_published(path: Path, issuer: x509.Certificate) -> Revocations | None:
-    """The CRL at `path`, or None if there is none that readers would believe to be of this issuer."""
-    if not path.exists():
-        return None
-    raw = read_file(path, max_bytes=MAX_CRL, refusal=VaultError)
-    try:
-        return read_crl(raw, issuer, now=_ANY_TIME, previous=None)
-    except RevocationError:
-        return None
-
-
-def _check_not_behind(entries: Sequence[Entry], published: Revocations, path: Path) -> None:
-    ledger = {int(entry.serial, 16): entry for entry in entries}
-    forgotten = [serial for serial in published.serials if serial in ledger and ledger[serial].revoked_at is None]
-    unknown = published.serials - ledger.keys()
-    if not forgotten and not unknown:
-        return
-    sentence = f"Nothing was signed: {path} revokes what the ledger does not know as revoked. "
-    if unknown:
-        sentence += f"Restore a newer ledger.sqlite: this one has no certificate {_hex(unknown)}."
-    else:
-        sentence += f"Restore a newer ledger.sqlite, or run spot-ca revoke again for each of {_hex(forgotten)}."
-    raise VaultError("ledger-behind", sentence)
-
-
-def _hex(serials: Iterable[int]) -> str:
-    return ", ".join(f"{serial:x}" for serial in sorted(serials))
-
-
-def _subject_key(certificate: x509.Certificate) -> str:
+def subject_key(certificate: x509.Certificate) -> str:
+    """The key identifier of a CA, lower-case hex."""
     return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest.hex()

@@ -9,13 +9,15 @@ from cryptography.hazmat.primitives import hashes
 from ca.cli.options import Settings, json_option, key_type_option, utc_now
 from ca.cli.output import print_json
 from ca.cli.revoking import sign_crl
-from ca.errors import IssueError
+from ca.errors import IssueError, RevocationError
 from ca.facts import entry_facts
 from ca.files import read_file
 from ca.founding import create_vault
 from ca.identity import check_realm
 from ca.lifetimes import MAX_LIFETIMES, parse_lifetimes, template
 from ca.profiles import ISSUING, ROOT, KeyType
+from ca.published import take_over
+from ca.revocation import MAX_CRL
 from ca.vault import AUTHORITIES, Vault, open_vault
 
 
@@ -73,9 +75,16 @@ def _tell_made(folder: Path, realm: str, vault: Vault) -> None:
 
 
 @click.command(short_help="Sign the revocation lists anew.")
+@click.option(
+    "--take-over",
+    "newest",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="After a restore: the newest CRL that mirrors have. What it revokes stays revoked.",
+)
 @json_option
 @click.pass_obj
-def crl(settings: Settings, as_json: bool) -> None:
+def crl(settings: Settings, newest: Path | None, as_json: bool) -> None:
     """Sign the CRLs anew: at least once in their lifetime, and after a revocation that was interrupted.
 
     The root's CRL is signed only while root.key is here.
@@ -87,7 +96,13 @@ def crl(settings: Settings, as_json: bool) -> None:
       root      the same; null if root.key is not here
     """
     signed: dict[str, dict[str, object] | None] = {ISSUING.name: None, ROOT.name: None}
+    raw = None if newest is None else read_file(newest, max_bytes=MAX_CRL, refusal=RevocationError)
     with settings.unlocking() as (vault, unlock):
+        if raw is not None:
+            certificate, path = vault.certificate(ISSUING.name), vault.crl_path(ISSUING.name)
+            taken = take_over(vault.ledger, raw, certificate, path)
+            what = f"Took over CRL {taken.number}: {len(taken.forgotten)} that the ledger had not as revoked"
+            click.echo(f"{what}, {len(taken.lost)} that it had lost.", err=as_json)
         for authority in signed:
             if authority == ISSUING.name or vault.has_key(authority):
                 signed[authority] = sign_crl(vault, authority, unlock(authority))

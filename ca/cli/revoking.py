@@ -14,16 +14,18 @@ from ca.cli.output import crl_document, print_json
 from ca.descent import children
 from ca.entry import Entry
 from ca.facts import crl_facts, entry_facts
-from ca.issue import REASONS, Issuer
+from ca.issue import REASONS, Issuer, Revoked
+from ca.operator import Operator
 from ca.profiles import ISSUING
-from ca.revoking import Going, going, lines
-from ca.vault import Vault, open_vault
+from ca.revoking import Going, going, lines, lost_serial
+from ca.vault import Vault, open_vault, subject_key
 
 
 class RevokeOptions(MirrorOptions):
     """How it is revoked, and how that is told."""
 
     only: bool
+    unknown: bool
     reason: str
     yes: bool
     push: bool
@@ -34,6 +36,7 @@ class RevokeOptions(MirrorOptions):
 @click.command(short_help="Revoke an identity, and all that came of it.")
 @click.argument("wanted", metavar="SERIAL|NAME|IDENTITY")
 @click.option("--only", is_flag=True, help="Revoke that one certificate, and leave its identity and descendants.")
+@click.option("--unknown", is_flag=True, help="After a restore: a SERIAL that the ledger has lost, from an audit log.")
 @click.option("--reason", type=click.Choice(list(REASONS)), default="unspecified", show_default=True, help="Why.")
 @click.option("--yes", is_flag=True, help="Do not ask, also where several certificates are revoked.")
 @click.option("--push", is_flag=True, help="Bring the CRL to the mirrors at once, as spot-ca push does.")
@@ -60,6 +63,9 @@ def revoke(settings: Settings, wanted: str, **options: Unpack[RevokeOptions]) ->
       pushed            as spot-ca push --json; null without --push
     """
     mirrors = open_mirrors(options) if options["push"] else []
+    if options["unknown"]:
+        _revoke_unknown(settings, wanted, options, mirrors)
+        return
     if options["dry_run"] or (sys.stdin.isatty() and not options["yes"]):
         with open_vault(settings.folder) as vault:
             known = vault.ledger.entries()
@@ -77,6 +83,43 @@ def revoke(settings: Settings, wanted: str, **options: Unpack[RevokeOptions]) ->
     pushed = push_to(mirrors, path) if options["push"] else None
     _tell(found, known, crl, pushed, as_json=options["as_json"])
     check_pushed(pushed or ())
+
+
+def _revoke_unknown(settings: Settings, wanted: str, options: RevokeOptions, mirrors: Sequence[Operator]) -> None:
+    """Revoke by its number what the ledger has lost."""
+    with open_vault(settings.folder) as vault:
+        serial = lost_serial(vault.ledger.entries(), wanted)
+    if options["dry_run"]:
+        _tell_unknown(serial, None, None, as_json=options["as_json"])
+        return
+    with settings.signer() as (vault, signer):
+        issuer_key = subject_key(vault.certificate(ISSUING.name))
+        lost = [Revoked(serial, utc_now(), options["reason"])]
+        vault.ledger.take_over(issuer_key, forgotten=(), lost=lost)
+        crl, path = sign_crl(vault, ISSUING.name, signer), vault.crl_path(ISSUING.name)
+    pushed = push_to(mirrors, path) if options["push"] else None
+    _tell_unknown(serial, crl, pushed, as_json=options["as_json"])
+    check_pushed(pushed or ())
+
+
+def _tell_unknown(
+    serial: int, crl: dict[str, object] | None, pushed: Sequence[Pushed] | None, *, as_json: bool
+) -> None:
+    if as_json:
+        flags = {"dry_run": crl is None, "already_revoked": False}
+        print_json({**flags, "certificates": [], "crl": crl, "pushed": pushed})
+        return
+    if crl is None:
+        click.echo(f"Nothing was changed. Without --dry-run, {serial:x} would be revoked, and the CRL signed.")
+        return
+    click.echo(f"Revoked {serial:x}, which the ledger does not know.")
+    _tell_next(crl, pushed)
+
+
+def _tell_next(crl: dict[str, object], pushed: Sequence[Pushed] | None) -> None:
+    tell_pushed(pushed or ())
+    if pushed is None:
+        click.echo(f"Next: bring {crl['path']} to the mirrors, or run spot-ca push.")
 
 
 def sign_crl(vault: Vault, authority: str, signer: Issuer) -> dict[str, object]:
@@ -130,9 +173,7 @@ def _tell(
         click.echo(f"Nothing was changed. Without --dry-run, {what} would be revoked, and the CRL signed.")
         return
     click.echo("Signed the CRL again." if already else f"Revoked {what}.")
-    tell_pushed(pushed or ())
-    if pushed is None:
-        click.echo(f"Next: bring {crl['path']} to the mirrors, or run spot-ca push.")
+    _tell_next(crl, pushed)
 
 
 def _named(entry: Entry) -> str:
