@@ -8,6 +8,7 @@ which the next run replaces. Private files are 0600 from the first byte on.
 import errno
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -56,8 +57,8 @@ def open_ordinary(path: Path) -> BinaryIO:
     return file
 
 
-def write_new(path: Path, content: bytes, mode: int = PUBLIC) -> None:
-    """Write a file that must not exist yet.
+def write_new(path: Path, content: bytes | Iterable[bytes], mode: int = PUBLIC) -> None:
+    """Write a file that must not exist yet, from its content or from parts of it as they come.
 
     Raises:
         FileExistsError: something of that name is there; it stays as it was.
@@ -70,7 +71,7 @@ def write_new(path: Path, content: bytes, mode: int = PUBLIC) -> None:
     replace(path, content, mode)
 
 
-def replace(path: Path, content: bytes, mode: int = PUBLIC) -> None:
+def replace(path: Path, content: bytes | Iterable[bytes], mode: int = PUBLIC) -> None:
     """Write a file, in place of an older one if there is one.
 
     Raises:
@@ -98,16 +99,16 @@ def part_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.part")
 
 
-def _write_part(path: Path, content: bytes, mode: int) -> Path:
+def _write_part(path: Path, content: bytes | Iterable[bytes], mode: int) -> Path:
     part = part_of(path)
     part.unlink(missing_ok=True)  # of a killed run
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            file.writelines([content] if isinstance(content, bytes) else content)
             file.flush()
             os.fsync(file.fileno())
-    except OSError:
+    except BaseException:  # whoever gives the parts may fail as well
         part.unlink()
         raise
     return part
