@@ -1,4 +1,4 @@
-"""`spot-ca backup` and `restore`: the CA's folder as one encrypted file, and back after its host was lost."""
+"""`spot-ca backup`, `restore` and `adopt`: the CA's folder as one encrypted file, and back after its host was lost."""
 
 import os
 import sys
@@ -8,15 +8,20 @@ from pathlib import Path
 from typing import Final
 
 import click
+from cryptography import x509
 
+from ca.adopting import adopt
 from ca.backup import Contents, back_up, restore, verify
+from ca.bundle import MAX_BUNDLE, decode
 from ca.cli.options import F, Settings, json_option, utc_now
 from ca.cli.output import print_json
-from ca.errors import RevocationError
+from ca.errors import IssueError, RevocationError
+from ca.facts import entry_facts
 from ca.files import read_file
 from ca.passphrase import read_passphrase
 from ca.profiles import ISSUING
 from ca.published import Taken
+from ca.reading import UNREADABLE
 from ca.revocation import MAX_CRL
 from ca.vault import check_vault, open_vault
 
@@ -91,8 +96,8 @@ def restore_command(
     """Restore the CA from a backup FILE, into a folder that is not there yet. All of it is checked before.
 
     Mirrors have the newest CRL (issuing.crl). What it revokes stays revoked, and the next one gets a higher number.
-    What was issued after the backup goes on working, but this CA does not know it: it cannot be listed or renewed, and
-    is revoked with spot-ca revoke SERIAL --unknown.
+    What was issued after the backup goes on working, but this CA does not know it: it cannot be listed or renewed until
+    spot-ca adopt has taken it in, and is revoked with spot-ca revoke SERIAL --unknown.
 
     \b
     --json prints:
@@ -127,6 +132,42 @@ def restore_command(
         _tell(settings.folder, contents, taken)
 
 
+@click.command("adopt", short_help="Take certificates that the ledger has lost in again.")
+@click.argument("files", metavar="FILE…", nargs=-1, required=True, type=click.Path(path_type=Path))
+@json_option
+@click.pass_obj
+def adopt_command(settings: Settings, files: tuple[Path, ...], as_json: bool) -> None:
+    """After a restore: take certificates that this CA issued since the backup into the ledger again.
+
+    FILE holds certificates, PEM, or is a bundle. Their signature proves whose they are, so no passphrase is needed.
+    What was revoked meanwhile stays so. What they came of is lost; nobody can enrol with one for enrolment any more.
+
+    --json prints a list of those that were taken in, each as spot-ca show --json.
+    """
+    certificates = [certificate for file in files for certificate in _certificates(file)]
+    with open_vault(settings.folder) as vault:
+        issuer = vault.certificate(ISSUING.name)
+        found = [adopt(vault.ledger, certificate, issuer) for certificate in certificates]
+    taken = [entry for entry in found if entry is not None]
+    if as_json:
+        print_json([entry_facts(entry, utc_now()) for entry in taken])
+        return
+    for entry in taken:
+        click.echo(f"Took in {entry.serial} ({entry.profile} {entry.name}).")
+    if len(taken) < len(found):
+        click.echo(f"The ledger knew {len(found) - len(taken)} of them already.")
+
+
+def _certificates(path: Path) -> list[x509.Certificate]:
+    raw = read_file(path, max_bytes=MAX_BUNDLE, refusal=IssueError)
+    try:
+        if raw.lstrip().startswith(b"{"):
+            raw = decode(raw).client_certificate.encode()
+        return x509.load_pem_x509_certificates(raw)
+    except UNREADABLE as error:
+        raise IssueError("not-ours", f"{path} holds no certificates: name PEM files, or bundles.") from error
+
+
 def _own(file: Path | None, *, choosing: bool) -> str | None:
     """The passphrase of the backup's own; None if none was named."""
     environ: Mapping[str, str] = os.environ
@@ -154,8 +195,10 @@ def _tell(folder: Path, contents: Contents, taken: Taken | None) -> None:
             f"Of CRL {taken.number}: {len(taken.forgotten)} that the backup had not as revoked, "
             f"and {len(taken.lost)} that it did not know, are revoked as before."
         )
-    click.echo("What was issued since is not in the ledger: it works on, and is revoked by serial with --unknown.")
+    click.echo(
+        "What was issued since is not in the ledger: it works on. Take in what you have of it: spot-ca adopt FILE."
+    )
     click.echo(f"Next: run spot-ca check, then spot-ca crl, and bring {folder / 'crl/issuing.crl'} to the mirrors.")
 
 
-COMMANDS = (backup_command, restore_command)
+COMMANDS = (backup_command, restore_command, adopt_command)
