@@ -255,3 +255,16 @@ def test_a_backup_killed_at_any_step_is_no_backup_or_a_whole_one(kept: Spot, tmp
     assert step > 10
     kept("backup", tmp_path / "last.backup")
     assert "ledger.sqlite.part" not in "".join(tree(kept.folder))
+
+
+def test_a_key_that_lies_elsewhere_is_in_no_backup_and_is_needed_for_a_restore(kept: Spot, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere.key"
+    (kept.folder / "issuing.key").rename(elsewhere)
+    uri = ("--issuing-key", f"file://{elsewhere}")
+    told = kept(*uri, "backup", tmp_path / "b")
+    assert "issuing.key is not here, and so not in it" in told
+    lose(kept)
+    assert "issuing.key" in kept.refused(5, "restore", tmp_path / "b", "--no-crl")
+    assert not kept.folder.exists()
+    kept(*uri, "restore", tmp_path / "b", "--no-crl")
+    kept(*uri, "crl")
