@@ -122,8 +122,8 @@ def _remove(name: str, *, yes: bool, dry_run: bool, config_path: Path) -> None:
         _confirm(name, yes=yes)
         click.echo(f"Removed {name}: {_told(store.remove_customer(name, today()))}.")
     click.echo(
-        f"Next: revoke its certificates ('spot-ca list --name {name}' shows them, 'spot-ca revoke {name}' takes all), or"
-        f" they let their holders in again should a customer {name} ever be added."
+        f"Next: revoke its certificates ('spot-ca list --name {name}' shows them, 'spot-ca revoke {name}' takes all),"
+        f" or they let their holders in again should a customer {name} ever be added."
     )
 
 
