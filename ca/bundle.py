@@ -3,7 +3,7 @@
     format              1; a reader that knows only lower ones says "newer SPOT needed" and reads no further
     min_spot            the oldest SPOT that can use it, PEP 440
     realm, customer     whose it is
-    client_certificate  PEM, the leaf alone: the mirror has the issuing CAs
+    client_certificate  PEM, the leaf alone: the mirror has the issuing CAs. The customer's, or one that can only enrol
     client_key          PEM, PKCS#8, not encrypted: an installed product starts unattended. So the file is a secret
     mirrors             URL and pins of each; `pins` are PEM server certificates, any one of which is believed
     catalogue_root      the TUF root.json with which trust in the catalogue begins, as text, byte for byte
@@ -144,7 +144,8 @@ def _client_problems(bundle: Bundle) -> Iterator[str]:
         yield "the client certificate is more than the leaf"
     yield from (f"the client certificate has the problem {problem}" for problem in peer.problems)
     found = peer.identity
-    if found is not None and (found.realm, found.role, found.name) != (wanted.realm, wanted.role, wanted.name):
+    whose = found and (found.realm, found.name)
+    if found and (whose != (wanted.realm, wanted.name) or found.role not in {Role.CLIENT, Role.ENROL}):
         yield f"the client certificate is that of {found.uri}, not of {wanted.uri}"
     yield from _key_problems(bundle.client_key, certificate)
 

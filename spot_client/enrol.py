@@ -8,6 +8,9 @@ included: an old bundle is not to bring back a mirror that was retired. One of a
 
 So is a bundle whose root of trust is not of the chain that was followed here, unless a person says that it is to be
 believed in place of the old one (`new_root`): after a theft of two root keys nothing that the old one leads to can be.
+
+An installation that has a certificate of its own keeps it, as long as the mirrors take it: a newer bundle then brings
+mirrors and pins alone, and an older one nothing. Who wants the bundle's all the same says so (`force`).
 """
 
 from collections.abc import Callable
@@ -18,11 +21,11 @@ import msgspec
 from ca import bundle as bundles
 from ca.bundle import Bundle
 from ca.errors import BundleError
-from spot_client import certificate, durable, mirrors
+from spot_client import certificate, durable, mirrors, pending
 from spot_client import new_root as beginnings
 from spot_client.believe import believing
-from spot_client.errors import NotReachable, Refused, RefusedLocally
-from spot_client.fetch import kept
+from spot_client.errors import NotReachable, NotTrusted, Refused, RefusedLocally
+from spot_client.fetch import kept, proof
 from spot_client.fetch.descent import Descent, descent, is_root
 from spot_client.fetch.failover import Mirrors
 from spot_client.fetch.transport import Transport
@@ -89,23 +92,55 @@ def enrol(
             f"This installation belongs to {known.customer} of {known.realm}, and the bundle to {bundle.customer} of "
             f"{bundle.realm}. Enrol it in a root of its own, with --root.",
         )
-    if known is not None and not force:
+    own = known is not None and not force and _own_holds(store, known, connect)
+    if known is not None and not force and not own:
         _check_not_older(store, bundle)
     _take_root(store, bundle.catalogue_root.encode(), new_root, warn)
+    if known is not None and own:
+        return _beside_own(store, known, bundle, bundle_mirrors=bundle_mirrors)
     identity = Identity(
         realm=bundle.realm,
         customer=bundle.customer,
-        mirrors=tuple(Pinned(mirror.url, mirror.pins) for mirror in bundle.mirrors),
+        mirrors=_mirrors(bundle),
         request=known.request if known else request,
         installation=known.installation if known else "",
     )
     durable.write(store.credentials, f"{bundle.client_key.rstrip()}\n{bundle.client_certificate}".encode())
+    pending.take_up(store)
     if known is None:
         store.write_signed_mirrors(None)  # whoever signed it, it was under another root
     store.write_identity(identity)
     if bundle_mirrors:
         mirrors.pass_over(store)
     return _with_id(store, identity, connect, warn)
+
+
+def _own_holds(store: Store, known: Identity, connect: Callable[[Identity], Transport]) -> bool:
+    """Whether there is a certificate of this installation alone, and not all mirrors say no to it."""
+    held = certificate.held(store.credentials)
+    if held is None or held.kind is not certificate.Kind.OWN:
+        return False
+    try:
+        Mirrors(connect(known), lambda _: None).ask(proof.show)
+    except (NotReachable, NotTrusted):
+        return True
+    except Refused:
+        return False
+    return True
+
+
+def _beside_own(store: Store, known: Identity, bundle: Bundle, *, bundle_mirrors: bool) -> Identity:
+    ours, theirs = certificate.read(store.credentials), certificate.validity(bundle.client_certificate.encode())
+    if bundle_mirrors or (ours and theirs and theirs.begin >= ours.begin):
+        known = msgspec.structs.replace(known, mirrors=_mirrors(bundle))
+        store.write_identity(known)
+    if bundle_mirrors:
+        mirrors.pass_over(store)
+    return known
+
+
+def _mirrors(bundle: Bundle) -> tuple[Pinned, ...]:
+    return tuple(Pinned(mirror.url, mirror.pins) for mirror in bundle.mirrors)
 
 
 def _take_root(store: Store, offered: bytes, new_root: bool, warn: Callable[[str], None]) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from ca.profiles import SERVER
 from spot_client.errors import NotLicensed, NotReachable, NotTrusted, Refused, SpotError
-from spot_client.fetch.transport import Answer, Transport
+from spot_client.fetch.answer import Answer
+from spot_client.fetch.transport import Transport
 from tests.ca.house import HOSTS, House
 from tests.spot_client.fetch.conftest import Dialler
 from tests.spot_client.fetch.server import Asked, Serve, in_turn, paths, problem, ranged, reply
