@@ -3,7 +3,8 @@
     format              1; a reader that knows only lower ones says "newer SPOT needed" and reads no further
     min_spot            the oldest SPOT that can use it, PEP 440
     realm, customer     whose it is
-    client_certificate  PEM, the leaf alone: the mirror has the issuing CAs. The customer's, or one that can only enrol
+    client_certificate  PEM, the leaf alone: the mirror has the issuing CAs. Of a client; or, in a bundle for enrolment
+                        only, of that role: it can do nothing but get a certificate for a key made on the machine
     client_key          PEM, PKCS#8, not encrypted: an installed product starts unattended. So the file is a secret
     mirrors             URL and pins of each; `pins` are PEM server certificates, any one of which is believed
     catalogue_root      the TUF root.json with which trust in the catalogue begins, as text, byte for byte
@@ -134,7 +135,7 @@ def _check_format(document: object) -> None:
 
 def _client_problems(bundle: Bundle) -> Iterator[str]:
     try:
-        wanted = make(bundle.realm, Role.CLIENT, bundle.customer)
+        wanted = [make(bundle.realm, role, bundle.customer) for role in (Role.CLIENT, Role.ENROL)]
         certificate = x509.load_pem_x509_certificate(bundle.client_certificate.encode())
         peer = read_peer(certificate.public_bytes(Encoding.DER))
     except (IdentityError, *UNREADABLE) as error:
@@ -144,9 +145,8 @@ def _client_problems(bundle: Bundle) -> Iterator[str]:
         yield "the client certificate is more than the leaf"
     yield from (f"the client certificate has the problem {problem}" for problem in peer.problems)
     found = peer.identity
-    whose = found and (found.realm, found.name)
-    if found and (whose != (wanted.realm, wanted.name) or found.role not in {Role.CLIENT, Role.ENROL}):
-        yield f"the client certificate is that of {found.uri}, not of {wanted.uri}"
+    if found is not None and msgspec.structs.replace(found, installation=None) not in wanted:
+        yield f"the client certificate is that of {found.uri}, not of {wanted[0].uri}"
     yield from _key_problems(bundle.client_key, certificate)
 
 

@@ -21,7 +21,7 @@ _NEXT_STEPS = {
     Reason.SUSPENDED.value: "Ask your vendor.",
     Reason.NOT_YOUR_INSTALLATION.value: "Run 'spot enrol' with your bundle once more.",
     Reason.ENROL_ONLY.value: "'spot renew' asks for one that can do more.",
-    Reason.OWN_CERTIFICATE.value: "If that one is lost, ask your vendor.",
+    Reason.OWN_CERTIFICATE.value: "'spot renew --now' picks it up if it waits; if it is lost, ask your vendor.",
     Reason.REQUEST_DENIED.value: "Ask your vendor; 'spot renew --again' then makes a new request.",
     Reason.BAD_CERTIFICATE_REQUEST.value: "'spot renew --again' makes another; if that fails, too, tell your vendor.",
 }
