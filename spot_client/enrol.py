@@ -10,7 +10,8 @@ So is a bundle whose root of trust is not of the chain that was followed here, u
 believed in place of the old one (`new_root`): after a theft of two root keys nothing that the old one leads to can be.
 
 An installation that has a certificate of its own keeps it, as long as the mirrors take it: a newer bundle then brings
-mirrors and pins alone, and an older one nothing. Who wants the bundle's all the same says so (`force`).
+mirrors and pins alone, and an older one nothing. Who wants the bundle's all the same says so (`force`). With it the
+installation gets another id, because the mirror takes nothing but its own certificate for the one it had.
 """
 
 from collections.abc import Callable
@@ -32,6 +33,7 @@ from spot_client.fetch.transport import Transport
 from spot_client.state import Identity, Pinned, Store
 from spot_client.wire import document, installation
 from spot_client.wire.installation import Minted
+from spot_client.wire.problem import Reason
 from spot_client.wire.routes import Kind, Route
 
 
@@ -98,13 +100,16 @@ def enrol(
     _take_root(store, bundle.catalogue_root.encode(), new_root, warn)
     if known is not None and own:
         return _beside_own(store, known, bundle, bundle_mirrors=bundle_mirrors)
+    same = None if _is_spent(store) else known
     identity = Identity(
         realm=bundle.realm,
         customer=bundle.customer,
         mirrors=_mirrors(bundle),
-        request=known.request if known else request,
-        installation=known.installation if known else "",
+        request=same.request if same else request,
+        installation=same.installation if same else "",
     )
+    if not same:
+        store.write_identity(identity)  # first: other credentials are never to be there with an id that is spent
     durable.write(store.credentials, f"{bundle.client_key.rstrip()}\n{bundle.client_certificate}".encode())
     pending.take_up(store)
     if known is None:
@@ -118,7 +123,7 @@ def enrol(
 def _own_holds(store: Store, known: Identity, connect: Callable[[Identity], Transport]) -> bool:
     """Whether there is a certificate of this installation alone, and not all mirrors say no to it."""
     held = certificate.held(store.credentials)
-    if held is None or held.kind is not certificate.Kind.OWN:
+    if held is None or held.kind is not certificate.Kind.OWN or not known.installation:
         return False
     try:
         Mirrors(connect(known), lambda _: None).ask(proof.show)
@@ -127,6 +132,17 @@ def _own_holds(store: Store, known: Identity, connect: Callable[[Identity], Tran
     except Refused:
         return False
     return True
+
+
+def _is_spent(store: Store) -> bool:
+    """Whether the id here has a certificate of its own that is not to be used any more, or is lost.
+
+    The mirror takes no other one for it, so the installation gets another id.
+    """
+    held, waiting = certificate.held(store.credentials), pending.read(store)
+    if held is not None and held.kind is certificate.Kind.OWN:
+        return True
+    return waiting is not None and waiting.reason == Reason.OWN_CERTIFICATE.value
 
 
 def _beside_own(store: Store, known: Identity, bundle: Bundle, *, bundle_mirrors: bool) -> Identity:

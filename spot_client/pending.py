@@ -101,8 +101,8 @@ def read(store: Store) -> Pending | None:
     except (FormatError, CaError, binascii.Error) as error:
         raise LocalFault(
             "bad-renewal",
-            f"{path}, which holds the request for the next certificate, is damaged. Remove it: SPOT asks anew. The "
-            "certificate in use is not touched by that.",
+            f"{path}, which holds the request for the next certificate, is damaged: 'spot renew --again' makes a new "
+            "one. The certificate in use is not touched by that.",
         ) from error
     return found
 

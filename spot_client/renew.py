@@ -27,7 +27,7 @@ from spot_client.believe import believing
 from spot_client.certificate import Held
 from spot_client.decide import renewal
 from spot_client.decide.renewal import Step
-from spot_client.errors import NotReachable, NotTrusted, Refused, SpotError
+from spot_client.errors import LocalFault, NotReachable, NotTrusted, Refused, SpotError
 from spot_client.fetch import proof, rest
 from spot_client.fetch.answer import Answer
 from spot_client.fetch.failover import Mirrors
@@ -68,11 +68,14 @@ class Renewer:
             again: drop the request that waits, or was refused, and make another.
 
         Raises:
-            NotEnrolled, LocalFault, OSError: this machine. What a mirror does is in the outcome.
+            NotEnrolled, OSError: this machine. What a mirror does is in the outcome, and that the request is damaged.
         """
         if again:
             pending.forget(self._store)
-        waiting = self._recover()
+        try:
+            waiting = self._recover()
+        except LocalFault as error:
+            return Outcome(State.FAILED, certificate.held(self._store.credentials), failure=error)
         held, step = certificate.held(self._store.credentials), plan(self._store, self._now(), early=early)
         if held is None or step is Step.NOTHING:
             return Outcome(State.NOT_YET, held)
@@ -147,8 +150,12 @@ class Renewer:
 
 
 def standing(store: Store) -> Outcome:
-    """How things stand by what is remembered here. Nothing is sent. Raises `LocalFault`."""
-    held, waiting = certificate.held(store.credentials), pending.read(store)
+    """How things stand by what is remembered here. Nothing is sent."""
+    held = certificate.held(store.credentials)
+    try:
+        waiting = pending.read(store)
+    except LocalFault as error:
+        return Outcome(State.FAILED, held, failure=error)
     return Outcome.of(held, waiting) if held and waiting else Outcome(State.NOT_YET, held)
 
 
@@ -161,11 +168,11 @@ def plan(store: Store, now: datetime, *, early: bool = False) -> Step:
 
 
 def renews(store: Store) -> bool:
-    """Whether the next certificate comes by itself, as far as this machine was told. Raises `LocalFault`."""
-    held, waiting = certificate.held(store.credentials), pending.read(store)
-    if waiting is not None:
-        return not waiting.reason
-    return held is not None and held.kind is certificate.Kind.OWN
+    """Whether the next certificate comes by itself, as far as this machine was told."""
+    stands = standing(store)
+    if stands.state is State.NOT_YET:
+        return stands.held is not None and stands.held.kind is certificate.Kind.OWN
+    return stands.state is State.WAITING
 
 
 def due(held: Held) -> datetime | None:

@@ -22,6 +22,7 @@ _OF_REQUESTS: Final = frozenset(
         "not-a-certificate",
         "not-base64",
         "too-large",
+        "bad-renewal",
     }
 )
 

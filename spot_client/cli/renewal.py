@@ -53,7 +53,7 @@ _STEPS = {
     "wait": "Nothing would be done yet: --now asks all the same.",
     "ask": "The mirror would be asked.",
 }
-_UNSUPPORTED = "Certificate: the bundle's stays in use, because the mirror hands out none for a single installation."
+_UNSUPPORTED = "Certificate: the one here stays in use, because the mirror hands out none for a single installation."
 
 
 def see_to(session: Session, paths: "Paths", settings: "Settings") -> None:
@@ -101,12 +101,13 @@ def tell_enrolled(session: Session, outcome: "Outcome") -> None:
 def _lines(outcome: "Outcome") -> list[str]:
     """How it stands, for people."""
     from spot_client.renewed import State
+    from spot_client.wording import whose
 
     held, pending = outcome.held, outcome.pending
     if held is None:
         return ["The certificate cannot be read: enrol again."]
-    whose = {"package": "the package's", "enrol-only": "the package's, only for enrolment", "own": "its own"}
-    found = [f"Certificate: {whose[held.kind.value]}, good until {held.validity.end:%Y-%m-%d %H:%M} UTC."]
+    until = f"{held.validity.end:%Y-%m-%d %H:%M} UTC"
+    found = [f"Certificate: good until {until}. It names {whose(held.kind)}."]
     if outcome.state is State.PICKED_UP:
         found.append("It is new, and in use from now on.")
     if pending:

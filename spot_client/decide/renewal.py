@@ -8,7 +8,7 @@ Pure: dates come in, a step goes out.
 """
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
 
@@ -29,6 +29,10 @@ FINAL: Final = frozenset(
 
 UNSUPPORTED: Final = frozenset({Reason.NOT_FOUND.value, Reason.METHOD_NOT_ALLOWED.value})
 """What a mirror answers that is too old to hand out certificates."""
+
+
+LONGEST_WAIT: Final = timedelta(days=2)
+"""A date to ask again that is further off was written by a clock that was wrong, and does not count."""
 
 
 class Step(Enum):
@@ -71,4 +75,5 @@ def step(since: datetime | None, asked: Asked | None, now: datetime, *, early: b
         return Step.ASK if early or since is None or now >= since else Step.NOTHING
     if asked.reason in FINAL:
         return Step.STOP
-    return Step.WAIT if asked.after is not None and now < asked.after and not early else Step.ASK
+    waits = asked.after is not None and now < asked.after <= now + LONGEST_WAIT
+    return Step.WAIT if waits and not early else Step.ASK

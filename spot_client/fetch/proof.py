@@ -50,15 +50,16 @@ def prove(transport: Transport, *, nothing_to_lose: bool) -> None:
 
     Raises:
         NotTrusted: reason `unproven-certificate`: a mirror does not take it.
-        NotReachable, NotTrusted: none answered.
+        NotReachable, NotTrusted, Refused: none could tell.
     """
-    taken, refusals, silent = 0, list[Refused](), list[SpotError]()
+    taken, refusals, silent = 0, list[SpotError](), list[SpotError]()
     for _, alone in transport.alone():
         try:
             show(alone)
             taken += 1
         except Refused as error:
-            refusals.append(error)
+            # A mirror that does not know the installation says nothing of its certificate.
+            (silent if error.reason == Reason.NOT_YOUR_INSTALLATION.value else refusals).append(error)
         except (NotReachable, NotTrusted) as error:
             silent.append(error)
     if taken and (nothing_to_lose or not refusals):

@@ -16,6 +16,7 @@ from spot_client.wire import est
 from tests.ca.house import REALM, House, Party, der_of, sign
 from tests.spot_client.desk import Desk
 from tests.spot_client.fetch.server import Asked, problem, reply
+from tests.spot_client.vendor import MINTED
 
 ENROL_PATH, REENROL_PATH = "/.well-known/est/simpleenroll", "/.well-known/est/simplereenroll"
 DAY = timedelta(days=1)
@@ -24,7 +25,8 @@ DAY = timedelta(days=1)
 class Office:
     """Signs when it is told to.
 
-    signs: whether the issuing host has come by. life, ago: how long certificates hold, and how long ago they began.
+    signs: whether the issuing host has come by. ids: installations by Idempotency-Key. owners: who has its own.
+    life, ago: how long certificates hold, and how long ago they began.
     denied: it has refused. revoked: serials. bodies: the requests that came. given: by request, the certificate.
     spoil: changes a certificate on its way.
     """
@@ -38,6 +40,7 @@ class Office:
         self.bodies: list[tuple[str, bytes]] = []
         self.given: dict[bytes, bytes] = {}
         self.owners: set[str] = set()
+        self.ids: dict[str, str] = {}
         self.spoil: Callable[[bytes], bytes] = lambda der: der
         self._serials = iter(range(10**9, 2 * 10**9))
 
@@ -45,7 +48,16 @@ class Office:
         """Stand in front of a desk's mirror."""
         inner = desk.behave
         desk.est = self.est
-        desk.server.behave = lambda asked: self.policy(asked) or inner(asked)
+
+        def behave(asked: Asked) -> bytes:
+            answer = self.policy(asked) or inner(asked)
+            if asked.path != "/installations" or b"201" not in answer:
+                return answer
+            key = asked.headers["idempotency-key"]
+            minted = self.ids.setdefault(key, f"{MINTED[:-2]}{len(self.ids):02}" if self.ids else MINTED)
+            return answer.replace(MINTED.encode(), minted.encode())
+
+        desk.server.behave = behave
         return self
 
     def policy(self, asked: Asked) -> bytes:
@@ -60,7 +72,8 @@ class Office:
             return problem("403 Forbidden", "enrol-only")
         if peer.identity.installation and asked.path == "/installations":
             return problem("403 Forbidden", "not-your-installation")
-        if self.owners and not peer.identity.installation and asked.path.endswith("/thin-snapshot"):
+        owned = any(uri.split("/")[-1] in asked.path for uri in self.owners)
+        if owned and not peer.identity.installation and asked.path.endswith("/thin-snapshot"):
             return problem("403 Forbidden", "own-certificate")
         return b""
 
@@ -76,7 +89,7 @@ class Office:
         if self.denied:
             return problem("403 Forbidden", "request-denied", "No.")
         if der not in self.given:
-            if self.owners and asked.path == ENROL_PATH:
+            if wanted.identity.uri in self.owners and asked.path == ENROL_PATH:
                 return problem("403 Forbidden", "own-certificate")
             if not self.signs:
                 return reply("202 Accepted", Retry_After=self.retry_after)

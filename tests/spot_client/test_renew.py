@@ -136,23 +136,58 @@ def test_the_same_bundle_once_more_changes_nothing_of_an_own_certificate(own: De
     assert len(office.bodies) == asked
 
 
-def test_where_the_own_is_revoked_a_newer_bundle_takes_its_place_and_a_new_own_is_asked_for(
-    own: Desk, office: Office
-) -> None:
+def test_where_the_own_is_revoked_a_newer_bundle_takes_its_place_under_another_id(own: Desk, office: Office) -> None:
+    """For the old id the mirror takes nothing but the certificate that was revoked."""
+    own.says("install", TOOL)
     office.revoked |= {x509.load_der_x509_certificate(given).serial_number for given in office.given.values()}
-    assert own.fails("check", TOOL)[0] == 12
-    office.owners.clear()
+    code, said = own.fails("check", TOOL)
+    assert (code, "new bundle" in said) == (12, True)
     with time_machine.travel(datetime.now(UTC) + DAY):
         newer = bundled(own, party(own.house, Role.CLIENT, 100 * DAY))
         assert "own is in use from now on" in own.says("enrol", newer)
-    assert len({body for _, body in office.bodies}) == 2
+        own.says("update")
+    assert len(office.ids) == 2
+    assert held(own).identity.installation == [*office.ids.values()][1] != MINTED
+    assert own.reads("status")["thin_snapshot"]["owed"] is False
+
+
+def test_where_the_own_was_lost_the_bundle_brings_another_id(own: Desk, office: Office) -> None:
+    """What is here was restored from before, and the request is gone, too."""
+    bundle = str(own.folder / "acme.bundle")
+    carried = own.house.client
+    (own.root / ".spot/client.pem").write_bytes(key_pem(carried.key) + pem_of(carried.certificate))
+    code, _, err = own("renew")
+    assert (code, "enrol with a bundle" in err) == (12, True)
+    own.says("enrol", bundle)
+    assert held(own).identity.installation != MINTED
+    own.says("install", TOOL)
 
 
 def test_force_takes_the_bundles_in_place_of_an_own_one(own: Desk, office: Office) -> None:
     office.signs = False
-    office.owners.clear()
     own.says("enrol", str(own.folder / "acme.bundle"), "--force")
     assert held(own).kind is Kind.PACKAGE
+    own.says("install", TOOL)
+    assert len(office.ids) == 2
+
+
+@pytest.mark.slow
+def test_killed_while_a_bundle_takes_the_place_of_an_own_one_the_same_command_goes_on(
+    own: Desk, office: Office
+) -> None:
+    office.signs = False
+    start, bundle = own.folder / "start", str(own.folder / "acme.bundle")
+    shutil.copytree(own.root, start)
+    step, died = 0, True
+    while died:
+        step += 1
+        own.root = own.folder / f"root{step}"
+        shutil.copytree(start, own.root)
+        died = killed(lambda: own("enrol", bundle, "--force"), own.root, step)
+        own.says("enrol", bundle, "--force")
+        assert held(own).kind is Kind.PACKAGE
+        assert Store(Paths(own.root)).enrolled().installation != MINTED
+        own.says("thin-snapshot")
 
 
 # A bundle that can only enrol
@@ -457,15 +492,18 @@ def run(root: Path) -> State:
 # What is damaged here
 
 
-def test_a_request_that_is_damaged_is_told_with_the_way_out(waiting: Desk) -> None:
+def test_a_request_that_is_damaged_is_warned_of_and_stops_nothing(waiting: Desk, office: Office) -> None:
     path = waiting.root / ".spot/next.json"
+    asked = len(office.bodies)
     for raw in (b"", b"{}", b"\0" * 70000, path.read_bytes().replace(b"PRIVATE KEY", b"PRIVATE LEG")):
         path.write_bytes(raw)
-        code, said = waiting.fails("update")
-        assert code == 8
-        assert "Remove it" in said
-    path.unlink()
-    waiting.says("renew")
+        code, _, err = waiting("install", TOOL)
+        assert (code, "spot renew --again" in err) == (0, True)
+        assert waiting.fails("renew")[0] == 8
+        waiting.says("status")
+    assert len(office.bodies) == asked
+    waiting.says("renew", "--again")
+    assert len(office.bodies) == asked + 1
 
 
 def test_another_id_of_the_installation_makes_another_request(waiting: Desk, office: Office) -> None:

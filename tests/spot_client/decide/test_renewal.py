@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from spot_client.decide.renewal import FINAL, UNSUPPORTED, Asked, Step, chance, due, step
+from spot_client.decide.renewal import FINAL, LONGEST_WAIT, UNSUPPORTED, Asked, Step, chance, due, step
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -35,6 +35,8 @@ def test_many_installations_are_spread_evenly() -> None:
         (None, Asked(None, ""), Step.ASK, Step.ASK),
         (None, Asked(NOW + SECOND, ""), Step.WAIT, Step.ASK),
         (None, Asked(NOW, ""), Step.ASK, Step.ASK),
+        (None, Asked(NOW + LONGEST_WAIT, ""), Step.WAIT, Step.ASK),
+        (None, Asked(NOW + LONGEST_WAIT + SECOND, ""), Step.ASK, Step.ASK),
         (NOW + SECOND, Asked(NOW, ""), Step.ASK, Step.ASK),
         (None, Asked(NOW + SECOND, "suspended"), Step.WAIT, Step.ASK),
         (None, Asked(NOW, "suspended"), Step.ASK, Step.ASK),

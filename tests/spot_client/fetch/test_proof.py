@@ -55,6 +55,13 @@ def test_where_none_answers_nothing_is_proven(serve: Serve, dial: Dial) -> None:
     assert isinstance(proven(serve, dial, SILENT, SILENT), NotReachable)
 
 
+def test_a_mirror_that_does_not_know_the_installation_neither_proves_nor_refutes(serve: Serve, dial: Dial) -> None:
+    stranger = problem("403 Forbidden", "not-your-installation")
+    assert proven(serve, dial, stranger, YES) is None
+    with pytest.raises(Refused):
+        proven(serve, dial, stranger)
+
+
 def test_what_is_refused_for_other_reasons_says_nothing_of_the_certificate(serve: Serve, dial: Dial) -> None:
     show(dial(serve(lambda _: SUSPENDED)))
     with pytest.raises(Refused):

@@ -295,7 +295,7 @@ def test_a_status_without_a_reason_of_ours_is_no_refusal(serve: Serve, dial: Dia
     [
         (("403 Forbidden", "not-licensed"), NotLicensed, "Ask your vendor if you need it."),
         (("403 Forbidden", "revoked"), Refused, "Ask your vendor for a new bundle."),
-        (("403 Forbidden", "expired"), Refused, "check this machine's clock"),
+        (("403 Forbidden", "expired"), Refused, "Check this machine's clock"),
         (("404 Not Found", "not-found"), Refused, ""),
         (("400 Bad Request", "of-a-later-mirror"), Refused, ""),
     ],
