@@ -26,6 +26,18 @@ class Kind(Enum):
     OWN = "own"
     """That of this one installation, with a key that was made here."""
 
+    @property
+    def names(self) -> str:
+        """Whom such a certificate names, for people."""
+        return _NAMED[self]
+
+
+_NAMED = {
+    Kind.PACKAGE: "the customer, as all of its installations",
+    Kind.ENROL_ONLY: "the customer, and is good for enrolment only",
+    Kind.OWN: "this installation alone",
+}
+
 
 class Validity(msgspec.Struct, frozen=True):
     """First and last moment of a certificate, in UTC."""

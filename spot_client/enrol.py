@@ -100,15 +100,9 @@ def enrol(
     _take_root(store, bundle.catalogue_root.encode(), new_root, warn)
     if known is not None and own:
         return _beside_own(store, known, bundle, bundle_mirrors=bundle_mirrors)
-    same = None if _is_spent(store) else known
-    identity = Identity(
-        realm=bundle.realm,
-        customer=bundle.customer,
-        mirrors=_mirrors(bundle),
-        request=same.request if same else request,
-        installation=same.installation if same else "",
-    )
-    if not same:
+    spent = _is_spent(store)
+    identity = _identity(bundle, None if spent else known, request)
+    if spent:
         store.write_identity(identity)  # first: other credentials are never to be there with an id that is spent
     durable.write(store.credentials, f"{bundle.client_key.rstrip()}\n{bundle.client_certificate}".encode())
     pending.take_up(store)
@@ -132,6 +126,17 @@ def _own_holds(store: Store, known: Identity, connect: Callable[[Identity], Tran
     except Refused:
         return False
     return True
+
+
+def _identity(bundle: Bundle, known: Identity | None, request: str) -> Identity:
+    """That of the bundle, going on with the id of the one that was known."""
+    return Identity(
+        realm=bundle.realm,
+        customer=bundle.customer,
+        mirrors=_mirrors(bundle),
+        request=known.request if known else request,
+        installation=known.installation if known else "",
+    )
 
 
 def _is_spent(store: Store) -> bool:

@@ -2,10 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from spot_client.certificate import Kind
 from spot_client.decide.choose import Hold, Rollback
-from spot_client.decide.stops import Kind as StopKind
-from spot_client.decide.stops import Stop
+from spot_client.decide.stops import Kind, Stop
 from spot_client.telling import Offer, Verdict
 from spot_client.wire.index import Release
 
@@ -44,20 +42,9 @@ def describe(offer: Offer) -> str:
     return f"{offer.component} {now}: {way} {release.version} ({', '.join(facts)}){_notes(release)}{_waiting(offer)}"
 
 
-def whose(kind: Kind) -> str:
-    """Whom a certificate names."""
-    match kind:
-        case Kind.PACKAGE:
-            return "the customer, as all of its installations"
-        case Kind.ENROL_ONLY:
-            return "the customer, and is good for enrolment only"
-        case Kind.OWN:
-            return "this installation alone"
-
-
 def in_use(component: str, version: str, stop: Stop) -> str:
     """That the version in use was stopped, and what follows."""
-    step = "'spot update' leaves it for another." if stop.kind is StopKind.WITHDRAWN else "It goes on running."
+    step = "'spot update' leaves it for another." if stop.kind is Kind.WITHDRAWN else "It goes on running."
     return f"{component} {version}, which is in use here, {stop.told}. {step}"
 
 

@@ -182,10 +182,9 @@ def _standing(outcome: "Outcome") -> dict[str, Any]:
 def _whose(found: dict[str, Any]) -> list[tuple[str, str]]:
     """Whom the certificate names, and what there is to know of the next one."""
     from spot_client.certificate import Kind
-    from spot_client.wording import whose
 
     kind, asked, refused = (found[f"certificate_{name}"] for name in ("kind", "asked_for", "refused"))
-    rows = [("It names", whose(Kind(kind)))] if kind else []
+    rows = [("It names", Kind(kind).names)] if kind else []
     if asked:
         rows.append(("Next one", f"refused ({refused}): see 'spot renew'" if refused else f"asked for since {asked}"))
     return rows

@@ -101,13 +101,12 @@ def tell_enrolled(session: Session, outcome: "Outcome") -> None:
 def _lines(outcome: "Outcome") -> list[str]:
     """How it stands, for people."""
     from spot_client.renewed import State
-    from spot_client.wording import whose
 
     held, pending = outcome.held, outcome.pending
     if held is None:
         return ["The certificate cannot be read: enrol again."]
     until = f"{held.validity.end:%Y-%m-%d %H:%M} UTC"
-    found = [f"Certificate: good until {until}. It names {whose(held.kind)}."]
+    found = [f"Certificate: good until {until}. It names {held.kind.names}."]
     if outcome.state is State.PICKED_UP:
         found.append("It is new, and in use from now on.")
     if pending:
