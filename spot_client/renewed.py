@@ -8,7 +8,7 @@ import msgspec
 
 from spot_client.certificate import Held, Kind
 from spot_client.decide import renewal
-from spot_client.errors import NotReachable, Refused, SpotError, Waiting
+from spot_client.errors import NotReachable, NotSigned, Refused, SpotError
 from spot_client.pending import Pending
 from spot_client.wire.problem import Reason
 
@@ -77,7 +77,7 @@ class Outcome(msgspec.Struct, frozen=True):
         """Raise what keeps a run from going on, if the certificate here is good for nothing but to get another.
 
         Raises:
-            Waiting: reason `certificate-waiting`.
+            NotSigned: reason `certificate-waiting`.
             Refused: reason `request-denied` and its like, or `not-found`: the mirror hands out none.
             NotReachable, NotTrusted: it could not be had in this run.
         """
@@ -88,7 +88,7 @@ class Outcome(msgspec.Struct, frozen=True):
             return
         why = "the bundle's can do nothing but enrol" if only_enrols else f"the old one ended on {_day(self.held)}"
         if self.state is State.WAITING:
-            raise Waiting(
+            raise NotSigned(
                 "certificate-waiting",
                 f"The certificate of this installation waits for your vendor to sign it since {_minute(self.since)}, "
                 f"and {why}. Each run asks for it; 'spot renew --now' does at once.",

@@ -81,10 +81,10 @@ def see_to(session: Session, paths: "Paths", settings: "Settings") -> None:
 
 def tell_enrolled(session: Session, outcome: "Outcome") -> None:
     """After an enrolment: how it stands about a certificate of its own. Raises what makes the enrolment useless."""
-    from spot_client.errors import Waiting
+    from spot_client.errors import NotSigned
     from spot_client.renewed import State
 
-    with suppress(Waiting):  # an enrolment has ended well when all that is left is for others to do
+    with suppress(NotSigned):  # an enrolment has ended well when all that is left is for others to do
         outcome.check(session.now())
     if outcome.state is State.PICKED_UP:
         session.report.say(_picked_up(outcome))
