@@ -17,7 +17,7 @@ from spot_client.decide.choose import Decision, Situation, choose
 from spot_client.decide.site import Rule
 from spot_client.decide.stops import Stop, Stops
 from spot_client.errors import NotLicensed, NotTrusted
-from spot_client.fetch.transport import Answer
+from spot_client.fetch.answer import Answer
 from spot_client.offers import Offers
 from spot_client.state import State
 from spot_client.wire import document, licences, names

@@ -28,6 +28,7 @@ from spot_client.fetch.transport import Mirror, Transport
 from spot_client.install.change import Changer
 from spot_client.offers import Offers
 from spot_client.platforms import here
+from spot_client.renew import Renewer
 from spot_client.site import Site
 from spot_client.state import Identity, Store
 from spot_client.thin_snapshots import ThinSnapshots
@@ -39,14 +40,14 @@ WINDOW: Final = 60.0
 """Seconds over which the rate of a mirror is taken."""
 
 
-def open_transport(paths: Paths, settings: Settings, identity: Identity) -> Transport:
-    """The vendor's mirrors, pinned; nothing is connected yet.
+def open_transport(paths: Paths, settings: Settings, identity: Identity, credentials: Path | None = None) -> Transport:
+    """The vendor's mirrors, pinned; nothing is connected yet. `credentials`: a file in place of the usual one.
 
     Raises:
         ca.errors.TlsError: the credentials or pins cannot be used.
     """
     store = Store(paths)
-    credentials = store.credentials
+    credentials = credentials or store.credentials
     headers = {"Spot-Installation": identity.installation} if identity.installation else {}
     in_force = mirrors.in_force(store, identity)
     opened = []
@@ -154,6 +155,12 @@ def open_spot(paths: Paths, settings: Settings, report: Report, source: Path | N
         report=report,
     )
     return Opened(spot, offers, transport, honest, store, site, clock)
+
+
+def open_renewer(paths: Paths, settings: Settings, now: Callable[[], datetime]) -> Renewer:
+    """What asks for the certificate of an enrolled installation; nothing is connected yet. `now`: UTC."""
+    store = Store(paths)
+    return Renewer(store, connect=lambda file: open_transport(paths, settings, store.enrolled(), file), now=now)
 
 
 def _catalogue(store: Store, transport: Transport | Folder, honest: Mirrors | None) -> Verified:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ca.files import PRIVATE, replace, sync_folder
 
-__all__ = ["make_private", "remove", "sync_folder", "sync_tree", "write"]
+__all__ = ["make_private", "remove", "rename", "sync_folder", "sync_tree", "write"]
 
 _PRIVATE_DIR = 0o700
 
@@ -37,6 +37,12 @@ def remove(path: Path) -> None:
     if path.exists():
         path.unlink()
         sync_folder(path.parent)
+
+
+def rename(path: Path, into: Path) -> None:
+    """Put a durable file in the place of another of the same folder; durable on return."""
+    path.rename(into)
+    sync_folder(into.parent)
 
 
 def sync_tree(folder: Path) -> None:

@@ -8,6 +8,10 @@ included: an old bundle is not to bring back a mirror that was retired. One of a
 
 So is a bundle whose root of trust is not of the chain that was followed here, unless a person says that it is to be
 believed in place of the old one (`new_root`): after a theft of two root keys nothing that the old one leads to can be.
+
+An installation that has a certificate of its own keeps it, as long as the mirrors take it: a newer bundle then brings
+mirrors and pins alone, and an older one nothing. Who wants the bundle's all the same says so (`force`). With it the
+installation gets another id, because the mirror takes nothing but its own certificate for the one it had.
 """
 
 from collections.abc import Callable
@@ -18,17 +22,18 @@ import msgspec
 from ca import bundle as bundles
 from ca.bundle import Bundle
 from ca.errors import BundleError
-from spot_client import certificate, durable, mirrors
+from spot_client import certificate, durable, mirrors, pending
 from spot_client import new_root as beginnings
 from spot_client.believe import believing
-from spot_client.errors import NotReachable, Refused, RefusedLocally
-from spot_client.fetch import kept
+from spot_client.errors import NotReachable, NotTrusted, Refused, RefusedLocally
+from spot_client.fetch import kept, proof
 from spot_client.fetch.descent import Descent, descent, is_root
 from spot_client.fetch.failover import Mirrors
 from spot_client.fetch.transport import Transport
 from spot_client.state import Identity, Pinned, Store
 from spot_client.wire import document, installation
 from spot_client.wire.installation import Minted
+from spot_client.wire.problem import Reason
 from spot_client.wire.routes import Kind, Route
 
 
@@ -89,23 +94,74 @@ def enrol(
             f"This installation belongs to {known.customer} of {known.realm}, and the bundle to {bundle.customer} of "
             f"{bundle.realm}. Enrol it in a root of its own, with --root.",
         )
-    if known is not None and not force:
+    own = known is not None and not force and _own_holds(store, known, connect)
+    if known is not None and not force and not own:
         _check_not_older(store, bundle)
     _take_root(store, bundle.catalogue_root.encode(), new_root, warn)
-    identity = Identity(
-        realm=bundle.realm,
-        customer=bundle.customer,
-        mirrors=tuple(Pinned(mirror.url, mirror.pins) for mirror in bundle.mirrors),
-        request=known.request if known else request,
-        installation=known.installation if known else "",
-    )
+    if known is not None and own:
+        return _beside_own(store, known, bundle, bundle_mirrors=bundle_mirrors)
+    spent = _is_spent(store)
+    identity = _identity(bundle, None if spent else known, request)
+    if spent:
+        store.write_identity(identity)  # first: other credentials are never to be there with an id that is spent
     durable.write(store.credentials, f"{bundle.client_key.rstrip()}\n{bundle.client_certificate}".encode())
+    pending.take_up(store)
     if known is None:
         store.write_signed_mirrors(None)  # whoever signed it, it was under another root
     store.write_identity(identity)
     if bundle_mirrors:
         mirrors.pass_over(store)
     return _with_id(store, identity, connect, warn)
+
+
+def _own_holds(store: Store, known: Identity, connect: Callable[[Identity], Transport]) -> bool:
+    """Whether there is a certificate of this installation alone, and not all mirrors say no to it."""
+    held = certificate.held(store.credentials)
+    if held is None or held.kind is not certificate.Kind.OWN or not known.installation:
+        return False
+    try:
+        Mirrors(connect(known), lambda _: None).ask(proof.show)
+    except (NotReachable, NotTrusted):
+        return True
+    except Refused:
+        return False
+    return True
+
+
+def _identity(bundle: Bundle, known: Identity | None, request: str) -> Identity:
+    """That of the bundle, going on with the id of the one that was known."""
+    return Identity(
+        realm=bundle.realm,
+        customer=bundle.customer,
+        mirrors=_mirrors(bundle),
+        request=known.request if known else request,
+        installation=known.installation if known else "",
+    )
+
+
+def _is_spent(store: Store) -> bool:
+    """Whether the id here has a certificate of its own that is not to be used any more, or is lost.
+
+    The mirror takes no other one for it, so the installation gets another id.
+    """
+    held, waiting = certificate.held(store.credentials), pending.read(store)
+    if held is not None and held.kind is certificate.Kind.OWN:
+        return True
+    return waiting is not None and waiting.reason == Reason.OWN_CERTIFICATE.value
+
+
+def _beside_own(store: Store, known: Identity, bundle: Bundle, *, bundle_mirrors: bool) -> Identity:
+    ours, theirs = certificate.read(store.credentials), certificate.validity(bundle.client_certificate.encode())
+    if bundle_mirrors or (ours and theirs and theirs.begin >= ours.begin):
+        known = msgspec.structs.replace(known, mirrors=_mirrors(bundle))
+        store.write_identity(known)
+    if bundle_mirrors:
+        mirrors.pass_over(store)
+    return known
+
+
+def _mirrors(bundle: Bundle) -> tuple[Pinned, ...]:
+    return tuple(Pinned(mirror.url, mirror.pins) for mirror in bundle.mirrors)
 
 
 def _take_root(store: Store, offered: bytes, new_root: bool, warn: Callable[[str], None]) -> None:

@@ -4,6 +4,7 @@
     ├── NotTrusted         what was presented is not what the vendor signed or pinned: never retried
     │   └── OutOfDate      signed and pinned, but not at this machine's clock: expired, or the clock is wrong
     ├── NotReachable       no answer, or a broken one: asked again, then given up until later
+    ├── NotSigned          the vendor has not signed yet what is needed: a later run goes on
     ├── Refused            the mirror answered, and said no, with a reason
     │   └── NotLicensed    no licence for this product, or no such product
     ├── RefusedLocally     SPOT itself will not do what was asked
@@ -49,6 +50,12 @@ class NotReachable(SpotError):
     def __init__(self, reason: str, message: str, *, wait: float | None = None) -> None:
         super().__init__(reason, message)
         self.wait = wait
+
+
+class NotSigned(SpotError):
+    """The vendor has not signed this installation's certificate yet, and without it nothing can be done."""
+
+    exit_code = 14
 
 
 class Refused(SpotError):

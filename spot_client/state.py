@@ -3,6 +3,7 @@
     .spot/identity.json   realm, customer, mirrors with their pins, installation id
     .spot/mirrors.json    the mirrors that the signed catalogue named, if it did (`mirrors`)
     .spot/client.pem      client certificate and key, one file so that they are always a pair
+    .spot/next.json       key and request of the next ones, next.pem while they are tried (`pending`)
     .spot/root.json       the catalogue's root of trust, as the bundle brought it; another one comes in by `new_root`
     .spot/catalogue/      what was verified of the mirrors' catalogue, and .spot/offline/ that of offline sets
     .spot/state.json      versions in use and kept, whether a thin snapshot is owed

@@ -1,7 +1,7 @@
 """spot: the command line of the client. Composes; every rule lives in the rooms it calls.
 
     session, options    one run: what it was asked for, how it speaks      failures   errors → sentence and exit code
-    enrolment, changing, reading, listing, upkeep, site      the commands  logs       the log file, and --verbose
+    enrolment, renewal, changing, reading, listing, upkeep, site    the commands    logs    the log file, and --verbose
 
 With --json, standard output is one JSON document (`spot_client.shapes`), whatever happens: a command that fails before
 it has an answer prints `{"error": {"reason", "message", "exit_code"}}`, and the sentence on standard error all the
@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from spot_client import __version__
-from spot_client.cli import changing, enrolment, listing, reading, site, upkeep
+from spot_client.cli import changing, enrolment, listing, reading, renewal, site, upkeep
 from spot_client.cli.failures import EXPECTED, explain, interrupted
 from spot_client.cli.options import common
 from spot_client.cli.session import Session
@@ -37,6 +37,7 @@ Exit codes:
   11  out of date: a certificate or the catalogue has expired, or the clock is wrong
   12  the mirror refused: revoked, expired, ...
   13  damage was found, and is still there
+  14  waiting: the vendor has not signed this installation's certificate yet
  130  stopped by Ctrl-C
 """
 
@@ -80,7 +81,7 @@ def cli(session: Session, root: Path | None) -> None:
     session.root = root
 
 
-for room in (enrolment, reading, listing, changing, upkeep, site):
+for room in (enrolment, renewal, reading, listing, changing, upkeep, site):
     for command in room.COMMANDS:
         cli.add_command(command)
 

@@ -60,7 +60,7 @@ def rollback(session: Session, component: str, version: str | None) -> None:
     """
     from spot_client import shapes
 
-    with session.at_work() as opened:
+    with session.at_work(asks=False) as opened:
         before, warned = opened.store.state().components.get(component), len(session.report.warned)
         reached = opened.spot.rollback(component, version)
         stops = opened.offers.known.stops(component)
@@ -83,7 +83,7 @@ def uninstall(session: Session, component: str, purge: bool, force: bool, yes: b
     """
     if not (yes or session.json) and sys.stdin.isatty():
         _confirm(session, component, purge=purge)
-    with session.at_work() as opened:
+    with session.at_work(asks=False) as opened:
         before = len(session.report.warned)
         gone = opened.spot.uninstall(component, purge=purge, force=force)
     said = f"{component} {gone.version} is uninstalled." if gone.version else f"What was left of {component} is gone."

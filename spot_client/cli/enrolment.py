@@ -12,23 +12,28 @@ from spot_client.cli.session import Session
 
 @click.command(cls=Command, short_help="Give this installation its identity.")
 @click.argument("bundle", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--force", is_flag=True, help="Even if it is older than the credentials here.")
+@click.option(
+    "--force", is_flag=True, help="Even if it is older than the credentials here, or they are this installation's own."
+)
 @click.option("--bundle-mirrors", is_flag=True, help="Ask its mirrors, in place of those that the catalogue named.")
 @click.option("--new-root", is_flag=True, help="Believe its root of trust, and forget what the old one led to.")
 @click.pass_obj
 def enrol(session: Session, bundle: Path, force: bool, bundle_mirrors: bool, new_root: bool) -> None:
     """Give this installation its identity, from the vendor's BUNDLE.
 
-    Asks the mirror for an installation id. Safe to repeat; a newer bundle of the same customer replaces the
-    credentials and changes nothing else. The mirrors that the signed catalogue named stay, too: --bundle-mirrors is for
-    the day when none of them can be reached any more, and holds until your vendor signs another list.
+    Asks the mirror for an installation id, and for a certificate of this installation's own: each run looks whether the
+    vendor has signed it. Safe to repeat; a newer bundle of the same customer replaces the credentials, but not a
+    certificate of this installation's own that still holds, and changes nothing else. The mirrors that the signed
+    catalogue named stay, too: --bundle-mirrors is for the day when none of them can be reached any more, and holds
+    until your vendor signs another list.
 
     A bundle whose root of trust does not follow from the one here is refused. --new-root is for the day when your
     vendor tells you that the old one was stolen: SPOT then forgets what came of it, and nothing that is installed.
     """
     from spot_client import enrol as enrolment
     from spot_client import mirrors
-    from spot_client.compose import open_transport
+    from spot_client.cli import renewal
+    from spot_client.compose import open_renewer, open_transport
     from spot_client.state import Store
     from spot_client.wire.installation import short_form
 
@@ -46,10 +51,12 @@ def enrol(session: Session, bundle: Path, force: bool, bundle_mirrors: bool, new
             warn=session.report.warn,
             connect=lambda identity: open_transport(paths, settings, identity),
         )
+        outcome = open_renewer(paths, settings, session.now).run()
     session.report.say(f"Enrolled for {identity.customer} ({identity.realm}) in {paths.root}.")
     if mirrors.source(store) is mirrors.Source.CATALOGUE:
         session.report.say("The mirrors stay those of the signed catalogue: 'spot status' names them.")
     session.report.say(f"Installation {short_form(identity.installation)} — tell this to support when they ask.")
+    renewal.tell_enrolled(session, outcome)
 
 
 @click.command("thin-snapshot", cls=Command, short_help="Tell the mirror which versions are here.")

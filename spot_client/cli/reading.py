@@ -15,6 +15,7 @@ from spot_client.wire.installation import short_form
 if TYPE_CHECKING:
     from packaging.version import Version
 
+    from spot_client.renewed import Outcome
     from spot_client.state import Pinned
 
 _SOURCES = {"bundle": "the bundle", "catalogue": "the signed catalogue"}
@@ -113,7 +114,7 @@ def history(session: Session, component: str | None, limit: int) -> None:
 @click.pass_obj
 def status(session: Session) -> None:
     """Show who this installation is and what it has. Needs no network."""
-    from spot_client import certificate, checked, mirrors, shapes
+    from spot_client import certificate, checked, mirrors, renew, shapes
     from spot_client.known import Known
     from spot_client.wording import in_use
 
@@ -136,6 +137,7 @@ def status(session: Session) -> None:
         "mirrors_from": mirrors.source(store).value,
         "channel": settings.channel,
         "certificate_until": _utc(validity.end) if validity else None,
+        **_standing(renew.standing(store)),
         "last_check": _utc(last) if last else None,
         "thin_snapshot": {"owed": state.owed, "components": state.versions},
         "components": components,
@@ -162,10 +164,30 @@ def _rows(found: dict[str, Any]) -> list[str]:
         ("Mirrors from", _SOURCES[found["mirrors_from"]]),
         ("Channel", found["channel"]),
         ("Certificate", f"good until {until}" if until else "cannot be read: enrol again"),
+        *_whose(found),
         ("Last check", found["last_check"] or "never"),
         ("Thin snapshot", _owed(**found["thin_snapshot"])),
     ]
     return [f"{name + ':':15}{value}" for name, value in rows]
+
+
+def _standing(outcome: "Outcome") -> dict[str, Any]:
+    return {
+        "certificate_kind": outcome.held.kind.value if outcome.held else None,
+        "certificate_asked_for": _utc(outcome.since) if outcome.since else None,
+        "certificate_refused": (outcome.pending.reason if outcome.pending else "") or None,
+    }
+
+
+def _whose(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """Whom the certificate names, and what there is to know of the next one."""
+    from spot_client.certificate import Kind
+
+    kind, asked, refused = (found[f"certificate_{name}"] for name in ("kind", "asked_for", "refused"))
+    rows = [("It names", Kind(kind).names)] if kind else []
+    if asked:
+        rows.append(("Next one", f"refused ({refused}): see 'spot renew'" if refused else f"asked for since {asked}"))
+    return rows
 
 
 def _mirror(mirror: "Pinned") -> dict[str, Any]:

@@ -129,8 +129,12 @@ class Session:
         return store
 
     @contextmanager
-    def at_work(self) -> Iterator["Opened"]:
-        """SPOT at work: lock held, leftovers of an interrupted run dealt with."""
+    def at_work(self, *, asks: bool = True) -> Iterator["Opened"]:
+        """SPOT at work: lock held, leftovers of an interrupted run dealt with.
+
+        `asks`: the work is to ask a mirror, so the certificate is seen to first.
+        """
+        from spot_client.cli import renewal
         from spot_client.compose import open_spot
         from spot_client.state import Store
 
@@ -139,6 +143,8 @@ class Session:
         store.enrolled()
         time.sleep(SystemRandom().uniform(0, self.spread))  # before the lock: whoever else comes does not wait for it
         with store.lock():
+            if asks and not self.source:
+                renewal.see_to(self, paths, settings)
             opened = open_spot(paths, settings, self.report, self.source)
             try:
                 self.warn_of_expiry(store)
@@ -155,14 +161,20 @@ class Session:
     def warn_of_expiry(self, store: "Store") -> None:
         """Say in time that the certificate of this installation will lapse."""
         from spot_client import certificate
+        from spot_client.renew import renews
 
         validity = certificate.read(store.credentials)
-        if validity is not None and validity.is_short(self.now()):
+        if validity is None:
+            return
+        by_itself = renews(store)  # then it is only told when that should have happened long ago
+        if validity.is_short(self.now(), 6 if by_itself else 3):
             how = "expired on" if validity.end < self.now() else "is good only until"
-            self.report.warn(
-                f"The certificate of this installation {how} {validity.end:%Y-%m-%d}: "
-                "ask your vendor for a new bundle, and run 'spot enrol BUNDLE' with it."
+            step = (
+                "SPOT asks for the next one with each run, and your vendor has not given it: ask there."
+                if by_itself
+                else "ask your vendor for a new bundle, and run 'spot enrol BUNDLE' with it."
             )
+            self.report.warn(f"The certificate of this installation {how} {validity.end:%Y-%m-%d}: {step}")
 
     def warn_of_pins(self, store: "Store") -> None:
         """Say in time that a mirror will have no certificate left that SPOT believes."""

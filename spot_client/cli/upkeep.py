@@ -24,7 +24,7 @@ def verify(session: Session, components: tuple[str, ...], repair: bool) -> None:
     from spot_client import shapes
     from spot_client.wording import finding
 
-    with session.at_work() as opened:
+    with session.at_work(asks=repair) as opened:
 
         def look(component: str) -> dict[str, Any]:
             verdict = opened.spot.verify(component, repair=repair)

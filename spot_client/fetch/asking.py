@@ -10,7 +10,7 @@ from tuf.api.metadata import Root, Timestamp
 from tuf.ngclient.fetcher import FetcherInterface
 
 from spot_client.errors import Refused
-from spot_client.fetch.transport import Answer
+from spot_client.fetch.answer import Answer
 from spot_client.fetch.withheld import handed_out
 from spot_client.wire.problem import Reason
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from spot_client.errors import NotLicensed, NotReachable, Refused, RefusedLocally
-from spot_client.fetch.transport import CHUNK, Answer
+from spot_client.fetch.answer import Answer
+from spot_client.fetch.transport import CHUNK
 from spot_client.wire import routes
 from spot_client.wire.problem import Reason
 from spot_client.wire.routes import Kind

@@ -17,7 +17,7 @@ from urllib3.exceptions import HTTPError
 
 from ca.errors import TlsError
 from ca.tls import check_cipher, check_pinned
-from spot_client.errors import NotReachable, NotTrusted, OutOfDate, SpotError
+from spot_client.errors import NotReachable, NotTrusted, OutOfDate, Refused, SpotError
 from spot_client.fetch.pace import BrokenOff, Patience, Slower, TooLate, TooMuch, TooSlow
 from spot_client.fetch.paced import PacedConnection
 
@@ -95,7 +95,7 @@ def explain(error: HTTPError, where: str, *, begun: bool = False) -> SpotError:
         if isinstance(cause, (TooMuch, BrokenOff, TooSlow, Slower, TooLate)):
             return _explain_pace(cause, where)
         if isinstance(cause, ssl.SSLError) and (cause.reason or "").endswith(_ABOUT_OURS):
-            return NotReachable(
+            return Refused(
                 "certificate-refused",
                 f"{where} does not accept this machine's certificate: it is not of its certificate authority. Ask your "
                 "vendor for a new bundle.",

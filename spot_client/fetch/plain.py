@@ -17,9 +17,10 @@ from urllib.parse import urlsplit
 import urllib3
 
 from spot_client.errors import NotReachable, Refused
+from spot_client.fetch.answer import Answer
 from spot_client.fetch.pace import Patience
 from spot_client.fetch.paced import PacedConnection
-from spot_client.fetch.transport import Answer, Mirror
+from spot_client.fetch.transport import Mirror
 from spot_client.wire.problem import Reason
 
 

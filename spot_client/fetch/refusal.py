@@ -11,13 +11,19 @@ from spot_client.wire.problem import Reason
 
 _IDLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 _NEXT_STEPS = {
+    Reason.BAD_CERTIFICATE.value: "Ask your vendor for a new bundle.",
+    Reason.UNKNOWN_ISSUER.value: "Ask your vendor for a new bundle.",
     Reason.REVOKED.value: "Ask your vendor for a new bundle.",
-    Reason.EXPIRED.value: "Ask your vendor for a new bundle, and check this machine's clock.",
+    Reason.EXPIRED.value: "Check this machine's clock, try 'spot renew --now', or ask your vendor for a new bundle.",
     Reason.NOT_YET_VALID.value: "Check this machine's clock.",
     Reason.NOT_LICENSED.value: "Ask your vendor if you need it.",
     Reason.UNKNOWN_CUSTOMER.value: "Ask your vendor.",
     Reason.SUSPENDED.value: "Ask your vendor.",
     Reason.NOT_YOUR_INSTALLATION.value: "Run 'spot enrol' with your bundle once more.",
+    Reason.ENROL_ONLY.value: "'spot renew' asks for one that can do more.",
+    Reason.OWN_CERTIFICATE.value: "'spot renew --now' fetches it if it waits; if it is lost, enrol with a bundle.",
+    Reason.REQUEST_DENIED.value: "Ask your vendor; 'spot renew --again' then makes a new request.",
+    Reason.BAD_CERTIFICATE_REQUEST.value: "'spot renew --again' makes another; if that fails, too, tell your vendor.",
 }
 
 

@@ -8,9 +8,9 @@ from typing import BinaryIO, Protocol, TypeVar
 from spot_client import durable
 from spot_client.believe import believing
 from spot_client.errors import NotTrusted
+from spot_client.fetch.answer import Answer
 from spot_client.fetch.cache import Cache
 from spot_client.fetch.several import Gate, do_all
-from spot_client.fetch.transport import Answer
 from spot_client.fetch.withheld import handed_out
 from spot_client.wire import manifest as manifests
 from spot_client.wire.errors import WireError

@@ -30,8 +30,12 @@ def told(status: int, headers: Mapping[str, str]) -> int | None:
 
     None if it does not, or not in whole seconds: a date would be one of the mirror's clock.
     """
-    said = headers.get("Retry-After", "")
-    return min(int(said), MAX_TOLD) if status in _STATUSES and _SECONDS.fullmatch(said) else None
+    return seconds(headers.get("Retry-After", ""), MAX_TOLD) if status in _STATUSES else None
+
+
+def seconds(said: str, most: int) -> int | None:
+    """The value of a `Retry-After`, at most `most` seconds; None if it says none."""
+    return min(int(said), most) if _SECONDS.fullmatch(said) else None
 
 
 def obeyed(seconds: float, spread: float) -> float:

@@ -15,12 +15,10 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from email.utils import format_datetime, parsedate_to_datetime
+from datetime import datetime
 from random import SystemRandom
 from typing import TypeVar
 
-import msgspec
 import tenacity
 import urllib3
 from urllib3.exceptions import HTTPError
@@ -28,6 +26,7 @@ from urllib3.exceptions import HTTPError
 from spot_client import __version__
 from spot_client.errors import NotReachable, NotTrusted, SpotError
 from spot_client.fetch import rest
+from spot_client.fetch.answer import Answer
 from spot_client.fetch.pinned import explain
 from spot_client.fetch.refusal import raise_refusal
 
@@ -40,24 +39,6 @@ Stop = Callable[[tenacity.RetryCallState], bool]
 
 _spread = SystemRandom().random
 _log = logging.getLogger(__name__)
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """A whole answer: status, headers by lower-case name, body."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def date(self) -> datetime | None:
-        """The mirror's clock when it answered, in UTC, if it said so in the one form to be sent (RFC 9110 §5.6.7)."""
-        said = self.headers.get("date", "")
-        try:
-            moment = parsedate_to_datetime(said).astimezone(UTC)
-        except (ValueError, OverflowError):
-            return None
-        return moment if format_datetime(moment, usegmt=True) == said else None
 
 
 class Mirror:
@@ -74,12 +55,21 @@ class Mirror:
         self._headers = {**common, **headers}
 
     def request(
-        self, method: str, path: str, *, headers: Mapping[str, str], body: bytes | None, max_bytes: int
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        max_bytes: int,
+        may_wait: bool = False,
     ) -> Answer:
-        """One request, read whole. Raises `SpotError` for everything that is not a 2xx or 304 within `max_bytes`."""
-        with_body = self._send(method, path, headers, body)
-        with with_body as response:
-            self._check(response, path)
+        """One request, read whole. Raises `SpotError` for everything that is not a 2xx or 304 within `max_bytes`.
+
+        `may_wait`: a 202 is an answer, too.
+        """
+        with self._send(method, path, headers, body) as response:
+            self._check(response, path, may_wait=may_wait)
             if response.status == 304 and "If-None-Match" not in headers:
                 raise NotReachable("bad-answer", f"{self.url} answered {path} as if it had been asked what is new.")
             raw = self._read(response, max_bytes)
@@ -125,10 +115,11 @@ class Mirror:
         except HTTPError as error:
             raise explain(error, self.url) from error
 
-    def _check(self, response: urllib3.BaseHTTPResponse, path: str) -> None:
+    def _check(self, response: urllib3.BaseHTTPResponse, path: str, *, may_wait: bool = False) -> None:
         if "Transfer-Encoding" in response.headers:  # between its pieces could stand any number of other bytes
             raise NotReachable("bad-answer", f"{self.url} did not answer {path} in one piece.")
-        raise_refusal(response, self.url)
+        if not (may_wait and response.status == 202):
+            raise_refusal(response, self.url)
 
     def _read(self, response: urllib3.BaseHTTPResponse, max_bytes: int) -> bytes:
         raw = b""
@@ -194,6 +185,14 @@ class Transport:
         headers = {"Content-Type": "application/json"}
         self._first(
             lambda mirror: mirror.request("PUT", path, headers=headers, body=body, max_bytes=CHUNK), is_of_all=False
+        )
+
+    def submit(self, path: str, body: bytes, *, content_type: str, max_bytes: int) -> Answer:
+        """POST `body` once, as `put`; the answer may be a 202: not yet. Raises `SpotError`."""
+        headers = {"Content-Type": content_type}
+        return self._first(
+            lambda mirror: mirror.request("POST", path, headers=headers, body=body, max_bytes=max_bytes, may_wait=True),
+            is_of_all=False,
         )
 
     def download(self, path: str, *, start: int, stop: int, sink: Callable[[bytes], None]) -> None:

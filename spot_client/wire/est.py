@@ -24,6 +24,13 @@ MAX_BODY: Final = 16 * 2**10
 REQUEST_TYPE: Final = "application/pkcs10"
 ANSWER_TYPE: Final = "application/pkcs7-mime; smime-type=certs-only"
 
+WAITING: Final = 202
+"""The status of an answer that says: not signed yet, send the same request again."""
+
+RETRY: Final = 300
+MAX_RETRY: Final = 86400
+"""Seconds after which to ask again where `Retry-After` does not say so, and most that it is obeyed."""
+
 
 def encode_request(der: bytes) -> bytes:
     """The body that asks for a certificate; the same bytes for the same request."""

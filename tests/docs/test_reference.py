@@ -86,7 +86,8 @@ def test_every_key_that_spot_prints_with_json_stands_in_its_page() -> None:
     words = set(re.findall(r"\w+", page("spot").read_text()))
     rooms = (
         "spot_client.shapes",
-        *(f"spot_client.cli.{room}" for room in ("changing", "listing", "reading", "upkeep")),
+        "spot_client.renewed",
+        *(f"spot_client.cli.{room}" for room in ("changing", "listing", "reading", "renewal", "upkeep")),
     )
     literals = (
         node

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ class Desk:
         self.refusal: tuple[str, bytes] = ("nothing", b"")
         self.reports: list[bytes] = []
         self.licences = licences("sdk")
+        self.est: Callable[[Asked], bytes] = lambda _: problem("404 Not Found", "not-found")
         self._capture = say
         server.behave = self.behave
         (folder / "acme.bundle").write_bytes(encode(self.bundle()))
@@ -55,6 +57,8 @@ class Desk:
         prefix, answer = self.refusal
         if asked.path.startswith(prefix):
             return answer
+        if asked.path.startswith("/.well-known/est/"):
+            return self.est(asked)
         if asked.method == "POST":
             return reply("201 Created", b'{"format":1,"installation":"%s","min_spot":"0.1"}' % MINTED.encode())
         if asked.method == "PUT":

@@ -178,7 +178,7 @@ def test_the_id_is_asked_for_once_more_because_the_mirror_may_be_another(enrolle
     enrolled.vendor = fresh
     enrolled.server.asked.clear()
     enrolled.says("enrol", bundle_of(enrolled, fresh.root), "--new-root")
-    (asked,) = enrolled.server.asked
+    (asked,) = [one for one in enrolled.server.asked if one.path == "/installations"]
     assert asked.headers["idempotency-key"] == request
     assert "spot-installation" not in asked.headers
 
@@ -188,7 +188,7 @@ def test_where_no_mirror_gives_an_id_the_old_one_stays_and_that_is_told(enrolled
     code, _, told = enrolled("enrol", bundle_of(enrolled, fresh.root), "--new-root")
     assert (code, "keeps its id" in told) == (0, True)
     assert Store(Paths(enrolled.root)).enrolled().installation == MINTED
-    assert paths(enrolled.server.asked)[-1] == "/installations"
+    assert "/installations" in paths(enrolled.server.asked)
 
 
 @pytest.mark.slow

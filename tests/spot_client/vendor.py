@@ -23,8 +23,8 @@ from tuf.api.metadata import (
 )
 
 from spot_client.errors import NotLicensed, NotReachable, Refused, SpotError
+from spot_client.fetch.answer import Answer
 from spot_client.fetch.releases import release_route
-from spot_client.fetch.transport import Answer
 from spot_client.wire import halts, index, manifest, pack, routes
 from spot_client.wire.digest import sha256_hex
 from spot_client.wire.halts import Halt, Halts

@@ -32,6 +32,8 @@ _RULES = "spot_client/fetch/rules.py"
 _TRANSPORT = "spot_client/fetch/transport.py"
 _FAILOVER = "spot_client/fetch/failover.py"
 _NAMES = "spot_client/wire/names.py"
+_RENEW = "spot_client/renew.py"
+_PROOF = "spot_client/fetch/proof.py"
 
 NOTHING: Final = Guard("", "", None)
 
@@ -351,4 +353,12 @@ NEXT_MIRROR: Final = Guard(
         "        for mirror in (*self._mirrors[answered:], *self._mirrors[:answered]):\n",
         "        for mirror in (self._mirrors[0],):\n",
     ),
+)
+
+# Of SPOT, its own certificate
+HELD_TO_KEY: Final = Guard(_RENEW, "_checked", ("    if not ours:\n", "    if False:\n"))
+HELD_TO_NAME: Final = Guard(_RENEW, "_checked", ("    if peer.identity.uri != waiting.identity:\n", "    if False:\n"))
+SHOWN_FIRST: Final = Guard(_PROOF, "prove", ("    if taken and (nothing_to_lose or not refusals):\n", "    if True:\n"))
+SHOWN_TO_ALL: Final = Guard(
+    _PROOF, "prove", ("    if taken and (nothing_to_lose or not refusals):\n", "    if taken:\n")
 )

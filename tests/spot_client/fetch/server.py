@@ -16,12 +16,13 @@ Pieces that come one by one are sent as they come, until the other side has gone
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """A request as it came in; headers by lower-case name."""
+    """A request as it came in; headers by lower-case name. `peer`: the client's certificate, DER."""
 
     method: str
     path: str
     headers: dict[str, str]
     body: bytes
+    peer: bytes = b""
 
     def span(self, content: bytes) -> bytes:
         """The part of `content` that a Range header asks for."""
@@ -108,8 +109,16 @@ class Server:
                 plain.recv(2**14)
                 _send(plain, self.behave(Asked("", "", {}, b"")))
                 return
-            with self._context.wrap_socket(plain, server_side=True) as connection:
+            with (
+                plain.dup() as raw,
+                self._context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False) as connection,
+            ):
                 self._open.append(connection)
+                try:
+                    connection.do_handshake()
+                except ssl.SSLError:
+                    _hear_out(raw)  # else a reset overtakes the alert that says why
+                    return
                 while self._answer(connection):
                     pass
 
@@ -119,6 +128,13 @@ class Server:
         answer = self.behave(asked)
         _send(connection, answer)
         return isinstance(answer, bytes) and bool(answer) and b"connection: close" not in answer.lower()
+
+
+def _hear_out(raw: socket.socket) -> None:
+    raw.shutdown(socket.SHUT_WR)
+    raw.settimeout(5)
+    while raw.recv(2**14):
+        pass
 
 
 def _read(connection: ssl.SSLSocket) -> Asked:
@@ -131,7 +147,7 @@ def _read(connection: ssl.SSLSocket) -> Asked:
     headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
     while len(body) < int(headers.get("content-length", "0")):
         body += _some(connection)
-    return Asked(method, path, headers, body)
+    return Asked(method, path, headers, body, connection.getpeercert(binary_form=True) or b"")
 
 
 def _send(connection: socket.socket, answer: bytes | Iterator[bytes]) -> None:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from ca.profiles import SERVER
 from ca.subjects import Hosts
-from spot_client.errors import NotReachable, NotTrusted, OutOfDate, SpotError
+from spot_client.errors import NotReachable, NotTrusted, OutOfDate, Refused, SpotError
 from spot_client.fetch.pace import Patience
 from spot_client.fetch.paced import PacedConnection
 from tests.ca.house import HOSTS, NOW, House, Party, der_of, make_house
@@ -132,14 +132,22 @@ def test_a_server_that_speaks_no_tls_is_not_reachable_and_its_bytes_are_no_answe
     refused(NotReachable, "tls", lambda: dial(server).get("/x", max_bytes=10))
 
 
-def test_a_connection_that_ends_after_the_handshake_is_explained(serve: Serve, dial: Dialler, house: House) -> None:
-    """The mirror does not know the CA of this client: under TLS 1.3 that shows only when the answer fails to come."""
-    stranger = make_house(lambda: ec.generate_private_key(ec.SECP256R1())).client
+def test_a_connection_that_ends_after_the_handshake_is_explained(serve: Serve, dial: Dialler) -> None:
+    """A mirror that sheds load looks so, and so does one of old that does not know the CA of this client."""
     said = refused(NotReachable, "closed", lambda: dial(serve(lambda _: b"")).get("/x", max_bytes=10))
     assert "overloaded, or this machine's certificate is not of its certificate authority" in said
-    with pytest.raises(NotReachable) as failed:
-        dial(serve(), client=stranger).get("/x", max_bytes=10)
-    assert failed.value.reason in {"closed", "certificate-refused"}
+
+
+def test_a_certificate_of_another_ca_is_refused_by_an_alert_and_that_is_not_tried_again(
+    serve: Serve, dial: Dialler
+) -> None:
+    stranger = make_house(lambda: ec.generate_private_key(ec.SECP256R1())).client
+    for tls12 in (False, True):
+        server = serve()
+        transport = dial(server, client=stranger, tls12=tls12)
+        said = refused(Refused, "certificate-refused", lambda: transport.get("/x", max_bytes=10))  # noqa: B023
+        assert "new bundle" in said
+        assert server.connections == 1
 
 
 def test_what_is_sent_leaves_at_once(serve: Serve, dial: Dialler) -> None:

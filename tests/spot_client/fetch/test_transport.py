@@ -6,7 +6,8 @@ import pytest
 
 from ca.profiles import SERVER
 from spot_client.errors import NotLicensed, NotReachable, NotTrusted, Refused, SpotError
-from spot_client.fetch.transport import Answer, Transport
+from spot_client.fetch.answer import Answer
+from spot_client.fetch.transport import Transport
 from tests.ca.house import HOSTS, House
 from tests.spot_client.fetch.conftest import Dialler
 from tests.spot_client.fetch.server import Asked, Serve, in_turn, paths, problem, ranged, reply
@@ -294,7 +295,7 @@ def test_a_status_without_a_reason_of_ours_is_no_refusal(serve: Serve, dial: Dia
     [
         (("403 Forbidden", "not-licensed"), NotLicensed, "Ask your vendor if you need it."),
         (("403 Forbidden", "revoked"), Refused, "Ask your vendor for a new bundle."),
-        (("403 Forbidden", "expired"), Refused, "check this machine's clock"),
+        (("403 Forbidden", "expired"), Refused, "Check this machine's clock"),
         (("404 Not Found", "not-found"), Refused, ""),
         (("400 Bad Request", "of-a-later-mirror"), Refused, ""),
     ],
