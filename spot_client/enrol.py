@@ -32,6 +32,7 @@ from spot_client.fetch.failover import Mirrors
 from spot_client.fetch.transport import Transport
 from spot_client.state import Identity, Pinned, Store
 from spot_client.wire import document, installation
+from spot_client.wire.errors import FormatError
 from spot_client.wire.installation import Minted
 from spot_client.wire.problem import Reason
 from spot_client.wire.routes import Kind, Route
@@ -50,7 +51,10 @@ def read_bundle(path: Path) -> Bundle:
         raise RefusedLocally("missing-file", f"The bundle {path} cannot be read: {error.strerror}.") from error
     try:
         bundle = bundles.decode(raw)
+        document.check_spot(bundle.min_spot, str(path))
         bundles.check(bundle)
+    except FormatError as error:
+        raise RefusedLocally("too-new" if error.reason == "too-new" else "bad-bundle", str(error)) from error
     except BundleError as error:
         if error.reason == "bad-bundle":  # what the parser met in there helps nobody
             raise RefusedLocally(

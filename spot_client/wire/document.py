@@ -25,6 +25,8 @@ MAX_VALUES: Final = 12_000_000
 """Most values in a document. A million entries of a manifest have eight million; a frame of 3 KB can unpack to ten
 million empty lists, and those to a gigabyte of memory. Counted by what separates them, commas in text included."""
 
+_MAX_VERSION: Final = 32  # characters
+
 D = TypeVar("D", bound="Document")
 
 
@@ -82,19 +84,29 @@ def _check_values(raw: bytes, max_values: int, what: str) -> None:
         raise FormatError("too-large", f"{what} holds some {count} values, more than the {max_values} allowed.")
 
 
-def _check_header(builtins: Any, what: str) -> None:
-    match builtins:
-        case {"format": int() as number, "min_spot": str() as min_spot} if len(min_spot) <= 32:
-            pass
-        case _:
-            raise FormatError("wrong-shape", f"{what}: the document has no format number.")
+def check_spot(min_spot: str, what: str) -> None:
+    """Stop at what needs a newer SPOT; `min_spot`: the oldest that reads it. Raises FormatError: reason `too-new` or
+    `wrong-shape`."""
     try:
-        needed = Version(min_spot)
+        needed = Version(min_spot[:_MAX_VERSION])
     except InvalidVersion:
         needed = None
     if needed is None or str(needed) != min_spot:
         raise FormatError("wrong-shape", f"{what}: the document names no SPOT version that reads it.")
-    if number > FORMAT or needed > Version(__version__):
+    if needed > Version(__version__):
+        raise FormatError(
+            "too-new", f"{what}: needs SPOT {min_spot} or later; this is {__version__}. Update SPOT first."
+        )
+
+
+def _check_header(builtins: Any, what: str) -> None:
+    match builtins:
+        case {"format": int() as number, "min_spot": str() as min_spot} if len(min_spot) <= _MAX_VERSION:
+            pass
+        case _:
+            raise FormatError("wrong-shape", f"{what}: the document has no format number.")
+    check_spot(min_spot, what)
+    if number > FORMAT:
         raise FormatError(
             "too-new", f"{what}: needs SPOT {min_spot} or later; this is {__version__}. Update SPOT first."
         )

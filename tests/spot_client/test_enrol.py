@@ -78,6 +78,17 @@ def test_a_bundle_of_a_later_format_asks_for_a_newer_spot(tmp_path: Path, bundle
     assert refused(tmp_path / "b").reason == "too-new"
 
 
+@pytest.mark.parametrize(
+    ("needs", "reason"), [("0.1", None), ("99.0", "too-new"), ("x", "bad-bundle"), ("1" * 99, "bad-bundle")]
+)
+def test_a_bundle_says_which_spot_it_needs(tmp_path: Path, bundle: Bundle, needs: str, reason: str | None) -> None:
+    (tmp_path / "b").write_bytes(encode(msgspec.structs.replace(bundle, min_spot=needs)))
+    if reason is None:
+        assert enrolment.read_bundle(tmp_path / "b").min_spot == needs
+    else:
+        assert refused(tmp_path / "b").reason == reason
+
+
 @pytest.mark.parametrize("change", [{"realm": "other.example.com"}, {"customer": "globex"}])
 def test_a_bundle_whose_certificate_is_of_another_realm_or_customer_is_refused(
     tmp_path: Path, bundle: Bundle, change: dict[str, str]
