@@ -51,7 +51,6 @@ from mirror.serving import Serving, serving_of, utc_now
 
 _BEAT_SECONDS: Final = 1.0
 _COLLECT_EVERY: Final = 20_000  # objects that may be garbage
-_PAUSE: Final = 60  # seconds, and up to as many more, until whoever waits for a certificate asks again
 _ORPHAN_SECONDS: Final = 5.0
 """How long running requests get once control is gone: nobody tells of revocations any more."""
 
@@ -202,7 +201,7 @@ def new_app(given: Given, asking: Asking, seen: Seen, counted: Counted) -> App:
             memory=given.memory,
             files=Files(data / "catalogue", LocalBlobs(data), log, given.workers),
             customers=Customers(asking, secrets.token_bytes),
-            certificates=Certificates(asking, lambda: _PAUSE + secrets.randbelow(_PAUSE)),
+            certificates=Certificates(asking, utc_now, random.random),
             audit=given.audit,
             seen=seen,
             counted=counted,

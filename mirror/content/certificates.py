@@ -7,6 +7,7 @@ request is one that this caller may ask for is looked at here, and once more by 
 
 import hashlib
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from ca.errors import RequestError
@@ -26,7 +27,14 @@ from spot_client.wire.problem import Reason
 from spot_client.wire.routes import Kind
 
 _PRIVATE: Final = {"Cache-Control": "private, no-store"}
+_SHORTEST: Final = timedelta(minutes=1)
+_LONGEST: Final = timedelta(hours=6)
 _REASONS: Final = {"own-certificate": Reason.OWN_CERTIFICATE, "other-installation": Reason.NOT_YOUR_INSTALLATION}
+
+
+def pause(waited: timedelta, chance: float) -> int:
+    """Seconds until whoever waits is to ask again: the longer it has waited, the longer. `chance`: from 0 to 1."""
+    return round(min(max(waited / 4, _SHORTEST), _LONGEST).total_seconds() * (1 + chance))
 
 
 class Desk(Protocol):
@@ -45,9 +53,9 @@ class Desk(Protocol):
 class Certificates:
     """Answers `Kind.ENROL` and `REENROL`, for callers that the policy let in."""
 
-    def __init__(self, desk: Desk, pause: Callable[[], int]) -> None:
-        """`pause`: seconds until whoever waits is to ask again."""
-        self._desk, self._pause = desk, pause
+    def __init__(self, desk: Desk, clock: Callable[[], datetime], chance: Callable[[], float]) -> None:
+        """`clock`: UTC; `chance`: a number from 0 to 1."""
+        self._desk, self._clock, self._chance = desk, clock, chance
 
     async def ask(
         self, allowed: Allow, request: Request, requester: bytes, world: World, check: Callable[[], None]
@@ -92,7 +100,8 @@ class Certificates:
         if answered.denied is not None:
             raise Refused(Reason.REQUEST_DENIED, answered.denied)
         if answered.certificate is None:
-            return Answer(202, {"Retry-After": str(self._pause()), **_PRIVATE})
+            waited = self._clock() - answered.since if answered.since is not None else timedelta(0)
+            return Answer(202, {"Retry-After": str(pause(waited, self._chance())), **_PRIVATE})
         return Answer(200, {"Content-Type": est.ANSWER_TYPE, **_PRIVATE}, (est.encode_answer(answered.certificate),))
 
 

@@ -55,7 +55,7 @@ class Asking:
         written = await self._ask(
             lambda number: Ask(number, asked.installation, asked.enrols, asked.request, asked.requester)
         )
-        return Answered(written.certificate, written.denied)
+        return Answered(written.certificate, written.denied, written.since)
 
     def written(self, answer: Written) -> None:
         """An answer of control's."""

@@ -84,7 +84,8 @@ class Desk:
         except Exception as error:  # noqa: BLE001  as above
             member.tell(Written(report.number, fault=self._fault(error)))
         else:
-            member.tell(Written(report.number, certificate=answered.certificate, denied=answered.denied))
+            certificate, denied, since = answered.certificate, answered.denied, answered.since
+            member.tell(Written(report.number, certificate=certificate, denied=denied, since=since))
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

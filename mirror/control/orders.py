@@ -1,5 +1,6 @@
 """What control tells a worker. Pure: messages, and what their values may be."""
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -45,13 +46,15 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="written"):
     """What came of the request to write of that number: it is durable, or there is a fault.
 
-    installation: the id, for a `writes.Mint`. certificate: DER, and denied: why, for a `writes.Ask`.
+    installation: the id, for a `writes.Mint`. certificate: DER, and denied: why, for a `writes.Ask`; since: it
+    waits.
     """
 
     number: int
     installation: str | None = None
     certificate: bytes | None = None
     denied: str | None = None
+    since: datetime | None = None
     fault: Fault | None = None
 
 

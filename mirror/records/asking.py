@@ -23,11 +23,12 @@ def ask(db: Connection, asked: Asked, now: int) -> Answered:
     place = db.execute("SELECT key, own FROM installation WHERE id = ?", (asked.installation,)).fetchone()
     if place is None:
         raise NotThere("no-installation", f"There is no installation {asked.installation}.")
-    found = db.execute("SELECT installation, certificate, denied FROM request WHERE digest = ?", (asked.digest,))
-    if (row := found.fetchone()) is not None:
-        if row[0] != place[0]:
+    known = "SELECT installation, answered, received, certificate, denied FROM request WHERE digest = ?"
+    found = db.execute(known, (asked.digest,)).fetchone()
+    if found is not None:
+        if found[0] != place[0]:
             raise RecordsError("other-installation", "This request was sent for another installation.")
-        return Answered(*row[1:])
+        return Answered(*found[3:]) if found[1] is not None else Answered(since=rows.moment(found[2]))
     if asked.enrols and place[1] is not None:
         raise RecordsError("own-certificate", f"{asked.installation} has a certificate of its own.")
     _make_room(db, place[0], now)
@@ -35,7 +36,7 @@ def ask(db: Connection, asked: Asked, now: int) -> Answered:
         "INSERT INTO request (digest, installation, enrols, request, requester, received) VALUES (?, ?, ?, ?, ?, ?)",
         (asked.digest, place[0], asked.enrols, asked.request, asked.requester, now),
     )
-    return Answered()
+    return Answered(since=rows.moment(now))
 
 
 def waiting(db: Connection, after: int, limit: int) -> list[Waiting]:

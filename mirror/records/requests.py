@@ -23,10 +23,11 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Answered(msgspec.Struct, frozen=True):
-    """What came of a request; of one that waits: nothing. certificate: DER. denied: why, in a word; None: it is not."""
+    """What came of a request. certificate: DER. denied: why, in a word; None: it is not. since: of one that waits."""
 
     certificate: bytes | None = None
     denied: str | None = None
+    since: datetime | None = None
 
 
 class Waiting(msgspec.Struct, frozen=True):

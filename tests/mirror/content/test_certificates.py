@@ -1,6 +1,7 @@
 """Certificates are asked for on the content listener, of a running mirror; each refusal by its name."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Final
 
 import msgspec
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ca.identity import Identity, Role
 from ca.profiles import ENROL as ENROL_PROFILE
+from mirror.content.certificates import pause
 from mirror.records.requests import Answered
 from spot_client.wire import est
 from tests.ca.house import NOW, REALM, Party, der_of
@@ -73,6 +75,14 @@ def test_a_request_waits_until_it_is_answered_and_the_same_bytes_then_get_the_ce
     itself = mirror.caller(own)
     assert post(itself, REENROL, request(ours(installation)))[0] == 202
     assert itself(put, "PUT", b'{"components":{},"format":1,"min_spot":"0.1"}')[0] == 204
+
+
+@pytest.mark.parametrize(
+    ("waited", "seconds"),
+    [(timedelta(0), 60), (timedelta(minutes=4), 60), (timedelta(hours=1), 900), (timedelta(days=9), 6 * 3600)],
+)
+def test_whoever_waits_long_asks_seldom(waited: timedelta, seconds: int) -> None:
+    assert (pause(waited, 0), pause(waited, 1)) == (seconds, 2 * seconds)
 
 
 def test_a_request_that_was_denied_stays_so(mirror: Mirror) -> None:
