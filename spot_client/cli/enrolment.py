@@ -17,15 +17,21 @@ from spot_client.cli.session import Session
 )
 @click.option("--bundle-mirrors", is_flag=True, help="Ask its mirrors, in place of those that the catalogue named.")
 @click.option("--new-root", is_flag=True, help="Believe its root of trust, and forget what the old one led to.")
+@click.option(
+    "--wait", type=click.IntRange(1, 1440), metavar="MINUTES", help="Wait until the vendor has signed; or for so long."
+)
 @click.pass_obj
-def enrol(session: Session, bundle: Path, force: bool, bundle_mirrors: bool, new_root: bool) -> None:
+def enrol(
+    session: Session, bundle: Path, *, force: bool, bundle_mirrors: bool, new_root: bool, wait: int | None
+) -> None:
     """Give this installation its identity, from the vendor's BUNDLE.
 
     Asks the mirror for an installation id, and for a certificate of this installation's own: each run looks whether the
-    vendor has signed it. Safe to repeat; a newer bundle of the same customer replaces the credentials, but not a
-    certificate of this installation's own that still holds, and changes nothing else. The mirrors that the signed
-    catalogue named stay, too: --bundle-mirrors is for the day when none of them can be reached any more, and holds
-    until your vendor signs another list.
+    vendor has signed it. With --wait, this one looks until it has, and ends with 14 if it has not in time. Safe to
+    repeat; a newer bundle of the same customer replaces the credentials, but not a certificate of this installation's
+    own that still holds, and changes nothing else. The mirrors that the signed catalogue named stay, too:
+    --bundle-mirrors is for the day when none of them can be reached any more, and holds until your vendor signs another
+    list.
 
     A bundle whose root of trust does not follow from the one here is refused. --new-root is for the day when your
     vendor tells you that the old one was stolen: SPOT then forgets what came of it, and nothing that is installed.
@@ -56,6 +62,9 @@ def enrol(session: Session, bundle: Path, force: bool, bundle_mirrors: bool, new
     if mirrors.source(store) is mirrors.Source.CATALOGUE:
         session.report.say("The mirrors stay those of the signed catalogue: 'spot status' names them.")
     session.report.say(f"Installation {short_form(identity.installation)} — tell this to support when they ask.")
+    if wait is not None:
+        look = open_renewer(paths, settings, session.now).run
+        outcome = renewal.wait_for(session, store, outcome, look, wait)
     renewal.tell_enrolled(session, outcome)
 
 

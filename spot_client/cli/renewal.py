@@ -1,6 +1,8 @@
 """spot renew: the certificate of this installation. Every other run that asks a mirror sees to it first (`see_to`)."""
 
+import time
 from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -9,8 +11,11 @@ from spot_client.cli.options import Command, json_option
 from spot_client.cli.session import Session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from spot_client.config import Paths, Settings
     from spot_client.renewed import Outcome
+    from spot_client.state import Store
 
 
 @click.command(cls=Command, short_help="See to the certificate of this installation.")
@@ -53,6 +58,8 @@ _STEPS = {
     "wait": "Nothing would be done yet: --now asks all the same.",
     "ask": "The mirror would be asked.",
 }
+_MOMENT = 1.0  # seconds
+_LATER = "Each run asks for it; 'spot renew --now' does at once."
 _UNSUPPORTED = "Certificate: the one here stays in use, because the mirror hands out none for a single installation."
 
 
@@ -77,6 +84,33 @@ def see_to(session: Session, paths: "Paths", settings: "Settings") -> None:
         session.report.say(_UNSUPPORTED)
     elif outcome.is_of_request:
         session.report.warn(f"The certificate of this installation could not be renewed. {outcome.failure}")
+
+
+def wait_for(
+    session: Session, store: "Store", outcome: "Outcome", run: "Callable[[], Outcome]", minutes: int
+) -> "Outcome":
+    """Look again, each time that the mirror said, until the certificate is there or refused.
+
+    Args:
+        outcome: of the look before; run: takes another.
+
+    Raises:
+        NotSigned: it is not signed, and so many minutes are over.
+    """
+    from spot_client.errors import NotSigned
+    from spot_client.renewed import State
+
+    end = session.now() + timedelta(minutes=minutes)
+    while outcome.state is State.WAITING:
+        after = outcome.pending.after if outcome.pending else None
+        pause = max((after - session.now()).total_seconds() if after else 0.0, 0.0) + _MOMENT
+        if session.now() + timedelta(seconds=pause) > end:
+            raise NotSigned("certificate-waiting", f"Your vendor has not signed within {minutes} minutes. {_LATER}")
+        session.report.say(f"Waiting for your vendor to sign; looking again in {pause:.0f} s.")
+        time.sleep(pause)
+        with store.lock():
+            outcome = run()
+    return outcome
 
 
 def tell_enrolled(session: Session, outcome: "Outcome") -> None:

@@ -76,6 +76,29 @@ def own(waiting: Desk, office: Office) -> Desk:
     return waiting
 
 
+def test_an_enrolment_can_wait_until_the_vendor_has_signed(desk: Desk, office: Office) -> None:
+    office.retry_after = "1"
+    inner = office.est
+
+    def later(asked: Asked) -> bytes:
+        office.signs = len(office.bodies) > 1
+        return inner(asked)
+
+    desk.est = later
+    told = desk.says("enrol", bundled(desk, party(desk.house, Role.ENROL, 90 * DAY)), "--wait", "1")
+    assert "this installation's own is in use from now on" in told
+    assert held(desk).kind is Kind.OWN
+    assert len({body for _, body in office.bodies}) == 1
+
+
+def test_whoever_waits_for_a_vendor_that_does_not_sign_in_time_is_told_so(desk: Desk, office: Office) -> None:
+    office.retry_after = "3600"
+    code, said = desk.fails("enrol", bundled(desk, party(desk.house, Role.CLIENT, 100 * DAY)), "--wait", "1")
+    assert code == 14
+    assert "has not signed within 1 minutes" in said
+    assert left(desk) == {"next.json"}
+
+
 # From the bundle's to its own
 
 
