@@ -12,6 +12,9 @@ from mirror.records.requests import Answered, Asked, Owned, Waiting
 MAX_WAITING: Final = 4
 """Most requests of one installation that wait: somebody who makes a new one every time is a mistake, or a thief."""
 
+MAX_OF_CUSTOMER: Final = 10_000
+"""Most that wait of one customer, all its installations together: some 30 MB."""
+
 _KEPT: Final = 90 * 86400  # seconds that an answer is kept
 _LATER: Final = 3600
 _ASKED = "r.digest, i.id, r.enrols, r.request, r.requester"
@@ -20,7 +23,8 @@ _JOINED = "FROM request r JOIN installation i ON i.key = r.installation"
 
 def ask(db: Connection, asked: Asked, now: int) -> Answered:
     """Have a request wait; returns what has come of it. Raises as the protocol says."""
-    place = db.execute("SELECT key, own FROM installation WHERE id = ?", (asked.installation,)).fetchone()
+    find = "SELECT key, own, customer FROM installation WHERE id = ?"
+    place = db.execute(find, (asked.installation,)).fetchone()
     if place is None:
         raise NotThere("no-installation", f"There is no installation {asked.installation}.")
     known = "SELECT installation, answered, received, certificate, denied FROM request WHERE digest = ?"
@@ -31,10 +35,11 @@ def ask(db: Connection, asked: Asked, now: int) -> Answered:
         return Answered(*found[3:]) if found[1] is not None else Answered(since=rows.moment(found[2]))
     if asked.enrols and place[1] is not None:
         raise RecordsError("own-certificate", f"{asked.installation} has a certificate of its own.")
-    _make_room(db, place[0], now)
+    _make_room(db, place[0], place[2], now)
     db.execute(
-        "INSERT INTO request (digest, installation, enrols, request, requester, received) VALUES (?, ?, ?, ?, ?, ?)",
-        (asked.digest, place[0], asked.enrols, asked.request, asked.requester, now),
+        "INSERT INTO request (digest, installation, customer, enrols, request, requester, received)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (asked.digest, place[0], place[2], asked.enrols, asked.request, asked.requester, now),
     )
     return Answered(since=rows.moment(now))
 
@@ -83,12 +88,15 @@ def owned(db: Connection, after: int, limit: int) -> list[Owned]:
         raise rows.damaged() from error
 
 
-def _make_room(db: Connection, installation: int, now: int) -> None:
+def _make_room(db: Connection, installation: int, customer: int, now: int) -> None:
     old = "DELETE FROM request WHERE installation = ? AND answered < ?"
     db.execute(old, (installation, now - _KEPT))
     count = "SELECT count(*) FROM request WHERE installation = ? AND answered IS NULL"
     if db.execute(count, (installation,)).fetchone()[0] >= MAX_WAITING:
         raise TooOften("too-many-waiting", f"{MAX_WAITING} requests of this installation wait already.", _LATER)
+    count = "SELECT count(*) FROM request WHERE customer = ? AND answered IS NULL"
+    if db.execute(count, (customer,)).fetchone()[0] >= MAX_OF_CUSTOMER:
+        raise TooOften("too-many-waiting", f"{MAX_OF_CUSTOMER} requests of this customer wait already.", _LATER)
 
 
 def _asked(row: rows.Row) -> Asked:

@@ -80,6 +80,7 @@ CREATE TABLE request (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     digest BLOB NOT NULL UNIQUE,
     installation INTEGER NOT NULL REFERENCES installation (key),
+    customer INTEGER NOT NULL REFERENCES customer (key),
     enrols INTEGER NOT NULL,
     request BLOB NOT NULL,
     requester BLOB NOT NULL,
@@ -89,6 +90,7 @@ CREATE TABLE request (
     denied TEXT
 ) STRICT;
 CREATE INDEX request_waiting ON request (number) WHERE answered IS NULL;
+CREATE INDEX request_customer ON request (customer) WHERE answered IS NULL;
 CREATE INDEX request_installation ON request (installation, answered);
 ALTER TABLE installation ADD COLUMN own INTEGER;
 CREATE UNIQUE INDEX installation_own ON installation (own) WHERE own IS NOT NULL;

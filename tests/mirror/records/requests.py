@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from mirror.errors import NotThere, RecordsError, TooOften
+from mirror.records import asking
 from mirror.records.asking import MAX_WAITING
 from mirror.records.protocol import Records
 from mirror.records.requests import Answered, Asked, Waiting
@@ -91,6 +92,16 @@ class RequestsContract:
         assert caught.value.seconds > 0
         acme.answer(sha256(b"0").digest(), DENIED, NOW)
         assert acme.ask(asked(name, b"more"), NOW) == Answered(since=NOW)
+
+    def test_a_customer_has_a_bounded_number_of_requests_that_wait(
+        self, acme: Records, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(asking, "MAX_OF_CUSTOMER", 3)
+        for number in range(3):
+            acme.ask(asked(mint(acme, number), b"%d" % number), NOW)
+        assert reason_of(lambda: acme.ask(asked(mint(acme, 3), b"3"), NOW)) == "too-many-waiting"
+        acme.answer(sha256(b"0").digest(), DENIED, NOW)
+        acme.ask(asked(mint(acme, 3), b"3"), NOW)
 
     def test_with_a_certificate_an_installation_has_its_own_and_nobody_enrols_it_again(self, acme: Records) -> None:
         name, before = mint(acme), acme.marker()
