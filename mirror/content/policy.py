@@ -112,7 +112,7 @@ def ask(
     if isinstance(standing, Deny):
         return standing
     identity = standing.identity
-    denial = _lapsed(standing, route) or _role(identity, route)
+    denial = (standing.lapsed and _lapsed(standing.lapsed, route)) or _role(identity, route)
     if denial is not None:
         return denial
     if route is None:
@@ -169,8 +169,8 @@ def _may_renew(identity: Identity, peer: Peer, world: World, now: datetime) -> b
     return identity.role is Role.CLIENT and timedelta(0) < now - peer.not_after <= world.renewal_grace
 
 
-def _lapsed(standing: Standing, route: Route | None) -> Deny | None:
-    return None if route is not None and route.kind in _FOR_CERTIFICATES else standing.lapsed
+def _lapsed(denial: Deny, route: Route | None) -> Deny | None:
+    return None if route is not None and route.kind in _FOR_CERTIFICATES else denial
 
 
 def _revocation(peer: Peer, world: World, now: datetime) -> Deny | None:
@@ -201,11 +201,13 @@ def _installation(identity: Identity, route: Route, claimed: str | None, world: 
 
     One that has a certificate of its own is spoken for by no other.
     """
-    if route.kind in _FOR_ENROLLING and identity.installation is not None:
-        return Deny(Reason.NOT_YOUR_INSTALLATION, "the certificate names an installation already")
-    if route.kind is Kind.REENROL and identity.installation is None:
+    kind = route.kind
+    if identity.installation is not None:
+        if kind is Kind.ENROL or kind is Kind.INSTALLATIONS:
+            return Deny(Reason.NOT_YOUR_INSTALLATION, "the certificate names an installation already")
+    elif kind is Kind.REENROL:
         return Deny(Reason.NOT_YOUR_INSTALLATION, "the certificate names no installation: simpleenroll is for it")
-    if identity.installation is None and route.installation is not None and world.owns(route.installation):
+    elif route.installation is not None and world.owns(route.installation):
         return Deny(Reason.OWN_CERTIFICATE, "another certificate of the customer")
     if claimed is None and route.installation is None and identity.installation is None:
         return None

@@ -13,12 +13,11 @@ from typing import Final
 
 from OpenSSL import SSL, crypto
 
-from mirror.content.framing import Framing
+from mirror.content.bios import Bios
 from mirror.tls import Context
 
 CHUNK: Final = 16 * 2**10
 """Most bytes that are taken out of TLS at once: a record's."""
-_OVERHEAD: Final = 64  # bytes, at least what TLS adds to a record, or says by itself
 _RECEIVE: Final = 64 * 2**10
 _NOT_SENT: Final = (
     128 * 2**10
@@ -54,30 +53,14 @@ class TlsBroken(ConnectionError):
 class Tunnel:
     """One connection. Every call raises `OSError` (`TlsBroken` is one) when it is broken."""
 
-    __slots__ = (
-        "_allowed",
-        "_framing",
-        "_held",
-        "_is_settled",
-        "_socket",
-        "_tls",
-        "_to_read",
-        "_to_send",
-        "_unsent",
-        "handed",
-    )
+    __slots__ = ("_allowed", "_bios", "_held", "_socket", "_unsent", "handed")
 
     def __init__(self, plain: socket.socket, context: Context, handshake_bytes: int) -> None:
         """`plain`: from a socket that was `prepare`d. `handshake_bytes`: most that the peer's part may have."""
         self._socket = plain
-        self._tls = SSL.Connection(context)
-        self._tls.set_accept_state()
-        self._framing = Framing()
-        self._to_read = 0  # at most so many records wait in OpenSSL's memory to be read
-        self._to_send = 0  # and so many bytes to be sent
+        self._bios = Bios(context)
         self._allowed: int | None = handshake_bytes  # None: it is done
         self._held = b""  # what came beyond that
-        self._is_settled = False  # the records of the handshake are no longer counted as to be read
         self._unsent = b""
         self.handed = 0
         """Bytes that the kernel took."""
@@ -91,14 +74,12 @@ class Tunnel:
 
     def take(self, raw: bytes) -> None:
         """Bytes that `receive` gave; OpenSSL gets no more of them for a handshake than it may have."""
-        self._to_read += self._framing.ended(raw)
         allowed = self._allowed
         if allowed is not None:
             # It would read 100 KB of certificates before it looks at the first: 25 ms for a stranger.
             self._held, self._allowed = raw[allowed:], max(0, allowed - len(raw))
             raw = raw[:allowed]
-        if raw:
-            self._tls.bio_write(raw)
+        self._bios.put(raw)
 
     def shake(self) -> bool:
         """Go on with the handshake; whether it is done.
@@ -107,11 +88,10 @@ class Tunnel:
             TlsBroken: it failed; what tells the peer so waits to be flushed.
             LongHandshake: nothing tells the peer so.
         """
-        self._to_send += CHUNK
+        tls = self._bios.connection
         try:
-            self._tls.do_handshake()
+            tls.do_handshake()
         except SSL.WantReadError:
-            self._to_read = 0
             if self._held:
                 raise LongHandshake("more bytes than it may have") from None
             self.flush()
@@ -120,58 +100,47 @@ class Tunnel:
             raise TlsBroken(error) from None
         self._allowed = None
         if self._held:
-            self._tls.bio_write(self._held)
+            self._bios.put(self._held)
             self._held = b""
-        if self._tls.get_protocol_version() != SSL.TLS1_3_VERSION:
-            self.flush()
-        # In TLS 1.3 there is nothing to say, and a client without TCP_NODELAY would wait 40 ms for our delayed
-        # acknowledgement before it sends its request.
+        self.flush()
+        # Without tickets the server has nothing to say now, and a client without TCP_NODELAY would wait 40 ms for our
+        # delayed acknowledgement before it sends its request.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         return True
 
     def certificate(self) -> bytes | None:
         """The peer's, DER, once the handshake is done."""
-        found = self._tls.get_peer_certificate()
+        found = self._bios.connection.get_peer_certificate()
         return None if found is None else crypto.dump_certificate(crypto.FILETYPE_ASN1, found)
 
     def read(self) -> bytes | None:
         """Decrypted bytes; None if there are no more now, b"" if the peer said that it is done."""
         try:
-            data = self._tls.recv(CHUNK)
+            return self._bios.read(CHUNK)
         except SSL.WantReadError:
-            if self._to_read and self._is_settled:  # records without data: TLS may have an answer, to new keys
-                self._to_send += CHUNK
-                self.flush()
-            self._to_read, self._is_settled = 0, True
+            self.flush()  # an answer of TLS itself, to new keys
             return None
         except SSL.ZeroReturnError:
             return b""
         except SSL.Error as error:
-            self._to_send += _OVERHEAD  # an alert, which says why
-            self.flush()
+            self.flush()  # an alert, which says why
             raise TlsBroken(error) from None
-        if self._to_read:
-            self._to_read -= 1
-        return data
 
     @property
-    def waiting(self) -> bool:
-        """Whether a record came that was not read; just after the handshake, also if there is none."""
-        return self._to_read > 0
+    def waiting(self) -> int:
+        """Bytes that came and were not read."""
+        return self._bios.waiting
 
     def write(self, data: bytes | memoryview) -> None:
         """Encrypt bytes, to be flushed."""
         try:
-            self._tls.send(data)
+            self._bios.write(data)
         except SSL.Error as error:
             raise TlsBroken(error) from None
-        self._to_send += len(data) + _OVERHEAD * (1 + len(data) // CHUNK)
 
     def flush(self) -> bool:
         """Hand what was written to the kernel; whether all of it left."""
-        data = self._unsent
-        if self._to_send:
-            data = data + self._encrypted() if data else self._encrypted()
+        data = self._unsent + self._bios.take() if self._unsent else self._bios.take()
         if not data:
             return True
         try:
@@ -187,18 +156,6 @@ class Tunnel:
             raise ConnectionAbortedError("it takes nothing and asks for more")
         return False
 
-    def _encrypted(self) -> bytes:
-        """What OpenSSL has to send."""
-        data, most, self._to_send = b"", self._to_send, 0
-        while True:
-            try:
-                piece = self._tls.bio_read(most)
-            except SSL.WantReadError:
-                return data
-            data += piece
-            if len(piece) < most:
-                return data
-
     def is_dead(self) -> bool:
         """Whether the peer has reset the connection."""
         return self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) == _CLOSED
@@ -212,8 +169,7 @@ class Tunnel:
     def last(self) -> None:
         """Say in TLS that nothing more comes, to be flushed."""
         with contextlib.suppress(SSL.Error):  # it waits for the peer's; or it was said before, or there was no TLS
-            self._tls.shutdown()
-        self._to_send += _OVERHEAD
+            self._bios.connection.shutdown()
 
     def farewell(self) -> None:
         """Say that nothing more comes, in TLS and below it."""
@@ -228,4 +184,4 @@ class Tunnel:
     def close(self) -> None:
         """Let go of the socket, and of OpenSSL's memory at once: it is warm for the next connection."""
         self._socket.close()
-        del self._tls
+        del self._bios

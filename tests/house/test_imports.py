@@ -163,6 +163,6 @@ def test_signed_metadata_is_verified_in_one_module_of_the_client_and_signed_in_o
 
 def test_one_module_builds_tls_contexts_of_python_and_one_those_of_openssl() -> None:
     assert {module for module in trees() if called(module) & TLS_BUILDING} == {"ca.tls"}
-    assert importers("OpenSSL") == {"mirror.tls", "mirror.content.tunnel"}
+    assert importers("OpenSSL") == {"mirror.tls", "mirror.content.bios", "mirror.content.tunnel"}
     assert {module for module in trees() if called(module) & OPENSSL_BUILDING} == {"mirror.tls"}
     assert not [name for module in importers("OpenSSL") for name in called(module) if name.endswith("callback")]

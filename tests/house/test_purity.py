@@ -24,7 +24,6 @@ PURE = [
     "ca.request",
     "ca.revocation",
     "ca.strict_json",
-    "mirror.content.framing",
     "mirror.content.limits",
     "mirror.content.policy",
     "mirror.content.proxied",
