@@ -5,9 +5,10 @@ remembered, so none is resumed in any version, the server's certificate goes out
 certificate and key come from bytes that were checked. And its OpenSSL is newer, and shakes hands for less
 (docs/adr/0013).
 
-Two things pyOpenSSL has no call for: the groups, and that no tickets of TLS 1.3 are given. They stand in
-`CONFIGURATION`, a file for OpenSSL itself, which control names in a worker's environment (`OPENSSL_CONF`). Without it
-OpenSSL's order of groups holds, X25519 and P-256 first as well, and two tickets go out that nobody can use.
+Three things pyOpenSSL has no call for: the groups, the algorithms of signatures, and that no tickets of TLS 1.3 are
+given. They stand in `CONFIGURATION`, a file for OpenSSL itself, which control names in a worker's environment
+(`OPENSSL_CONF`). Without it OpenSSL's order of groups holds, X25519 and P-256 first as well, SHA-224 is good enough for
+TLS 1.2, and two tickets go out that nobody can use.
 
 Nothing here is called back from C: that needs memory which is written and run, and the service has none
 (`MemoryDenyWriteExecute` in deploy/spot-mirror.service). So what clients offer by ALPN is not answered, and they go on
