@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -41,14 +42,17 @@ def read_pins(pem: bytes) -> tuple[bytes, ...]:
 
 
 def check_server_leaf(certificate: x509.Certificate, *, ca_reason: str = "is-a-ca") -> None:
-    """Refuse a certificate that is not a server's leaf with a strong key. Dates and signature are not looked at.
+    """Refuse a certificate that is not a server's leaf with a strong key, signed by a strong digest.
+
+    Dates are not looked at, nor whose signature it is.
 
     Raises:
-        TlsError: reason `ca_reason`, `not-a-server` (no serverAuth), `weak-key` or `bad-certificate`.
+        TlsError: reason `ca_reason`, `not-a-server` (no serverAuth), `weak-key`, `weak-signature` or
+            `bad-certificate`.
     """
     try:
         extensions = {type(extension.value): extension.value for extension in certificate.extensions}
-        strong = is_strong(certificate.public_key())
+        strong, digest = is_strong(certificate.public_key()), certificate.signature_hash_algorithm
     except UNREADABLE as error:
         raise TlsError("bad-certificate", f"The server certificate cannot be read: {error}.") from error
     constraints = extensions.get(x509.BasicConstraints)
@@ -59,6 +63,9 @@ def check_server_leaf(certificate: x509.Certificate, *, ca_reason: str = "is-a-c
         raise TlsError("not-a-server", "The certificate is not one for servers: issue one with spot-ca issue server.")
     if not strong:
         raise TlsError("weak-key", "The server's key is too weak: use RSA of 2048 bits or more, or ECDSA P-256.")
+    # OpenSSL asks nothing of the signature of what is an anchor itself, as a pin is.
+    if not isinstance(digest, hashes.SHA256 | hashes.SHA384 | hashes.SHA512):
+        raise TlsError("weak-signature", "The server certificate is not signed with SHA-256 or better: issue it anew.")
 
 
 def names_host(pin: bytes, host: str) -> bool:
