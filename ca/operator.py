@@ -19,7 +19,7 @@ from ca.calls import Decision, ListHeld, Lists, Refusal, Requests, WaitingReques
 from ca.errors import OperatorError, TlsError
 from ca.files import read_file
 from ca.pins import MAX_PINS, check_pinned, read_pins
-from ca.tls import client_context
+from ca.tls import check_cipher, client_context
 
 SECONDS: Final = 60.0
 """How long a call may take to connect, and between two pieces of its answer."""
@@ -31,7 +31,7 @@ _NO_ANSWER: Final = "no-answer"
 
 class Operator:
     """One mirror's operator listener; nothing is connected before the first call. Raises (every call): OperatorError,
-    reason `no-answer` (after `TRIES`), `wrong-server`, `mirror-refuses` or `bad-document`."""
+    reason `no-answer` (after `TRIES`), `wrong-server`, `weak-cipher`, `mirror-refuses` or `bad-document`."""
 
     def __init__(self, url: str, context: ssl.SSLContext, pins: Collection[bytes]) -> None:
         """`url`: `https://HOST:PORT`; `context`: of `ca.tls.client_context`.
@@ -111,12 +111,15 @@ class _Connection(urllib3.connection.HTTPSConnection):
     def connect(self) -> None:
         """Connect, and compare the peer with the pins before anything is sent."""
         super().connect()
-        peer = self.sock.getpeercert(binary_form=True) if isinstance(self.sock, ssl.SSLSocket) else None
+        tls, url = self.sock if isinstance(self.sock, ssl.SSLSocket) else None, f"https://{self.host}:{self.port}"
         try:
-            check_pinned(peer, self._pins)
+            check_cipher(tls.cipher() if tls is not None else None)
+            check_pinned(tls.getpeercert(binary_form=True) if tls is not None else None, self._pins)
         except TlsError as error:
             self.close()
-            raise _wrong_server(f"https://{self.host}:{self.port}") from error
+            if error.reason == "weak-cipher":
+                raise OperatorError(error.reason, f"{url}: {error}") from error
+            raise _wrong_server(url) from error
 
 
 class _Pool(urllib3.HTTPSConnectionPool):

@@ -12,6 +12,8 @@ from typing import Final
 from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
+from ca.errors import TlsError
+from ca.tls import check_cipher
 from mirror import brief
 from mirror.brief import Bounds, Listening, Place
 from mirror.operator.answers import Answer, Office, Who, answer, most_bytes, too_large
@@ -52,7 +54,13 @@ def _broken(status: int) -> web.Response:
 def _caller(request: web.BaseRequest, office: Office) -> Who:
     tls = request.transport.get_extra_info("ssl_object") if request.transport is not None else None
     certificate = tls.getpeercert(binary_form=True) if tls is not None else None
-    return Who("", "", "bad-certificate") if certificate is None else office.admit(certificate)
+    if tls is None or certificate is None:
+        return Who("", "", "bad-certificate")
+    try:
+        check_cipher(tls.cipher())
+    except TlsError as error:
+        return Who("", "", error.reason, str(error))
+    return office.admit(certificate)
 
 
 async def _answered(request: web.BaseRequest, who: Who, office: Office) -> Answer:
