@@ -19,6 +19,7 @@ OUTCOMES: Final = (
     "timeout",
     "no-certificate",
     "unknown-ca",
+    "old-version",
     "weak-cipher",
     "long-handshake",
     "not-tls",

@@ -28,7 +28,11 @@ _OUTCOMES: Final = {
     "HTTP_REQUEST": "not-tls",
     "HTTPS_PROXY_REQUEST": "not-tls",
     "WRONG_VERSION_NUMBER": "not-tls",
+    "UNSUPPORTED_PROTOCOL": "old-version",
     "NO_SHARED_CIPHER": "weak-cipher",
+    "NO_SUITABLE_KEY_SHARE": "weak-cipher",
+    "NO_SHARED_SIGNATURE_ALGORITHMS": "weak-cipher",
+    "NO_SUITABLE_SIGNATURE_ALGORITHM": "weak-cipher",
     "long-handshake": "long-handshake",
 }
 
