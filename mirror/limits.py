@@ -35,7 +35,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     connections_per_customer: Many = 5_000
     connections_per_address: Many = 1_000
     handshakes: Many = 512
-    handshake_rate: Many = 200
+    handshake_rate: Many = 400
     requests_per_installation: Many = 100
     requests_per_customer: Many = 5_000
     thin_snapshot_seconds: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 60
