@@ -21,6 +21,7 @@ from ca.peer import read_peer
 from ca.profiles import (
     CA_OPERATOR,
     CLIENT,
+    ENROL,
     ISSUING,
     MIRROR,
     ROOT,
@@ -70,7 +71,7 @@ def test_every_profile_passes_openssls_strict_checks_with_crls(
 
 
 @pytest.mark.parametrize("key_type", KeyType)
-@pytest.mark.parametrize("profile", [MIRROR, SUPPORT, CA_OPERATOR])
+@pytest.mark.parametrize("profile", [ENROL, MIRROR, SUPPORT, CA_OPERATOR])
 def test_every_role_passes_openssls_strict_checks_as_a_client_only(
     houses: dict[KeyType, House], key_type: KeyType, profile: Profile, tmp_path: Path
 ) -> None:
