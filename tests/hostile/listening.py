@@ -4,7 +4,7 @@ import ssl
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -47,14 +47,20 @@ def shown(party: Party, folder: Path, *chain: Party) -> PairFiles:
 
 def said_to(mirror: Mirror, using: ssl.SSLContext) -> bytes:
     """All that a stranger reads who shakes hands and asks; nothing where TLS breaks."""
-    answer = b""
     try:
         with mirror.raw(using) as connection:
             connection.sendall(GET)
-            while chunk := connection.recv(2**16):
-                answer += chunk
+            return read_to_end(connection)
     except (ssl.SSLError, ConnectionError):
-        pass
+        return b""
+
+
+def read_to_end(connection: ssl.SSLSocket) -> bytes:
+    """All that comes until the end, or until TLS breaks."""
+    answer = b""
+    with suppress(ssl.SSLError, ConnectionError):
+        while chunk := connection.recv(2**16):
+            answer += chunk
     return answer
 
 

@@ -4,6 +4,7 @@ A handshake proves that a current issuing CA signed it, and nothing else; so all
 for the policy. The audit line names what it is; the caller gets one sentence, the same for each.
 """
 
+import socket
 import ssl
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -19,8 +20,9 @@ from ca.profiles import ISSUING, MIRROR, SUPPORT, Profile
 from ca.subjects import Authority
 from tests.ca.house import NOW, REALM, House, Party, sign
 from tests.hostile.forge import ACME, CLIENT_AUTH, SERVER_AUTH, Form, forge, forge_with_sha1, rsa_key, uri
-from tests.hostile.listening import V12, V13, context, ends, refusal, said_to, shown
+from tests.hostile.listening import V12, V13, context, ends, read_to_end, refusal, said_to, shown
 from tests.mirror.content.rig import Mirror
+from tests.mirror.operator.conftest import url_of
 
 HOST: Final = f"spiffe://{REALM}"
 DAY: Final = timedelta(days=1)
@@ -146,9 +148,22 @@ def test_one_that_no_current_issuing_ca_may_sign_ends_the_handshake(
         "of a client that is none": [forge(Form(), house.client), house.client],
         "of nobody else": [forge(Form(), None)],
         "the root": [house.root],
+        "the issuing CA itself": [house.issuing],
         "with a weak key": [forge(Form(), house.issuing, rsa_key(1024))],
         "by SHA-1": [forge_with_sha1(f"URI:{ACME}", "clientAuth", house.issuing, tmp_path)],
     }
     with ends(mirror, unknown_ca=len(strangers)):
         for name, (party, *chain) in strangers.items():
             assert said_to(mirror, context(shown(party, tmp_path, *chain), version)) == b"", name
+
+
+@pytest.mark.parametrize("what", ["two URIs", "no usage", "two usages", "a CA", "a role of its own", "too long"])
+def test_the_operator_listener_says_no_more_to_one_of_no_profile(mirror: Mirror, tmp_path: Path, what: str) -> None:
+    form, problems = OF_NO_PROFILE[what]
+    party = forge(form, mirror.house.issuing)
+    using, (host, _, port) = context(shown(party, tmp_path)), url_of(mirror).removeprefix("https://").rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as plain, using.wrap_socket(plain) as connection:
+        connection.sendall(b"GET /crls HTTP/1.1\r\nHost: x\r\n\r\n")
+        body = refusal(read_to_end(connection))
+    assert body == {"reason": "bad-certificate", "detail": "This certificate may not call here."}
+    assert mirror.audited(route="operator", reason="bad-certificate", detail=problems)
