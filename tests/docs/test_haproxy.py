@@ -88,7 +88,8 @@ def test_haproxy_understands_the_example() -> None:
 
 def test_it_asks_where_the_page_for_ops_says_that_the_mirror_listens() -> None:
     (port,) = re.findall(r" port (\d+) ", EXAMPLE)
-    listens = re.findall(r'^listen = "(.*)"', "\n".join(blocks((DOCS / "ops.md").read_text(), "toml")), re.MULTILINE)
+    told = "\n".join(blocks((DOCS / "ops.md").read_text(), "toml"))
+    listens = re.findall(r'^\[health\]\nlisten = "(.*)"', told, re.MULTILINE)
     assert {address.rpartition(":")[2] for address in listens} == {port}
     assert all(Health(listen=address) for address in listens)
 
