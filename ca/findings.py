@@ -5,7 +5,7 @@ has a successor (same profile, same name, longer) needs nobody's attention, nor 
 renew their own, and one for enrolment is meant to end: these are only counted.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
@@ -14,10 +14,10 @@ from ca.errors import IdentityError
 from ca.finding import Finding, good
 from ca.identity import parse
 from ca.listing import is_authority, state
-from ca.profiles import CLIENT, ENROL, is_strong
+from ca.profiles import CLIENT, ENROL, SERVER, is_strong
 from ca.revocation import SKEW, Revocations
 
-_SIGN_AGAIN: Final = "Run spot-ca crl, and bring crl/issuing.crl to the mirrors."
+_SIGN_AGAIN: Final = "Run spot-ca crl, and bring crl/{}.crl to the mirrors."
 
 
 def judge_end(what: str, start: datetime, end: datetime, now: datetime, step: str) -> Finding:
@@ -77,6 +77,38 @@ def judge_twins(entries: Iterable[Entry], now: datetime) -> Iterator[Finding]:
         yield Finding("warning", "two-live-keys", what, step)
 
 
+def judge_former(name: str, entries: Collection[Entry], issuer_key: str, now: datetime, *, has_key: bool) -> Finding:
+    """Who would be locked out if mirrors did without an issuing CA that is no longer in use.
+
+    Servers would not: SPOT knows them by their pins.
+
+    Args:
+        name: of its certificate's file. issuer_key: its key identifier, hex. has_key: whether its key is still here.
+    """
+    good_ones = [one for one in entries if state(one, now) == "valid"]
+    alive = [one for one in good_ones if one.issuer_key == issuer_key and one.profile != SERVER.name]
+    if alive:
+        end = max(one.not_after for one in alive)
+        what = f"{name} is no longer in use, and {len(alive)} of its certificates are good, until {end:%Y-%m-%d}."
+        step = "Leave it at the mirrors until then: without it, they are locked out."
+        by_hand = _without_successor(alive, good_ones)
+        step += f" Issue anew what does not renew itself: {', '.join(by_hand)}." if by_hand else ""
+        return Finding("advice", "retiring", what, step)
+    if has_key:
+        what = f"{name} is no longer in use, and none of its certificates is good."
+        step = "Take it and its list out of mirror.toml, reload the mirrors, and delete its key here."
+        return Finding("advice", "retired", what, step)
+    return good(f"{name} is no longer in use, and none of its certificates is good.")
+
+
+def _without_successor(alive: Iterable[Entry], good_ones: Collection[Entry]) -> list[str]:
+    """Hosts and people whose only good certificates are these: theirs are issued by hand."""
+    of_old = {one.serial for one in alive}
+    renewed = {(one.profile, one.name) for one in good_ones if one.serial not in of_old}
+    left = {(one.profile, one.name) for one in alive if one.profile not in (CLIENT.name, ENROL.name)} - renewed
+    return [f"{profile} {name}" for profile, name in sorted(left)]
+
+
 def _installation(entry: Entry) -> str | None:
     try:
         return parse(entry.who).installation if entry.profile == CLIENT.name else None
@@ -133,10 +165,10 @@ def judge_crl(
 
 
 def sign_again(authority: str, *, has_key: bool) -> str:
-    """How a CRL of `root` or `issuing` is signed again."""
-    if authority == "root" and not has_key:
-        return "Bring root.key back for a moment, and run spot-ca crl."
-    return _SIGN_AGAIN if authority == "issuing" else "Run spot-ca crl."
+    """How the CRL of a CA is signed again."""
+    if authority.startswith("root") and not has_key:
+        return f"Bring {authority}.key back for a moment, and run spot-ca crl."
+    return "Run spot-ca crl." if authority.startswith("root") else _SIGN_AGAIN.format(authority)
 
 
 def _named(entry: Entry) -> str:

@@ -1,6 +1,7 @@
 """Leaf certificates as files: a key (0600, not encrypted, since servers start unattended) and a certificate.
 
     NAME.crt NAME.key                       of servers and clients
+    NAME.next.crt                           a server's next certificate for the key that it has
     NAME.mirror.crt, NAME.support.crt, …    of the other profiles. A name never holds a dot, so the server `eu` and the
                                             mirror `eu` as a client of another have files that cannot be confused
 
@@ -29,7 +30,7 @@ from ca.identity import check_id
 from ca.issue import Issuer
 from ca.keys import MAX_KEY, load_plain, new_key, plain_pem
 from ca.profiles import CLIENT, SERVER, KeyType, Profile, key_kind
-from ca.subjects import Subject
+from ca.subjects import Hosts, Subject
 from ca.vault import Vault, describe
 
 
@@ -82,6 +83,33 @@ def hand_out(
     certified = certify(vault, subject, profile, signer, key_path=key_path, key_type=key_type, now=now)
     write_new(certificate_path, certified.certificate.public_bytes(Encoding.PEM))
     return Handout(certificate_path, key_path, certified)
+
+
+def renew_server(
+    vault: Vault, name: str, profile: Profile, signer: Issuer, *, out: Path, now: datetime
+) -> tuple[Path, x509.Certificate]:
+    """A successor of a server's newest certificate, with its names and its key, as `NAME.next.crt` in the folder `out`.
+
+    Its key lies where the server is, and need not be here.
+
+    Raises:
+        IssueError: reason `not-found`, or `exists`, if that file is there; or as `ca.issue.issue`.
+    """
+    path = out / f"{file_stem(name, SERVER.name)}.next.crt"
+    if os.path.lexists(path):
+        raise IssueError("exists", f"{path} is there already: move it away, or name another --out.")
+    found = [one for one in vault.ledger.entries() if (one.profile, one.name) == (SERVER.name, name)]
+    good = [one for one in found if one.revoked_at is None]
+    if not good:
+        raise IssueError("not-found", f"There is no server certificate {name!r} that is not revoked: see spot-ca list.")
+    before = certificate_of(good[-1])
+    names = before.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    dns, addresses = names.get_values_for_type(x509.DNSName), names.get_values_for_type(x509.IPAddress)
+    subject = Hosts(name, tuple(dns), tuple(map(str, addresses)))
+    out.mkdir(parents=True, exist_ok=True, mode=0o700)
+    certificate = vault.issue(subject, before.public_key(), profile, signer, now)
+    write_new(path, certificate.public_bytes(Encoding.PEM))
+    return path, certificate
 
 
 def certify(

@@ -15,18 +15,19 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 
+from ca.authorities import is_former, is_needed, kind_of, names, successor
 from ca.entry import Entry
 from ca.errors import CaError, RevocationError, VaultError
 from ca.files import read_file
 from ca.finding import Finding, good
-from ca.findings import judge_crl, judge_end, judge_leaves, judge_twins, sign_again
+from ca.findings import judge_crl, judge_end, judge_former, judge_leaves, judge_twins, sign_again
 from ca.keys import MAX_KEY, is_sealed, load_plain
 from ca.ledger import Ledger
 from ca.listing import is_authority, state
 from ca.profiles import ISSUING, ROOT, is_strong
 from ca.reading import UNREADABLE
 from ca.revocation import MAX_CRL, read_crl
-from ca.vault import AUTHORITIES, MAX_CERTIFICATE, Vault, check_there, locked, read_lifetimes
+from ca.vault import AUTHORITIES, MAX_CERTIFICATE, Vault, check_there, locked, read_lifetimes, subject_key
 
 _RESTORE = "Restore it from a backup."
 
@@ -72,7 +73,8 @@ def inspect(folder: Path, now: datetime, issuing_key: Path | None = None) -> lis
 
 def _modes(looked: _Looked) -> Iterator[Finding]:
     folder = looked.folder
-    keys = [looked.vault.key_path(authority) for authority in AUTHORITIES]
+    keys = [looked.vault.key_path(authority) for authority in names(folder)]
+    keys += [looked.vault.key_path(successor(kind)) for kind in AUTHORITIES]
     private = [*keys, folder / "ledger.sqlite", *filter(_holds_a_key, _below(folder / "issued"))]
     wanted = [(path, 0o700) for path in (folder, folder / "crl", folder / "issued")]
     wanted += [(path, 0o600) for path in private]
@@ -120,35 +122,57 @@ def _lifetimes(looked: _Looked) -> Iterator[Finding]:
 
 def _authorities(looked: _Looked) -> Iterator[Finding]:
     found: dict[str, x509.Certificate] = {}
-    for authority in AUTHORITIES:
+    for authority in names(looked.folder):
         try:
             found[authority] = looked.vault.certificate(authority)
         except VaultError as error:
             yield Finding("problem", error.reason, str(error), _RESTORE)
     for authority, certificate in found.items():
         yield from _authority(looked, authority, certificate)
-        yield from _crl(looked, authority, certificate)
     yield from _sealed_keys(looked)
-    if len(found) == len(AUTHORITIES) and not _signed(found[ISSUING.name], found[ROOT.name]):
-        what = "issuing.crt was not signed by root.crt."
-        yield Finding("problem", "wrong-chain", what, "Restore both from one backup.")
+    roots = [certificate for name, certificate in found.items() if kind_of(name) == ROOT.name]
+    for name, certificate in found.items():
+        if kind_of(name) == ISSUING.name and roots and not any(_signed(certificate, root) for root in roots):
+            what = f"{name}.crt was not signed by {'root.crt' if len(roots) == 1 else 'any of the roots here'}."
+            yield Finding("problem", "wrong-chain", what, "Restore both from one backup.")
 
 
 def _authority(looked: _Looked, authority: str, certificate: x509.Certificate) -> Iterator[Finding]:
-    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    step = "Make a new CA in time: its issuing CA must reach every mirror before then."
-    yield judge_end(f"{authority}.crt", start, end, looked.now, step)
+    if is_former(authority):
+        yield from _former(looked, authority, certificate)
+    else:
+        start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        step = f"Run spot-ca rotate {kind_of(authority)} in time: its issuing CA must reach every mirror before then."
+        yield judge_end(f"{authority}.crt", start, end, looked.now, step)
+        yield from _crl(looked, authority, certificate)
+        if authority == successor(ISSUING.name):
+            step = f"Bring {authority}.crt and crl/{authority}.crl to all mirrors, then run spot-ca rotate activate."
+            yield Finding("advice", "successor-waits", f"{authority}.crt signs nothing yet.", step)
     if not is_strong(certificate.public_key()):
-        yield Finding("problem", "weak-key", f"The key of {authority}.crt is too weak.", "Make a new CA.")
+        yield Finding(
+            "problem", "weak-key", f"The key of {authority}.crt is too weak.", "Make its successor: spot-ca rotate."
+        )
     if not _entry(looked, certificate):
         what = f"{authority}.crt is not in the ledger: one of the two is not of this CA."
         yield Finding("problem", "not-in-ledger", what, "Restore both from one backup.")
 
 
+def _former(looked: _Looked, name: str, certificate: x509.Certificate) -> Iterator[Finding]:
+    """One that was in use before. The list of a root is for nobody who asks us any more."""
+    if kind_of(name) == ISSUING.name:
+        entries, key = looked.entries.values(), subject_key(certificate)
+        has_key = looked.vault.has_key(name)
+        if has_key or is_needed(entries, key, looked.now):
+            yield from _crl(looked, name, certificate)
+        yield judge_former(f"{name}.crt", entries, key, looked.now, has_key=has_key)
+
+
 def _sealed_keys(looked: _Looked) -> Iterator[Finding]:
-    for authority in AUTHORITIES:
-        path = looked.vault.key_path(authority)
-        if not path.exists() and (authority == ROOT.name or path.parent != looked.folder):
+    vault = looked.vault
+    for authority in names(looked.folder):
+        path = vault.key_path(authority)
+        may_be_away = kind_of(authority) == ROOT.name or is_former(authority) or path.parent != looked.folder
+        if not path.exists() and may_be_away:
             continue  # offline, as it should be
         try:
             sealed = is_sealed(read_file(path, max_bytes=MAX_KEY, refusal=VaultError))
@@ -158,9 +182,14 @@ def _sealed_keys(looked: _Looked) -> Iterator[Finding]:
         if not sealed:
             what = f"{path.name} is not a key that spot-ca has sealed: it is damaged, or lies there in clear."
             yield Finding("problem", "not-sealed", what, _RESTORE)
-        if authority == ROOT.name:
-            what = "root.key is on this host; it is needed for the root's own CRL alone."
+        if kind_of(authority) == ROOT.name:
+            what = f"{path.name} is on this host; it is needed for issuing CAs and the root's own CRL alone."
             yield Finding("advice", "root-key-here", what, "Move it to offline storage, and keep two copies.")
+    for kind in AUTHORITIES:
+        name = successor(kind)
+        if vault.key_path(name).exists() and not (looked.folder / f"{name}.crt").exists():
+            what = f"{vault.key_path(name).name} has no certificate beside it: a run did not come to its end."
+            yield Finding("warning", "unfinished", what, "Run the same spot-ca rotate again; it takes the key up.")
 
 
 def _crl(looked: _Looked, authority: str, issuer: x509.Certificate) -> Iterator[Finding]:

@@ -167,7 +167,8 @@ def _check_issuer(
         raise IssueError("key-mismatch", "The signer's key does not belong to the signer's certificate.")
     if now >= certificate.not_valid_after_utc:
         raise IssueError(
-            "issuer-expired", f"The CA ended on {certificate.not_valid_after_utc:%Y-%m-%d}: make a new one."
+            "issuer-expired",
+            f"The CA ended on {certificate.not_valid_after_utc:%Y-%m-%d}: make its successor with spot-ca rotate.",
         )
     if not isinstance(request.subject, Hosts) and request.subject.realm != realm_of(certificate):
         raise IssueError("wrong-realm", f"{request.subject.realm} is not the realm of this CA.")

@@ -52,8 +52,8 @@ class Lifetimes(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(profile, lifetime=timedelta(days=self.days[profile.name]))
 
     def crl(self, authority: str) -> timedelta:
-        """How long a CRL of `root` or `issuing` is good."""
-        return timedelta(days=self.days[_ROOT_CRL if authority == ROOT.name else _CRL])
+        """How long a CRL of a CA is good, by its name in `ca.authorities`."""
+        return timedelta(days=self.days[_ROOT_CRL if authority.partition("-")[0] == ROOT.name else _CRL])
 
 
 def parse_lifetimes(raw: bytes, *, source: str, refusal: type[CaError]) -> Lifetimes:

@@ -60,8 +60,8 @@ def m003_lost(db: Database) -> None:
     """What a CRL of ours revokes, and this ledger has lost: after a restore from a backup."""
     table(db, "lost").create(
         {"serial": str, "issuer_key": str, "revoked_at": int, "reason": str},
-        pk="serial",
-        not_null={"issuer_key", "revoked_at", "reason"},
+        pk=("serial", "issuer_key"),
+        not_null={"revoked_at", "reason"},
         strict=True,
     )
 

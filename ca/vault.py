@@ -5,6 +5,7 @@
     root.crt  root.key  the root; its key (sealed, `ca.keys`) is needed only for `init` and its own CRL: take it offline
     issuing.crt  .key   the issuing CA, which signs all leaves; its key may lie elsewhere (`ca.key_uri`)
     crl/root.crl, crl/issuing.crl      PEM; what mirrors read
+    root-….crt, issuing-….crt          successors, and those before, with keys and CRLs (`ca.authorities`)
     issued/             where leaf certificates and their keys go unless told otherwise
     .lock               held by whoever works here: one at a time
 
@@ -69,7 +70,7 @@ class Vault:
         return read_lifetimes(self.folder)
 
     def certificate(self, authority: str) -> x509.Certificate:
-        """The certificate of `root` or `issuing`.
+        """The certificate of a CA by its name in `ca.authorities`, as everywhere here.
 
         Raises:
             VaultError: reason `missing-file`, `unreadable-file`, `too-large` or `damaged-certificate`.
@@ -92,30 +93,40 @@ class Vault:
         return msgspec.structs.replace(profile, lifetime=timedelta(days=days))
 
     def has_key(self, authority: str) -> bool:
-        """Whether the key of `root` or `issuing` is here, and not offline."""
+        """Whether the key of a CA is here, and not offline."""
         return self.key_path(authority).exists()
 
     def key_path(self, authority: str) -> Path:
-        """Where the key of `root` or `issuing` lies, if it is here."""
-        return self._keys[authority]
+        """Where the key of a CA lies, if it is here: all of one kind in one folder."""
+        kind, _, which = authority.partition("-")
+        in_use = self._keys[kind]
+        return in_use.with_name(f"{in_use.stem}-{which}{in_use.suffix}") if which else in_use
 
     def crl_path(self, authority: str) -> Path:
-        """Where the CRL of `root` or `issuing` lies."""
+        """Where the CRL of a CA lies."""
         return self.folder / "crl" / f"{authority}.crl"
 
     def unlock(self, authority: str, passphrase: str) -> Issuer:
-        """The signer `root` or `issuing`.
+        """The signer of that name.
 
         Raises:
             VaultError: as `certificate`, or reason `bad-mode`, `damaged-key`, or `key-mismatch`.
             PassphraseError: reason `wrong-passphrase`.
         """
-        sealed = read_file(self.key_path(authority), max_bytes=MAX_KEY, refusal=VaultError, private=True)
-        key, certificate = unseal(sealed, passphrase), self.certificate(authority)
-        if key.public_key() != certificate.public_key():
-            name = self.key_path(authority).name
-            raise VaultError("key-mismatch", f"{name} and {authority}.crt do not belong together.")
-        return Issuer(key, certificate)
+        for path in self._key_paths(authority):
+            sealed = read_file(path, max_bytes=MAX_KEY, refusal=VaultError, private=True)
+            key, certificate = unseal(sealed, passphrase), self.certificate(authority)
+            if key.public_key() == certificate.public_key():
+                return Issuer(key, certificate)
+        name = self.key_path(authority).name
+        raise VaultError("key-mismatch", f"{name} and {authority}.crt do not belong together.")
+
+    def _key_paths(self, authority: str) -> Iterator[Path]:
+        """Where the key of a CA may lie: that of one in use, whose rotation was interrupted, still under `-next`."""
+        yield self.key_path(authority)
+        waiting = self.key_path(f"{authority}-next")
+        if authority in AUTHORITIES and waiting.exists():
+            yield waiting
 
     def issue(
         self,
@@ -145,7 +156,7 @@ class Vault:
         return certificate
 
     def sign_crl(self, authority: str, signer: Issuer, now: datetime) -> Path:
-        """Sign a new CRL of `root` or `issuing` from the ledger, and return where it lies.
+        """Sign a new CRL of a CA from the ledger, and return where it lies.
 
         Raises:
             IssueError, VaultError, OSError: the old CRL stays. Reason `ledger-behind`, if that one revokes what the

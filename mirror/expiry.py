@@ -12,7 +12,7 @@ import msgspec
 
 NEW_LIST: Final = "Run 'spot-ca crl' and bring the list here."
 
-_NEW_ISSUER: Final = "Plan its successor."
+_NEW_ISSUER: Final = "Make its successor with 'spot-ca rotate issuing', and bring it here."
 _NEW_CERTIFICATE: Final = "Issue its successor with 'spot-ca issue server', and give it to clients as a pin beforehand."
 _NEW_OPERATOR: Final = "Issue its successor with 'spot-ca issue server', and pin it on the CA's host beforehand."
 _ONLINE: Final = frozenset({"snapshot", "timestamp"})

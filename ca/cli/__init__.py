@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from ca.cli import authority, bundling, issuing, keeping, operating, reading, revoking
+from ca.cli import authority, bundling, issuing, keeping, operating, reading, revoking, rotating
 from ca.cli.options import ENV_NAME, Settings
 from ca.errors import CaError, PassphraseError, VaultError
 from ca.key_uri import key_file
@@ -108,7 +108,7 @@ def _explain(command: click.Command) -> None:
 
 
 cli.epilog = _PASSPHRASE
-for _room in (authority, issuing, reading, revoking, bundling, operating, keeping):
+for _room in (authority, issuing, reading, revoking, bundling, operating, keeping, rotating):
     for _command in _room.COMMANDS:
         cli.add_command(_command)
 _explain(cli)

@@ -1,14 +1,16 @@
 """The CA itself: made once; and its CRLs."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import click
 import msgspec
 from cryptography.hazmat.primitives import hashes
 
+from ca.authorities import kind_of, listing_cas, names
 from ca.cli.options import Settings, json_option, key_type_option, utc_now
 from ca.cli.output import print_json
-from ca.cli.revoking import sign_crl
+from ca.cli.revoking import sign_crls
 from ca.errors import IssueError, RevocationError
 from ca.facts import entry_facts
 from ca.files import read_file
@@ -16,7 +18,7 @@ from ca.founding import create_vault
 from ca.identity import check_realm
 from ca.lifetimes import MAX_LIFETIMES, parse_lifetimes, template
 from ca.profiles import ISSUING, ROOT, KeyType
-from ca.published import take_over
+from ca.published import Taken, take_over
 from ca.revocation import MAX_CRL
 from ca.vault import AUTHORITIES, Vault, open_vault
 
@@ -79,42 +81,60 @@ def _tell_made(folder: Path, realm: str, vault: Vault) -> None:
     "--take-over",
     "newest",
     metavar="FILE",
+    multiple=True,
     type=click.Path(path_type=Path),
-    help="After a restore: the newest CRL that mirrors have. What it revokes stays revoked.",
+    help="After a restore: the newest CRL that mirrors have. What it revokes stays revoked. Repeatable.",
 )
 @json_option
 @click.pass_obj
-def crl(settings: Settings, newest: Path | None, as_json: bool) -> None:
+def crl(settings: Settings, newest: tuple[Path, ...], as_json: bool) -> None:
     """Sign the CRLs anew: at least once in their lifetime, and after a revocation that was interrupted.
 
-    The root's CRL is signed only while root.key is here.
+    Also those of a successor (spot-ca rotate), and of issuing CAs before whose keys are here. The root's CRL is signed
+    only while root.key is here.
 
     \b
     --json prints:
       issuing   path, issuer, issuer_key, number, this_update, next_update,
                 days_left, revoked (how many), believed
       root      the same; null if root.key is not here
+      others    a list of the same, of successors and of CAs before
     """
-    signed: dict[str, dict[str, object] | None] = {ISSUING.name: None, ROOT.name: None}
-    raw = None if newest is None else read_file(newest, max_bytes=MAX_CRL, refusal=RevocationError)
+    raws = [read_file(path, max_bytes=MAX_CRL, refusal=RevocationError) for path in newest]
     with settings.unlocking() as (vault, unlock):
-        if raw is not None:
-            certificate, path = vault.certificate(ISSUING.name), vault.crl_path(ISSUING.name)
-            taken = take_over(vault.ledger, raw, certificate, path)
+        listing = listing_cas(vault, utc_now())
+        for raw in raws:
+            taken = _take_over(vault, listing, raw)
             what = f"Took over CRL {taken.number}: {len(taken.forgotten)} that the ledger had not as revoked"
             click.echo(f"{what}, {len(taken.lost)} that it had lost.", err=as_json)
-        for authority in signed:
-            if authority == ISSUING.name or vault.has_key(authority):
-                signed[authority] = sign_crl(vault, authority, unlock(authority))
-                if not as_json:
-                    days = vault.lifetimes.crl(authority).days
-                    click.echo(f"Signed {vault.crl_path(authority)}, good for {days} days.")
+        roots = [name for name in names(vault.folder) if kind_of(name) == ROOT.name and vault.has_key(name)]
+        signed, failed = sign_crls(vault, unlock, [*roots, *listing])
         if as_json:
-            print_json(signed)
-            return
-        if signed[ROOT.name] is None:
-            click.echo("The root's CRL was not renewed: root.key is not here. Bring it back for that once in a while.")
-        click.echo(f"Next: bring {vault.crl_path(ISSUING.name)} to the mirrors.")
+            others = [document for name, document in signed.items() if name not in AUTHORITIES]
+            print_json({ISSUING.name: signed[ISSUING.name], ROOT.name: signed.get(ROOT.name), "others": others})
+        else:
+            _tell_signed(vault, signed, [name for name in reversed(listing) if name in signed])
+    if failed:
+        raise failed[0]
+
+
+def _take_over(vault: Vault, listing: Iterable[str], raw: bytes) -> Taken:
+    """Take over a CRL of any issuing CA whose list mirrors still need."""
+    for name in listing:
+        try:
+            return take_over(vault.ledger, raw, vault.certificate(name), vault.crl_path(name))
+        except RevocationError as error:
+            if error.reason != "wrong-issuer" or name == ISSUING.name:  # which comes last
+                raise
+    raise AssertionError("the issuing CA in use is always among them")
+
+
+def _tell_signed(vault: Vault, signed: Mapping[str, object], listing: Iterable[str]) -> None:
+    for name in signed:
+        click.echo(f"Signed {vault.crl_path(name)}, good for {vault.lifetimes.crl(name).days} days.")
+    if ROOT.name not in signed:
+        click.echo("The root's CRL was not renewed: root.key is not here. Bring it back for that once in a while.")
+    click.echo(f"Next: bring {', '.join(str(vault.crl_path(name)) for name in listing)} to the mirrors.")
 
 
 COMMANDS = (init, crl)

@@ -10,7 +10,7 @@ import click
 from ca.cli.options import F, Settings, days_option, json_option, key_type_option, utc_now
 from ca.cli.output import HANDED_BACK, print_json, short
 from ca.facts import certificate_facts
-from ca.handout import Certified, hand_out
+from ca.handout import Certified, hand_out, renew_server
 from ca.identity import Role, make
 from ca.misplaced import Guiding
 from ca.profiles import CA_OPERATOR, CLIENT, MIRROR, SERVER, SUPPORT, KeyType, Profile
@@ -61,13 +61,30 @@ def issue() -> None:
 @click.argument("name")
 @click.option("--dns", multiple=True, help="DNS name that clients connect to; repeatable.")
 @click.option("--ip", "addresses", multiple=True, help="IP address that clients connect to; repeatable.")
+@click.option("--renew", is_flag=True, help="The next certificate for the key that it has: NAME.next.crt.")
 @_leaf_options
 @click.pass_obj
 def server(
-    settings: Settings, name: str, dns: tuple[str, ...], addresses: tuple[str, ...], **options: Unpack[LeafOptions]
+    settings: Settings,
+    name: str,
+    *,
+    dns: tuple[str, ...],
+    addresses: tuple[str, ...],
+    renew: bool,
+    **options: Unpack[LeafOptions],
 ) -> None:
-    """Issue a server certificate for the mirror NAME: NAME.crt (the leaf, which SPOT pins) and NAME.key."""
-    _issue(settings, lambda _: Hosts(name, dns, addresses), SERVER, options)
+    """Issue a server certificate for the mirror NAME: NAME.crt (the leaf, which SPOT pins) and NAME.key.
+
+    With --renew, names and key are those of the newest certificate of that NAME. The key stays where the mirror is, and
+    need not be here: key_path is null in --json. SPOT pins whole certificates, so the next one has to reach it as a pin
+    all the same.
+    """
+    if renew and (dns or addresses):
+        raise click.UsageError("--renew takes the names over: leave --dns and --ip away.")
+    if renew:
+        _renew(settings, name, options)
+    else:
+        _issue(settings, lambda _: Hosts(name, dns, addresses), SERVER, options)
 
 
 @issue.command(epilog=_JSON, short_help="For a customer, without a bundle.")
@@ -136,6 +153,22 @@ def _issue(settings: Settings, subject: Callable[[str], Subject], profile: Profi
         click.echo(HANDED_BACK)
     elif facts.not_after < now + chosen.lifetime - timedelta(days=1):
         click.echo("It ends sooner than others, since the issuing CA ends then.")
+
+
+def _renew(settings: Settings, name: str, options: LeafOptions) -> None:
+    now = utc_now()
+    with settings.signer() as (vault, signer):
+        chosen = vault.chosen(SERVER, options["days"], now)
+        out = options["out"] or vault.folder / "issued"
+        path, certificate = renew_server(vault, name, chosen, signer, out=out, now=now)
+        facts = certificate_facts(certificate, vault.ledger.entry(f"{certificate.serial_number:x}"), now)
+    if options["as_json"]:
+        paths = {"certificate_path": str(path), "key_path": None}
+        print_json({"certificate": facts, **paths, "resumed": False, "handed_back": False})
+        return
+    click.echo(f"Wrote {path}, for the key that {name} has.")
+    click.echo("\n".join(short(facts)))
+    click.echo("Next: give it to clients as a pin, spot-mirror mirrors set --next, before the mirror shows it.")
 
 
 def _taken_up(certified: Certified) -> dict[str, bool]:

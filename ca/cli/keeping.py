@@ -11,6 +11,7 @@ import click
 from cryptography import x509
 
 from ca.adopting import adopt
+from ca.authorities import kind_of, names
 from ca.backup import Contents, back_up, restore, verify
 from ca.bundle import MAX_BUNDLE, decode
 from ca.cli.options import F, Settings, json_option, utc_now
@@ -146,8 +147,10 @@ def adopt_command(settings: Settings, files: tuple[Path, ...], as_json: bool) ->
     """
     certificates = [certificate for file in files for certificate in _certificates(file)]
     with open_vault(settings.folder) as vault:
-        issuer = vault.certificate(ISSUING.name)
-        found = [adopt(vault.ledger, certificate, issuer) for certificate in certificates]
+        in_use = vault.certificate(ISSUING.name)
+        cas = [vault.certificate(name) for name in names(vault.folder) if kind_of(name) == ISSUING.name]
+        issuers = {one.subject: one for one in cas}
+        found = [adopt(vault.ledger, one, issuers.get(one.issuer, in_use)) for one in certificates]
     taken = [entry for entry in found if entry is not None]
     if as_json:
         print_json([entry_facts(entry, utc_now()) for entry in taken])
@@ -198,6 +201,9 @@ def _tell(folder: Path, contents: Contents, taken: Taken | None) -> None:
     click.echo(
         "What was issued since is not in the ledger: it works on. Take in what you have of it: spot-ca adopt FILE."
     )
+    others = [name for name in names(folder) if kind_of(name) == ISSUING.name and name != ISSUING.name]
+    if others:
+        click.echo(f"Take over the mirrors' newest lists of {', '.join(others)}, too: spot-ca crl --take-over FILE.")
     click.echo(f"Next: run spot-ca check, then spot-ca crl, and bring {folder / 'crl/issuing.crl'} to the mirrors.")
 
 

@@ -8,12 +8,12 @@ import click
 import msgspec
 
 from ca.calls import WaitingRequest
-from ca.cli.mirrors import MirrorOptions, check_pushed, mirror_options, open_mirrors, push_to, tell_pushed
+from ca.cli.mirrors import MirrorOptions, mirror_options, open_mirrors
 from ca.cli.options import Settings, dry_run_option, json_option, utc_now
 from ca.cli.output import print_json
+from ca.cli.pushing import check_pushed, lists_of, push_to, tell_pushed
 from ca.errors import CaError, OperatorError, shown
 from ca.operator import Operator
-from ca.profiles import ISSUING
 from ca.renewals import Outcome, Rules, settle
 from ca.renewing import GRACE
 from ca.vault import check_vault, open_vault
@@ -43,20 +43,24 @@ class RenewalOptions(MirrorOptions):
 def push(settings: Settings, **options: Unpack[PushOptions]) -> None:
     """Bring the issuing CA's CRL to mirrors. Each holds to it before this command ends.
 
-    It needs no passphrase: what is brought was signed before. One mirror that does not answer keeps it from no other.
+    So with those of other issuing CAs that are still needed, or soon will be (spot-ca rotate), where a mirror knows
+    them. It needs no passphrase: what is brought was signed before. One mirror that does not answer keeps it from no
+    other.
 
     \b
     --json prints a list, in the order of the mirrors, of:
       mirror            its URL
       held              issuer_key, number, this_update, next_update, revoked;
                         null if it did not take it
-      reason, sentence  then, why
+      reason, sentence  then, why; unknown-issuer is no failure: that mirror has
+                        no such issuing CA
+      authority         of which CA the CRL is: issuing, or the name of another
     """
     check_vault(settings.folder)
     mirrors = open_mirrors(options)
-    with open_vault(settings.folder) as vault:
-        crl = vault.crl_path(ISSUING.name)
-    pushed = push_to(mirrors, crl)
+    with open_vault(settings.folder, settings.issuing_key) as vault:
+        brought = lists_of(vault, utc_now())
+    pushed = push_to(mirrors, brought)
     if options["as_json"]:
         print_json(pushed)
     else:

@@ -44,11 +44,17 @@ class Settings(msgspec.Struct, frozen=True):
     @contextmanager
     def unlocking(self) -> Iterator[tuple[Vault, Callable[[str], Issuer]]]:
         """The open vault, and what gives a signer by its name; nobody is asked anything if the folder is no good."""
+        with self.unlocking_with() as (vault, passphrase):
+            yield vault, lambda authority: vault.unlock(authority, passphrase)
+
+    @contextmanager
+    def unlocking_with(self) -> Iterator[tuple[Vault, str]]:
+        """The open vault, and the passphrase of its keys; as `unlocking`."""
         check_vault(self.folder)
         read_lifetimes(self.folder)
         passphrase = self.passphrase()
         with open_vault(self.folder, self.issuing_key) as vault:
-            yield vault, lambda authority: vault.unlock(authority, passphrase)
+            yield vault, passphrase
 
     @contextmanager
     def signer(self) -> Iterator[tuple[Vault, Issuer]]:

@@ -9,6 +9,7 @@ import msgspec
 from cryptography import x509
 
 from ca import listing
+from ca.authorities import kind_of, names
 from ca.cli.options import Settings, json_option, utc_now
 from ca.cli.output import bundle_lines, certificate_lines, crl_lines, print_json
 from ca.descent import children
@@ -22,7 +23,7 @@ from ca.inspection import inspect
 from ca.profiles import PROFILES
 from ca.reading import UNREADABLE
 from ca.showing import MAX_SHOWN, Known, Shown, read_shown
-from ca.vault import AUTHORITIES, MAX_CERTIFICATE, open_vault
+from ca.vault import MAX_CERTIFICATE, open_vault
 
 FOUND_SOMETHING: Final = 6
 
@@ -139,7 +140,7 @@ def _from_file(folder: Path, path: Path) -> Shown:
     if (folder / "issuing.crt").exists():
         with open_vault(folder) as vault:
             entries = vault.ledger.entries()
-            authorities = tuple(vault.certificate(authority) for authority in AUTHORITIES)
+            authorities = tuple(vault.certificate(authority) for authority in names(folder))
             known = Known({entry.fingerprint: entry for entry in entries}, authorities, children(entries))
     return read_shown(raw, str(path), known, utc_now())
 
@@ -153,9 +154,12 @@ def _facts(entries: Iterable[Entry], known: Iterable[Entry], folder: Path) -> tu
 
 
 def _file(entry: Entry, folder: Path) -> str | None:
-    stem = entry.name if listing.is_authority(entry) else f"issued/{file_stem(entry.name, entry.profile)}"
-    path = folder / f"{stem}.crt"
-    return str(path) if _holds(path, entry) else None
+    if listing.is_authority(entry):
+        stems = [name for name in names(folder) if kind_of(name) == entry.name]
+    else:
+        stems = [f"issued/{file_stem(entry.name, entry.profile)}"]
+    paths = (folder / f"{stem}.crt" for stem in stems)
+    return next((str(path) for path in paths if _holds(path, entry)), None)
 
 
 def _holds(path: Path, entry: Entry) -> bool:

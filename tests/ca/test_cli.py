@@ -292,7 +292,7 @@ def walk(command: click.Command, path: str = "spot-ca") -> Iterator[tuple[str, c
 
 def test_every_command_and_option_is_explained() -> None:
     commands = dict(walk(cli))
-    assert len(commands) == 19
+    assert len(commands) == 23
     for path, command in commands.items():
         assert command.help, path
         for parameter in command.params:

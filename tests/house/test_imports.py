@@ -17,6 +17,7 @@ COMPOSING = (
 ROOMS = ("publishing", "content", "support", "control", "health", "operator")
 
 ISSUING = (  # of `ca`: what makes certificates, keeps the keys of the CA, or reads its folder
+    "authorities",
     "batch",
     "cli",
     "facts",
@@ -30,6 +31,7 @@ ISSUING = (  # of `ca`: what makes certificates, keeps the keys of the CA, or re
     "packing",
     "showing",
     "start",
+    "succession",
     "vault",
 )
 
