@@ -129,7 +129,8 @@ def _cell_problems(wanted: dict[str, str]) -> Iterator[str]:
         yield f"{key_type[:40]!r} is not one of the key types {', '.join(kind.value for kind in KeyType)}"
     for column, most in (("days", MAX_DAYS), ("installations", MAX_INSTALLATIONS)):
         number = wanted.get(column, "")
-        if number and not (_NUMBER.fullmatch(number) and 1 <= int(number) <= most):
+        short = len(number) <= len(str(most)) + 1
+        if number and not (short and _NUMBER.fullmatch(number) and 1 <= int(number) <= most):
             yield f"{number[:40]!r} is not a whole number of {column} from 1 to {most}"
 
 
