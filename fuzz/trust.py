@@ -11,17 +11,20 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ca import bundle
-from ca.errors import BundleError, IdentityError, RevocationError, TlsError
+from ca.errors import BundleError, IdentityError, RequestError, RevocationError, TlsError
 from ca.identity import Role, make
 from ca.issue import Issuer, Request, Revoked, build_crl, issue
 from ca.peer import read_peer
 from ca.pins import read_pins
 from ca.profiles import CLIENT, ISSUING, ROOT, SERVER, Profile
+from ca.request import read_request
 from ca.revocation import read_crl
 from ca.subjects import Authority, Hosts, Subject
 from fuzz.script import change_bytes
 from fuzz.shapes import Node, change_der, change_json
 from fuzz.target import Target, same
+from spot_client.wire import est
+from spot_client.wire.errors import FormatError
 
 _NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _REALM: Final = "build.example.com"
@@ -67,6 +70,22 @@ def targets() -> tuple[Target, ...]:
             refusals=(BundleError,),
             change=change_json,
         ),
+        *_requests(client),
+    )
+
+
+def _requests(client: x509.Certificate) -> tuple[Target, ...]:
+    """What asks for a certificate, and what hands one out."""
+    name = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(make(_REALM, Role.CLIENT, "acme", "one").uri)])
+    builder = x509.CertificateSigningRequestBuilder(x509.Name([])).add_extension(name, critical=False)
+    request = builder.sign(_LEAF_KEY, SHA256())
+    whole, signed = request.public_bytes(Encoding.DER), request.tbs_certrequest_bytes
+    answer = est.decode_request(est.encode_answer(client.public_bytes(Encoding.DER)))  # both are base64 of DER
+    refusal = (RequestError,)
+    return (
+        Target(name="request", seeds=(whole,), read=_read_request, refusals=refusal, change=change_der),
+        Target(name="signed-request", seeds=(signed,), read=_read_signed_request, refusals=refusal, change=change_der),
+        Target(name="est", seeds=(answer,), read=_read_answer, refusals=(FormatError,), change=change_der),
     )
 
 
@@ -110,6 +129,21 @@ def _read_signed_crl(issuing: x509.Certificate, tbs: bytes) -> bool:
     """What the CA signs (RFC 5280 §5.1), signed: so what only the CA could send."""
     signature = Node(0x03, b"\0" + _ISSUING_KEY.sign(tbs, ec.ECDSA(SHA256()))).encode()
     return _read_crl(issuing, Node(0x30, tbs + _ECDSA_WITH_SHA256 + signature).encode())
+
+
+def _read_request(raw: bytes) -> bool:
+    return same("request read again", read_request(raw), read_request(raw))
+
+
+def _read_signed_request(tbs: bytes) -> bool:
+    """What its key signs (RFC 2986 §4.2), signed: so what only who holds the key could send."""
+    signature = Node(0x03, b"\0" + _LEAF_KEY.sign(tbs, ec.ECDSA(SHA256()))).encode()
+    return _read_request(Node(0x30, tbs + _ECDSA_WITH_SHA256 + signature).encode())
+
+
+def _read_answer(raw: bytes) -> bool:
+    found = est.decode_answer(est.encode_request(raw))
+    return same("certificate", est.decode_answer(est.encode_answer(found)), found)
 
 
 def _read_bundle(raw: bytes) -> bool:

@@ -89,7 +89,7 @@ def planted(fault: Callable[[bytes], bool]) -> Target:
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(target, "SECONDS", 0.3)
+    monkeypatch.setattr(target, "SECONDS", 1.0)  # filling 320 MiB may take a third of it
     monkeypatch.setattr(run, "PATIENCE", 2.0)
 
 
