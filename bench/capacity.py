@@ -17,10 +17,10 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     average.
     """
 
-    handshake: float = 0.00077
-    small: float = 0.000028
+    handshake: float = 0.00072
+    small: float = 0.000035
     shed: float = 0.000040
-    per_gb: float = 0.47
+    per_gb: float = 0.38
     poll_bytes: int = 3700
     connection_bytes: int = 56 * 2**10
     worker_bytes: int = 60 * 2**20
