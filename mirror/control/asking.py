@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from mirror.control.orders import Fault, Written
-from mirror.control.writes import Ask, Mint, Put
+from mirror.control.writes import Ask, Mint, Put, Write
 from mirror.errors import NotThere, RecordsError, StoreFault, TooOften
 from mirror.records.requests import Answered, Asked
 
@@ -16,7 +16,7 @@ MAX_ASKED: Final = 4096
 class Asking:
     """`send` sends a request to control, whose answers come back through `written`."""
 
-    def __init__(self, send: Callable[[Mint | Put | Ask], None]) -> None:
+    def __init__(self, send: Callable[[Write], None]) -> None:
         self._send = send
         self._number = 0
         self._asked: dict[int, asyncio.Future[Written | None]] = {}
@@ -70,7 +70,7 @@ class Asking:
             if not asked.done():
                 asked.set_result(None)
 
-    async def _ask(self, request: Callable[[int], Mint | Put | Ask]) -> Written:
+    async def _ask(self, request: Callable[[int], Write]) -> Written:
         if len(self._asked) >= MAX_ASKED:
             raise StoreFault("overloaded", "More waits to be written than can be held: try again later.")
         self._number += 1

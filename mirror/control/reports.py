@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import msgspec
 
 from mirror.control.values import InstallationId, Number
-from mirror.control.writes import Ask, Mint, Put
+from mirror.control.writes import Write
 from mirror.counters import Counted
 
 MAX_SEEN: Final = 1000
@@ -49,4 +49,4 @@ class Count(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="count"
     counted: Counted
 
 
-Report = Loaded | Ready | Failed | Took | Seen | Count | Mint | Put | Ask
+Report = Loaded | Ready | Failed | Took | Seen | Count | Write
