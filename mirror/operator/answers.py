@@ -9,7 +9,7 @@ from ca import calls
 from ca.calls import Decision, Lists, Refusal, Requests
 from ca.errors import CaError
 from ca.revocation import MAX_CRL
-from mirror.errors import MirrorError, NotThere
+from mirror.errors import Conflict, MirrorError, NotThere
 
 _AFTER: Final = re.compile(rf"{calls.REQUESTS}/after/([0-9]{{1,18}})", re.ASCII)
 _ONE: Final = re.compile(rf"{calls.REQUESTS}/([0-9a-f]{{64}})", re.ASCII)
@@ -74,8 +74,7 @@ async def answer(office: Office, who: Who, method: str, path: str, body: bytes) 
     except OSError as error:
         return _refused(503, "cannot-store", "The mirror cannot store that: its log tells why.", str(error))
     except (CaError, MirrorError) as error:
-        status = 404 if isinstance(error, NotThere) else 422 if isinstance(error, CaError) else 503
-        return _refused(status, error.reason, str(error))
+        return _refused(_status(error), error.reason, str(error))
 
 
 def most_bytes(method: str, path: str) -> int:
@@ -105,6 +104,18 @@ async def _answer(office: Office, method: str, path: str, body: bytes) -> Answer
             return Answer(204)
         case _:
             return _refused(404, "no-such-call", "There is no such call here.")
+
+
+def _status(error: CaError | MirrorError) -> int:
+    match error:
+        case NotThere():
+            return 404
+        case Conflict():
+            return 409
+        case CaError():
+            return 422
+        case _:
+            return 503
 
 
 def _refused(status: int, reason: str, sentence: str, detail: str | None = None) -> Answer:
