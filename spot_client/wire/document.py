@@ -94,9 +94,11 @@ def check_spot(min_spot: str, what: str) -> None:
     if needed is None or str(needed) != min_spot:
         raise FormatError("wrong-shape", f"{what}: the document names no SPOT version that reads it.")
     if needed > Version(__version__):
-        raise FormatError(
-            "too-new", f"{what}: needs SPOT {min_spot} or later; this is {__version__}. Update SPOT first."
-        )
+        raise _too_new(min_spot, what)
+
+
+def _too_new(min_spot: str, what: str) -> FormatError:
+    return FormatError("too-new", f"{what}: needs SPOT {min_spot} or later; this is {__version__}. Update SPOT first.")
 
 
 def _check_header(builtins: Any, what: str) -> None:
@@ -107,8 +109,6 @@ def _check_header(builtins: Any, what: str) -> None:
             raise FormatError("wrong-shape", f"{what}: the document has no format number.")
     check_spot(min_spot, what)
     if number > FORMAT:
-        raise FormatError(
-            "too-new", f"{what}: needs SPOT {min_spot} or later; this is {__version__}. Update SPOT first."
-        )
+        raise _too_new(min_spot, what)
     if number < FORMAT:
         raise FormatError("wrong-shape", f"{what}: there is no format {number}.")
